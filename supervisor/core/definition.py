@@ -1,0 +1,169 @@
+"""What a user defines: tasks, groups and the settings of the supervisor, after every check.
+
+Everything here is a value: frozen, comparable, without behaviour that touches the world. ``config``
+makes these from TOML, the rest of the program only reads them. Durations are seconds, sizes are
+bytes, paths are absolute, signals are names ("SIGTERM"). The defaults are those of the contract.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What makes a task run."""
+
+    CONTINUOUS = "continuous"  # kept running
+    TRIGGERED = "triggered"  # runs when a trigger fires; by hand: `supctl run`
+    STARTUP = "startup"  # runs once, before the others
+
+
+class Restart(StrEnum):
+    """Which ends of a run are followed by another one."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait before a restart: initial × factor^n, at most max, ± jitter (a share).
+
+    A run that lives for `reset_after` seconds starts the row afresh.
+    """
+
+    initial: float = 0.1
+    factor: float = 2.0
+    max: float = 60.0
+    jitter: float = 0.1
+    reset_after: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Stop restarting after this many failures within this many seconds."""
+
+    failures: int
+    within: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopPolicy:
+    """How a run is asked to end: the signal, the seconds until SIGKILL, and whom the signal goes to."""
+
+    signal: str = "SIGTERM"
+    grace: float = 10.0
+    to: str = "group"  # "main": the leader only; "group": its process group
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Where a task's output goes: "file", "none", "inherit", or an absolute path."""
+
+    to: str = "file"
+    stderr: str = "merged"  # "merged" | "separate" | "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One `[task.NAME]`, complete: every default is filled in."""
+
+    name: str
+    kind: Kind = Kind.CONTINUOUS
+    command: tuple[str, ...] = ()  # empty when `python` is given
+    python: str | None = None  # "package.module:callable"
+    directory: str | None = None  # None: the supervisor's own
+    user: str | None = None  # None: the supervisor's own
+    umask: int | None = None  # None: the supervisor's own
+    environment: dict[str, str] = field(default_factory=dict)
+    environment_file: tuple[str, ...] = ()  # absolute; a leading "-": may be missing
+    inherit_environment: bool = True
+    stdin: str = "null"
+    autostart: bool = True
+    replicas: int = 1
+    freeze: bool = False
+    after: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    restart: Restart = Restart.ALWAYS
+    success_exit: tuple[int | str, ...] = (0,)  # exit codes and signal names
+    backoff: Backoff = Backoff()
+    give_up: GiveUp | None = None
+    on_give_up: str = "stay"
+    stop: StopPolicy = StopPolicy()
+    start_timeout: float = 90.0
+    ready: str = "started"
+    log: Log = Log()
+    where: str = ""  # "FILE:LINE" of its table, for people
+
+    @property
+    def helper(self) -> bool:
+        """A part of the supervisor itself (`@scribe`): no gate, freeze or stop of the tasks touches it."""
+        return self.name.startswith("@")
+
+    @property
+    def dependencies(self) -> tuple[str, ...]:
+        """Names of the tasks that must be ready before this one starts, without repeats."""
+        return tuple(dict.fromkeys((*self.after, *self.requires)))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One `[group.NAME]`: its members by name, in the order of the config."""
+
+    name: str
+    tasks: tuple[str, ...]
+    freeze: bool = False
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The table `[supervisor]`."""
+
+    name: str
+    runtime_dir: str
+    state_dir: str
+    log_dir: str
+    freeze: bool = False
+    stop_grace: float = 300.0
+    log_level: str = "info"
+    socket_group: str | None = None
+    socket_mode: int = 0o660
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFreeze:
+    """One `freeze = true` of the config: whom it freezes and the line that says so."""
+
+    scope: str  # "" everything, "@NAME" a group, "NAME" a task
+    where: str  # "FILE:LINE"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole config that has no error."""
+
+    path: str
+    settings: Settings
+    tasks: dict[str, Task]
+    groups: dict[str, Group]
+    freezes: tuple[ConfigFreeze, ...] = ()
+    watched: tuple[str, ...] = ()  # directories in which a change may concern the freeze keys
+
+    def groups_of(self, task: str) -> tuple[str, ...]:
+        """Names of the groups that a task belongs to."""
+        return tuple(group.name for group in self.groups.values() if task in group.tasks)
+
+
+IDENTITY = (
+    "kind", "command", "python", "directory", "user", "umask", "environment",
+    "environment_file", "inherit_environment", "stdin", "ready", "log",
+)  # fmt: skip
+"""The keys that a running process was made from: a change of one of them needs a restart, no other does."""
+
+
+def same_process(old: Task, new: Task) -> bool:
+    """Whether a process started by the one definition is what the other would start."""
+    return all(getattr(old, key) == getattr(new, key) for key in IDENTITY)
