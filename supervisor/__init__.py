@@ -1,5 +1,32 @@
-"""A process supervisor for the background tasks of one Linux VM."""
+"""A process supervisor for the background tasks of one Linux VM.
+
+Five files explain the machine; read them in this order:
+
+1. `core/states.py`: the states of an instance and the legal steps between them.
+2. `core/lifecycle.py`: one instance; the transition table.
+3. `core/fleet.py` (with `core/gate.py`): all of them; what a change of one means for the others.
+4. `parent.py`: the loop. Wait, decide, remember, do, tell.
+5. `host/process.py` (with `host/child.py`): fork, the go byte, exits.
+
+For a task written in Python: `Stop`, see `supervisor.task`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from supervisor.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from supervisor.task import Stop
+
+__all__ = ["Stop", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """Loads `Stop` when it is asked for: `supctl`, which needs none of it, starts the faster."""
+    if name == "Stop":
+        from supervisor.task import Stop  # noqa: PLC0415
+
+        return Stop
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""What is remembered: records of what runs (for the next supervisor), freezes (for after the next boot)."""

@@ -1,0 +1,204 @@
+"""Every key of the config: its type, its default, one line of documentation. Read this to know what may be written.
+
+The tables are data. `load` walks them, a test compares their defaults with the definitions, and the
+reference for users is made from them. A key that has `instead` is part of the contract, is checked in full, and
+is then refused, because this version does not have its machinery yet.
+"""
+
+from __future__ import annotations
+
+from supervisor.config.command import COMMAND, NAMES, PYTHON
+from supervisor.config.cron import SCHEDULE, TIMEZONE
+from supervisor.config.errors import Wrong
+from supervisor.config.key import Key, Type, keys, table
+from supervisor.config.places import (
+    DIRECTORY,
+    ENVIRONMENT,
+    LOG_TARGET,
+    PATH,
+    SYSTEM_GROUP,
+    USER,
+    environment_file,
+    path,
+)
+from supervisor.config.probe import HTTP, TCP
+from supervisor.config.values import (
+    BOOLEAN,
+    DURATION,
+    NAME,
+    TIME,
+    choice,
+    exit_status,
+    filled,
+    integer,
+    listed,
+    member,
+    number,
+    octal,
+    signal_name,
+    size,
+    stop_signal,
+)
+from supervisor.config.wording import NOT_YET, show
+from supervisor.config.world import Scope
+from supervisor.core.definition import Backoff, Kind, Log, Restart, StopPolicy
+
+_BY_HAND = 'available: kind = "triggered" and supctl run'
+_EXITS = "available: restart, backoff and give_up, which follow the exits of the task"
+_LOGS = "available: log.to and log.stderr"
+
+BACKOFF = keys(
+    Key("initial", DURATION, 0.1, "the wait before the first restart"),
+    Key("factor", number(1, 1000), 2.0, "each further wait is this many times the one before"),
+    Key("max", DURATION, 60.0, "no wait is longer"),
+    Key("jitter", number(0, 1), 0.1, "a random share of the wait, added or taken away"),
+    Key("reset_after", DURATION, 10.0, "a run that lives this long starts the row afresh"),
+)
+
+GIVE_UP = keys(
+    Key("failures", integer(1, 1_000_000), None, "this many failures"),
+    Key("within", TIME, None, "within this time"),
+)
+
+STOP = keys(
+    Key("signal", Type("signal", stop_signal), "SIGTERM", "the signal that asks for the end"),
+    Key("grace", DURATION, 10.0, "the time until SIGKILL"),
+    Key("to", choice("main", "group", later=("all",)), "group", "the leader, its process group, or every process"),
+)
+
+LOG = keys(
+    Key("to", LOG_TARGET, "file", "a file in log_dir, nowhere, the supervisor's own output, or a file of this path"),
+    Key("stderr", choice("merged", "separate", "none"), "merged", "into the same file, NAME.err.log, or nowhere"),
+    Key("format", choice("plain", "raw", "json"), None, "how a line is written", _LOGS),
+    Key("max_size", size(), None, "a larger file is rotated", _LOGS),
+    Key("keep", integer(0, 100_000), None, "rotated files that are kept", _LOGS),
+    Key("compress", BOOLEAN, None, "whether rotated files are compressed", _LOGS),
+)
+
+READY_PROBE = keys(
+    Key("http", HTTP, None, "a URL that must answer"),
+    Key("tcp", TCP, None, "HOST:PORT that must accept"),
+    Key("command", COMMAND, None, "a command that must succeed"),
+    Key("every", TIME, None, "the time between two questions"),
+    Key("timeout", TIME, None, "an answer that takes longer is a failure"),
+)
+
+HEALTH_PROBE = READY_PROBE | keys(
+    Key("failures", integer(1, 1000), None, "this many failures in a row make the task unhealthy"),
+    Key("restart", BOOLEAN, None, "whether an unhealthy task is restarted"),
+)
+
+LIMITS = keys(
+    Key("memory", size(), None, "bytes of memory"),
+    Key("cpu", number(0.001, 10_000), None, "processors"),
+    Key("processes", integer(1, 4_194_304), None, "processes and threads"),
+    Key("open_files", integer(1, 1_073_741_816), None, "open files of a process"),
+    Key("runtime", TIME, None, "the longest life of a run"),
+    Key("core", size(zero=True), None, "bytes of a core dump"),
+    Key("nice", integer(-20, 19), None, "the niceness"),
+)
+
+WATCH = keys(
+    Key("paths", listed(path, "paths", '["inbox/*.csv"]', empty=False), None, "files or globs"),
+    Key("settle", DURATION, None, "the time that a file must rest"),
+)
+
+RETRY = keys(
+    Key("attempts", integer(1, 1000), None, "tries of a run"),
+    Key("backoff", table(BACKOFF), None, "the waits between them"),
+)
+
+
+def _ready(value: object, scope: Scope) -> str:
+    """What makes a task ready: "started", else something of the contract that this version does not have."""
+    if isinstance(value, dict):
+        _PROBE.parse(value, scope)
+    elif not isinstance(value, str):
+        raise Wrong(f'{show(value)} is not a kind of readiness; allowed: "started"')
+    else:
+        _WORDS.parse(value, scope)
+        return value
+    raise Wrong(f'a probe is {NOT_YET}; available: "started"')
+
+
+_PROBE = table(READY_PROBE, one_of=("http", "tcp", "command"))
+_WORDS = choice("started", later=("notify",))
+_HEALTH = table(HEALTH_PROBE, one_of=("http", "tcp", "command"))
+
+TASK = keys(
+    Key("kind", member(Kind), Kind.CONTINUOUS, "kept running, run by a trigger, or run once before the others"),
+    Key("command", COMMAND, (), "what is run: a list of words, or a string split as a shell does; no shell runs"),
+    Key("python", PYTHON, None, "instead of command: a callable, called in the forked child"),
+    Key("directory", DIRECTORY, None, "where it runs; default: where the supervisor runs"),
+    Key("user", USER, None, "as whom it runs; default: as the supervisor"),
+    Key("umask", octal("022"), None, "the permission bits that new files lack; default: the supervisor's"),
+    Key("environment", ENVIRONMENT, {}, "added to the supervisor's own"),
+    Key(
+        "environment_file",
+        listed(lambda value, scope: environment_file(value, scope), "paths", '["/etc/mailer.env"]'),
+        (),
+        'files of KEY=VALUE lines; a leading "-" means: may be missing',
+    ),
+    Key("inherit_environment", BOOLEAN, True, "whether it gets the supervisor's own environment"),
+    Key("stdin", choice("null"), "null", "what it reads"),
+    Key("autostart", BOOLEAN, True, "wanted up when the supervisor starts; a triggered task never is"),
+    Key("replicas", integer(0, 1000), 1, "instances; each has SUPERVISOR_INSTANCE=1…n"),
+    Key("freeze", BOOLEAN, False, "this task's own switch"),
+    Key("after", NAMES, (), "start only once these are ready"),
+    Key("requires", NAMES, (), "like after; and goes down with them, and comes back with them"),
+    Key("restart", member(Restart), Restart.ALWAYS, 'triggered and startup tasks: "never"'),
+    Key(
+        "success_exit",
+        listed(exit_status, "exit codes and signals", '[0, "SIGTERM"]'),
+        (0,),
+        "exit codes, and signal names, that count as success",
+    ),
+    Key("backoff", table(BACKOFF), Backoff(), "the waits before restarts"),
+    Key("give_up", table(GIVE_UP, needed=("failures", "within")), None, "when to stop restarting; default: never"),
+    Key(
+        "on_give_up",
+        choice("stay", later=("stop-group", "freeze", "shutdown")),
+        "stay",
+        "what else happens when a task is given up",
+    ),
+    Key("stop", table(STOP), StopPolicy(), "how a run is asked to end"),
+    Key("start_timeout", TIME, 90.0, "the time to become ready; then it counts as failed"),
+    Key("ready", Type('"started" | "notify" | probe', _ready, READY_PROBE), "started", "what makes it ready"),
+    Key("health", _HEALTH, None, "a question put to it again and again", _EXITS),
+    Key("watchdog", TIME, None, "it must send WATCHDOG=1 this often", _EXITS),
+    Key("limits", table(LIMITS), None, "what it may use", "available: prlimit, nice or timeout in the command"),
+    Key("schedule", SCHEDULE, None, "cron expressions at which it runs", _BY_HAND),
+    Key("timezone", TIMEZONE, None, "the zone of the schedule; default: the host's", _BY_HAND),
+    Key("every", TIME, None, "the time from the end of a run to the start of the next", _BY_HAND),
+    Key("jitter", DURATION, None, "a random delay of up to this, per firing", _BY_HAND),
+    Key("overlap", choice("skip", "queue", "replace", "allow"), None, "a firing while a run is on", _BY_HAND),
+    Key("catch_up", choice("none", "one", "all"), None, "firings missed while down or frozen", _BY_HAND),
+    Key("watch", table(WATCH, needed=("paths",)), None, "runs when matching files appear or change", _BY_HAND),
+    Key("retry", table(RETRY), None, "tries per run", 'available: restart = "on-failure" with backoff and give_up'),
+    Key("log", table(LOG), Log(), "where its output goes"),
+)
+
+GROUP = keys(
+    Key("tasks", listed(lambda value, _: filled(value), "names", '["web", "import-*"]'), (), "members: names or globs"),
+    Key("freeze", BOOLEAN, False, "the switch of its members"),
+)
+
+SUPERVISOR = keys(
+    Key("name", NAME, None, "shown in status and process titles; default: the host name"),
+    Key("freeze", BOOLEAN, False, "the switch: true forbids every new process"),
+    Key("stop_grace", DURATION, 300.0, "budget of the whole stop; what is left then is killed"),
+    Key("runtime_dir", PATH, None, "the socket and the records; default: /run/supervisor, or in $XDG_RUNTIME_DIR"),
+    Key("state_dir", PATH, None, "run history; default: /var/lib/supervisor, or in $XDG_STATE_HOME"),
+    Key("log_dir", PATH, None, "output of the tasks; default: /var/log/supervisor, or in $XDG_STATE_HOME"),
+    Key("log_level", choice("debug", "info", "warning", "error"), "info", "what the supervisor itself logs"),
+    Key("socket_group", SYSTEM_GROUP, None, "who besides root may control; default: only the owner"),
+    Key("socket_mode", octal("0660"), 0o660, "permissions of the socket"),
+)
+
+TOP = keys(
+    Key("include", listed(path, "paths", '["tasks.d/*.toml"]'), (), "files that may hold [task.*] and [group.*] only"),
+    Key("supervisor", table(SUPERVISOR), None, "the supervisor itself"),
+    Key("defaults", table(TASK), None, "any key of a task; a task's own key wins"),
+    Key("group", Type("tables [group.NAME]", lambda value, _: value, GROUP), None, "tasks that are handled together"),
+    Key("task", Type("tables [task.NAME]", lambda value, _: value, TASK), None, "what is run"),
+)

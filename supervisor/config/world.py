@@ -1,0 +1,80 @@
+"""What the checks ask of this machine: environment, users, files. Asked once per load, then remembered.
+
+A config of 500 tasks names the same few users, directories and programs again and again.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from supervisor.config.source import reason
+
+T = TypeVar("T")
+
+
+class World:
+    """This machine as one load of the config sees it."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.uid = os.geteuid()
+        self._stats: dict[str, os.stat_result | str] = {}
+        self._users: dict[str, int | None] = {}
+        self._shared: dict[Any, Any] = {}
+        self.programs: dict[tuple[str, str, str, bool], str] = {}  # what `program` found, "" for fine
+
+    def stat(self, path: str) -> os.stat_result | str:
+        """The status of a file, or in words why there is none."""
+        known = self._stats.get(path)
+        if known is None:
+            try:
+                known = os.stat(path)
+            except FileNotFoundError:
+                known = "does not exist"
+            except (OSError, ValueError) as error:
+                known = f"cannot be looked at ({reason(error)})"
+            self._stats[path] = known
+        return known
+
+    def user(self, name: str) -> int | None:
+        """The uid of a user; None: there is no such user."""
+        if name not in self._users:
+            try:
+                self._users[name] = pwd.getpwnam(name).pw_uid
+            except (KeyError, ValueError, OSError):
+                self._users[name] = None
+        return self._users[name]
+
+    def group(self, name: str) -> int | None:
+        """The gid of a group of the system; None: there is no such group."""
+        try:
+            return grp.getgrnam(name).gr_gid
+        except (KeyError, ValueError, OSError):
+            return None
+
+    def home(self) -> str:
+        """The home directory of our own user; "" if there is none."""
+        if home := self.environ.get("HOME", ""):
+            return home
+        try:
+            return pwd.getpwuid(self.uid).pw_dir
+        except (KeyError, OSError):
+            return ""
+
+    def share(self, value: T) -> T:
+        """One object for all equal values: 500 tasks hold one stop policy, not 500."""
+        known: T = self._shared.setdefault(value, value)
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a check may need beside the value: the machine, and the directory of the file that holds the key."""
+
+    world: World
+    folder: str

@@ -1,0 +1,42 @@
+"""Freeze: the switch that forbids every new process of a task (contract, section 5).
+
+A freeze has a scope and a source. Any number of them may hold at once; a start needs none to match. The config's
+freezes come and go with its lines, those of `supctl freeze` with `supctl thaw` or their own end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EVERYTHING = ""
+
+CONFIG, SUPCTL = "config", "supctl"
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """One reason why nothing starts in a scope."""
+
+    scope: str  # EVERYTHING, "@GROUP" or "TASK"
+    source: str  # CONFIG or SUPCTL
+    by: str  # who: "root", or "FILE:LINE" of the config
+    since: str  # RFC 3339: a freeze outlives boots, so monotonic time would not do
+    reason: str = ""
+    until: str | None = None  # RFC 3339; None: until a thaw
+    expires: float | None = None  # the same in monotonic seconds of this boot
+
+    @property
+    def says(self) -> str:
+        """What `held (…)` shows: "frozen by root since 2026-11-21T14:02:11Z: bad deploy"."""
+        scope = f"{self.scope} is " if self.scope else ""
+        until = f" until {self.until}" if self.until else ""
+        return f"{scope}frozen by {self.by} since {self.since}{until}" + (f": {self.reason}" if self.reason else "")
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """A second freeze with the same identity replaces the first."""
+        return self.scope, self.by if self.source == CONFIG else SUPCTL
+
+    def covers(self, task: str, groups: tuple[str, ...]) -> bool:
+        """Whether it forbids a start of this task, which is in these groups."""
+        return self.scope in (EVERYTHING, task) or self.scope[1:] in groups

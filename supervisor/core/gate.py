@@ -1,0 +1,87 @@
+"""The gates: may this instance start now, and must it leave? One question, one place, a reason with every refusal.
+
+A gate forbids; it never acts. What follows from a refusal (to hold, to stop) is the fleet's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from supervisor.core.definition import Kind
+from supervisor.core.instance import Instance
+from supervisor.core.states import State
+
+if TYPE_CHECKING:
+    from supervisor.core.fleet import Fleet
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer of a gate. `reasons` are empty exactly when it is open."""
+
+    reasons: tuple[str, ...] = ()
+    frozen: bool = False
+
+    def __bool__(self) -> bool:
+        return not self.reasons
+
+
+OPEN = Verdict()
+
+
+def may_start(fleet: Fleet, instance: Instance) -> Verdict:
+    """Asks every gate: shutdown, freeze, start-up tasks, dependencies. All refusals are given, not just the first."""
+    if fleet.shutdown:
+        return Verdict((f"the supervisor is shutting down: {fleet.shutdown.reason}",))
+    if instance.task.helper:
+        return OPEN
+    freezes = fleet.freezes_of(instance.task.name)
+    reasons = [freeze.says for freeze in freezes]
+    if instance.task.kind is not Kind.STARTUP:
+        reasons += [
+            f"start-up task {other.name} {_is(other)}" for other in fleet.startup if not other.ready and other.wanted
+        ]
+    for name in instance.task.dependencies:
+        verb = "requires" if name in instance.task.requires else "starts after"
+        reasons += [f"{verb} {other.name}, which {_is(other)}" for other in fleet.copies(name) if not other.ready]
+    return Verdict(tuple(reasons), frozen=bool(freezes)) if reasons else OPEN
+
+
+def must_leave(fleet: Fleet, instance: Instance) -> str:
+    """Why a living run has to end, or "" when it may stay."""
+    if fleet.shutdown:
+        return "" if instance.task.helper and fleet.busy else "the supervisor is shutting down"
+    if not instance.wanted:
+        return f"removed from the config by {instance.by}" if instance.retired else f"stop asked by {instance.by}"
+    return instance.outdated or _requirement_gone(fleet, instance)
+
+
+def _requirement_gone(fleet: Fleet, instance: Instance) -> str:
+    """`requires`: it goes down with what it requires, before it when that is going to be stopped."""
+    for name in instance.task.requires:
+        for other in fleet.copies(name):
+            if not other.ready:
+                return f"requires {other.name}, which {_is(other)}"
+            if other.state is State.RUNNING and must_leave(fleet, other):
+                return f"requires {other.name}, which is about to stop"
+    return ""
+
+
+def in_the_way(fleet: Fleet, instance: Instance) -> tuple[Instance, ...]:
+    """The dependents that have to be gone before this one is stopped: those that are leaving as well.
+
+    One that outlives SIGKILL does not count: no stop waits for ever for another one.
+    """
+    return tuple(
+        other
+        for other in fleet.dependents(instance.task.name)
+        if other.run and other.run.kills < 2 and (other.state is State.STOPPING or must_leave(fleet, other))
+    )
+
+
+def _is(other: Instance) -> str:
+    """What keeps a dependency from being ready, in words."""
+    if other.task.kind is Kind.CONTINUOUS or other.state not in (State.STOPPED, State.FAILED):
+        return f"is {other.state}"
+    return "has not run yet" if other.last is None else f"has not succeeded ({other.last.reason})"

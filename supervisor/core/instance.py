@@ -1,0 +1,121 @@
+"""One running copy of a task: what is remembered of it between two events.
+
+An `Instance` is a frozen value; `lifecycle.step` makes the next one. What concerns only the life
+from a fork to the end of its last process is in its `Run`, and is forgotten with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from supervisor.core.definition import Task
+from supervisor.core.states import ALIVE, EDGES, WAITING, State
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended; kept apart from where the instance is now.
+
+    `code` and `signal` are both None when nobody saw the end, or when there was no program to end
+    (it could not be started); `reason` always says it in words.
+    """
+
+    at: float  # monotonic seconds
+    reason: str  # "exit 1", "killed by SIGSEGV (core dumped)", "cannot start: chdir /srv: No such file or directory"
+    success: bool
+    code: int | None = None
+    signal: str | None = None
+    core_dumped: bool = False
+    duration: float = 0.0  # seconds from the fork
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person added to one run: `supctl run NAME --env K=V -- ARG…`."""
+
+    arguments: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One life of an instance, from the fork to the end of its last process."""
+
+    number: int  # 1, 2, 3 … per instance
+    id: str  # unique on this machine: "web:2/7@k3f9q1"
+    trigger: str  # start | restart | manual
+    attempt: int  # 1 for the first try of a row
+    began: float  # monotonic seconds of the decision to start
+    order: Order | None = None
+    pid: int = 0  # 0 until the fork
+    birth: int = 0  # the kernel's start time of that pid, in clock ticks since boot: tells a reused pid
+    program: bool = False  # the program runs (exec has succeeded)
+    cause: str = ""  # why it is being stopped; the first cause wins
+    blamed: bool = False  # the cause is the run's own failure (not ready in time), not somebody's wish
+    outcome: Outcome | None = None  # how the leader ended, while processes of the run are left
+    kills: int = 0  # how often SIGKILL was sent to all of it
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """Where one copy of a task is, what is wanted of it, and what it has been through."""
+
+    task: Task
+    index: int  # 1…replicas
+    state: State = State.STOPPED
+    wanted: bool = False
+    since: float = 0.0  # monotonic seconds of the last change of state
+    deadline: float | None = None  # monotonic seconds; set exactly in the states of WAITING
+    trigger: str = "start"  # why the next run will start
+    order: Order | None = None  # what a person added to the next run
+    by: str = ""  # who asked for what `wanted` says
+    run: Run | None = None  # set exactly in the states of ALIVE
+    runs: int = 0  # number of the last run
+    outdated: str = ""  # why the current run must make room for a new one; empty: it need not
+    retired: bool = False  # no longer in the config: leaves for good when its run is over
+    restarts: int = 0  # restarts by the supervisor since a person last started it
+    streak: int = 0  # short runs in a row: the exponent of the back-off
+    failures: int = 0  # failed runs in a row
+    failed_at: tuple[float, ...] = ()  # when, as far as the window of give_up reaches
+    last: Outcome | None = field(default=None)
+
+    @property
+    def key(self) -> str:
+        """The name that never changes: "web:1", also when there is only one."""
+        return f"{self.task.name}:{self.index}"
+
+    @property
+    def name(self) -> str:
+        """The name that people see: "web", or "web:1" when there are several."""
+        return self.key if self.task.replicas > 1 or self.index > 1 else self.task.name
+
+    @property
+    def ready(self) -> bool:
+        """Whether tasks that depend on this one may start (contract, section 4: `after`)."""
+        if self.task.kind == "continuous":
+            return self.state is State.RUNNING
+        return self.state not in ALIVE and self.last is not None and self.last.success
+
+    @property
+    def pid(self) -> int | None:
+        """The pid of the leader while it lives."""
+        return self.run.pid if self.run and self.run.pid and not self.run.outcome else None
+
+
+class IllegalStepError(Exception):
+    """A change of state that the tables do not permit: a bug in the supervisor, never in its input."""
+
+
+def become(old: Instance, state: State, now: float, deadline: float | None = None, **changes: object) -> Instance:
+    """The only way from one state to another. Checks the edge and that exactly waiting states have a deadline.
+
+    Raises:
+        IllegalStepError: the tables in `states` do not permit it.
+    """
+    if (old.state, state) not in EDGES:
+        raise IllegalStepError(f"{old.key}: {old.state} -> {state}")
+    if (deadline is not None) != (state in WAITING):
+        raise IllegalStepError(f"{old.key}: {state} {'needs a' if state in WAITING else 'has no'} deadline")
+    if state not in ALIVE:
+        changes["run"] = None
+    return replace(old, state=state, since=now, deadline=deadline, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,288 @@
+"""The life of one instance: `step(instance, event, now) -> (instance, actions)`.
+
+The laws, all of them kept here and nowhere else:
+
+- A pure function. `now` is monotonic seconds; nothing else comes from outside.
+- `TABLE` has a handler for every pair of event and state: what to do, `_ignore` (it may happen and means
+  nothing), or `_cannot` (it would be a bug; raises). A test compares its keys with the full product.
+- Every change of state goes through `instance.become`, which checks the edge and the deadline.
+- An event that answers for a run never acts on another run.
+- Every road ends: stop signal, grace, SIGKILL, and SIGKILL again as long as something is left.
+- How a run ended (`Outcome`) is kept apart from where the instance is; the first cause wins.
+
+A start always passes through HELD, where the fleet asks the gates; so there is one door, and no way around a freeze.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from supervisor.core import actions, backoff
+from supervisor.core import events as ev
+from supervisor.core.definition import Kind, Restart, same_process
+from supervisor.core.instance import IllegalStepError, Instance, Outcome, Run, become
+from supervisor.core.states import State
+
+Step = tuple[Instance, tuple[actions.Action, ...]]
+
+KILL_AGAIN = 1.0
+"""Seconds until SIGKILL is repeated, doubled each time up to a minute; only a process in state D needs that."""
+
+
+def step(instance: Instance, event: ev.Event, now: float) -> Step:
+    """What becomes of an instance when an event happens, and what is to be done about it, in order.
+
+    Raises:
+        IllegalStepError: the event cannot happen in this state.
+    """
+    if isinstance(event, ev.OF_A_RUN) and (instance.run is None or instance.run.number != event.run):
+        return instance, ()
+    return TABLE[type(event)][instance.state](instance, event, now)
+
+
+# -- what is wanted ---------------------------------------------------------------------------------------------------
+
+
+def _fresh(i: Instance) -> Instance:
+    return replace(i, restarts=0, streak=0, failures=0, failed_at=())
+
+
+def _want(i: Instance, e: ev.Want, now: float) -> Step:
+    return become(_fresh(i), State.HELD, now, wanted=True, by=e.by, trigger=e.trigger, order=e.order), ()
+
+
+def _want_held(i: Instance, e: ev.Want, now: float) -> Step:
+    return replace(_fresh(i), by=e.by, trigger=e.trigger, order=e.order or i.order), ()
+
+
+def _want_alive(i: Instance, e: ev.Want, now: float) -> Step:
+    trigger = i.trigger if i.wanted else e.trigger
+    return replace(_fresh(i), wanted=True, by=e.by, trigger=trigger, order=e.order), ()
+
+
+def _want_stopping(i: Instance, e: ev.Want, now: float) -> Step:
+    i, _ = _want_alive(i, e, now)
+    return replace(i, run=replace(_run(i), cause=_run(i).cause or f"start asked by {e.by}", blamed=False)), ()
+
+
+def _unwant(i: Instance, e: ev.Unwant, now: float) -> Step:
+    return become(_fresh(i), State.STOPPED, now, wanted=False, by=e.by, order=None), ()
+
+
+def _unwant_alive(i: Instance, e: ev.Unwant, now: float) -> Step:
+    return replace(i, wanted=False, by=e.by, order=None), ()
+
+
+def _retire(i: Instance, e: ev.Retire, now: float) -> Step:
+    i = replace(i, retired=True)
+    return _unwant(i, ev.Unwant(e.by), now) if i.state is not State.STOPPED else (i, ())
+
+
+def _retire_alive(i: Instance, e: ev.Retire, now: float) -> Step:
+    return _unwant_alive(replace(i, retired=True), ev.Unwant(e.by), now)
+
+
+def _outdate(i: Instance, e: ev.Outdate, now: float) -> Step:
+    return replace(i, outdated=i.outdated or e.reason), ()
+
+
+def _define(i: Instance, e: ev.Redefine, now: float) -> Step:
+    return replace(i, task=e.task, retired=False), ()
+
+
+def _reconsider(i: Instance, e: ev.Redefine, now: float) -> Step:
+    again = i.state is State.FAILED or not same_process(i.task, e.task)
+    i = replace(i, task=e.task, retired=False)
+    return (become(_fresh(i), State.HELD, now), ()) if again and i.wanted else (i, ())
+
+
+def _refresh(i: Instance, e: ev.Refresh, now: float) -> Step:
+    return _fresh(i), ()
+
+
+# -- up ---------------------------------------------------------------------------------------------------------------
+
+
+def _admit(i: Instance, e: ev.Admit, now: float) -> Step:
+    run = Run(i.runs + 1, e.run_id, i.trigger, attempt=i.streak + 1, began=now, order=i.order)
+    i = become(
+        i, State.STARTING, now, now + i.task.start_timeout, run=run, runs=run.number,
+        restarts=i.restarts + (i.trigger == "restart"), trigger="restart", order=None,
+    )  # fmt: skip
+    return i, (actions.Fork(i.key, run),)
+
+
+def _forked(i: Instance, e: ev.Forked, now: float) -> Step:
+    run = replace(_run(i), pid=e.pid, birth=e.birth)
+    return replace(i, run=run), (actions.Go(i.key, run),)
+
+
+def _forked_too_late(i: Instance, e: ev.Forked, now: float) -> Step:
+    run = replace(_run(i), pid=e.pid, birth=e.birth)
+    return replace(i, run=run), (actions.Destroy(i.key, run),)
+
+
+def _started(i: Instance, e: ev.Started, now: float) -> Step:
+    return become(i, State.RUNNING, now, run=replace(_run(i), program=True)), ()
+
+
+def _started_stopping(i: Instance, e: ev.Started, now: float) -> Step:
+    return replace(i, run=replace(_run(i), program=True)), ()
+
+
+def _restart_due(i: Instance, e: ev.Due | ev.Hold, now: float) -> Step:
+    return become(i, State.HELD, now), ()
+
+
+# -- down -------------------------------------------------------------------------------------------------------------
+
+
+def _leave(i: Instance, e: ev.Leave, now: float) -> Step:
+    return _terminate(i, now, cause=e.cause)
+
+
+def _too_slow(i: Instance, e: ev.Due, now: float) -> Step:
+    return _terminate(i, now, cause=f"not ready within {i.task.start_timeout:g} s", blamed=True)
+
+
+def _terminate(i: Instance, now: float, **why: object) -> Step:
+    run = replace(_run(i), **why)  # type: ignore[arg-type]
+    i = become(i, State.STOPPING, now, now + i.task.stop.grace, run=run)
+    return i, (actions.Terminate(i.key, run, i.task.stop),)
+
+
+def _kill(i: Instance, e: ev.Kill, now: float) -> Step:
+    run = replace(_run(i), cause=e.cause, kills=1)
+    return become(i, State.STOPPING, now, now + KILL_AGAIN, run=run), (actions.Destroy(i.key, run),)
+
+
+def _kill_stopping(i: Instance, e: ev.Kill | ev.Due, now: float) -> Step:
+    kills = _run(i).kills + 1
+    run = replace(_run(i), kills=kills)
+    wait = min(KILL_AGAIN * 2 ** (kills - 1), 60.0)
+    return replace(i, run=run, deadline=now + wait), (actions.Destroy(i.key, run),)
+
+
+# -- the end of a run -------------------------------------------------------------------------------------------------
+
+
+def _not_started(i: Instance, e: ev.NotStarted, now: float) -> Step:
+    lived = now - _run(i).began
+    return _conclude(i, Outcome(now, f"cannot start: {e.reason}", success=False, duration=lived), now), ()
+
+
+def _exited(i: Instance, e: ev.Exited, now: float) -> Step:
+    """The leader ended by itself. What it left behind gets the stop signal and the grace."""
+    outcome = outcome_of(i, e.status, now)
+    if e.empty:
+        return _conclude(i, outcome, now), ()
+    return _terminate(i, now, outcome=outcome)
+
+
+def _exited_stopping(i: Instance, e: ev.Exited, now: float) -> Step:
+    outcome = outcome_of(i, e.status, now)
+    if e.empty:
+        return _conclude(i, outcome, now), ()
+    return replace(i, run=replace(_run(i), outcome=outcome)), ()
+
+
+def _emptied(i: Instance, e: ev.Emptied, now: float) -> Step:
+    outcome = _run(i).outcome
+    if outcome is None:
+        raise IllegalStepError(f"{i.key}: empty, but its leader lives")
+    return _conclude(i, outcome, now), ()
+
+
+def outcome_of(i: Instance, status: ev.Status | None, now: float) -> Outcome:
+    """What an exit status means for this task; None: nobody saw it, which counts as a failure."""
+    lived = now - _run(i).began
+    if status is None:
+        return Outcome(now, "ended unseen, exit status unknown", success=False, duration=lived)
+    if status.signal is None:
+        success = status.code in i.task.success_exit
+        return Outcome(now, f"exit {status.code}", success, code=status.code, duration=lived)
+    reason = f"killed by {status.signal}" + (" (core dumped)" if status.core_dumped else "")
+    success = status.signal in i.task.success_exit
+    return Outcome(now, reason, success, None, status.signal, status.core_dumped, lived)
+
+
+def _conclude(i: Instance, outcome: Outcome, now: float) -> Instance:
+    """The run is over: nothing of it is left. Where to go from here."""
+    run = _run(i)
+    if run.blamed:
+        outcome = replace(outcome, success=False, reason=f"{run.cause}; {outcome.reason}")
+    asked = bool(i.outdated or (run.cause and not run.blamed))
+    i = replace(i, last=outcome, outdated="")
+    if not i.wanted:
+        return become(_fresh(i), State.STOPPED, now)
+    if asked:
+        return become(_fresh(i), State.HELD, now)
+    return _by_policy(i, run, outcome, now)
+
+
+def _by_policy(i: Instance, run: Run, outcome: Outcome, now: float) -> Instance:
+    """It ended by itself: the restart policy decides."""
+    task = i.task
+    again = task.restart is Restart.ALWAYS or (task.restart is Restart.ON_FAILURE and not outcome.success)
+    lasted = outcome.duration >= task.backoff.reset_after
+    i = replace(
+        i,
+        streak=1 if lasted else i.streak + 1,
+        failures=0 if outcome.success else 1 if lasted else i.failures + 1,
+        failed_at=backoff.recent((*i.failed_at, *([] if outcome.success else [now])), now, task.give_up),
+    )
+    if not again and (outcome.success or task.kind is Kind.TRIGGERED):
+        return become(i, State.STOPPED, now, wanted=False, by="its own end")
+    if not again or backoff.exhausted(i.failed_at, task.give_up):
+        return become(i, State.FAILED, now)
+    wait = backoff.delay(task.backoff, i.streak, run.id)
+    return become(i, State.BACKOFF, now, now + wait) if wait > 0 else become(i, State.HELD, now)
+
+
+# -- the table --------------------------------------------------------------------------------------------------------
+
+
+def _ignore(i: Instance, e: ev.Event, now: float) -> Step:
+    return i, ()
+
+
+def _cannot(i: Instance, e: ev.Event, now: float) -> Step:
+    raise IllegalStepError(f"{i.key}: {type(e).__name__} while {i.state}")
+
+
+def _run(i: Instance) -> Run:
+    if i.run is None:
+        raise IllegalStepError(f"{i.key}: {i.state} without a run")
+    return i.run
+
+
+Handler = Callable[..., Step]
+
+_ORDER = (State.STOPPED, State.HELD, State.STARTING, State.RUNNING, State.STOPPING, State.BACKOFF, State.FAILED)
+
+# fmt: off
+__, no = _ignore, _cannot
+_ROWS: dict[type, tuple[Handler, ...]] = {
+    #               STOPPED   HELD       STARTING      RUNNING       STOPPING          BACKOFF           FAILED
+    ev.Want:       (_want,    _want_held,_want_alive,  _want_alive,  _want_stopping,   _want,            _want),
+    ev.Unwant:     (__,       _unwant,   _unwant_alive,_unwant_alive,_unwant_alive,    _unwant,          _unwant),
+    ev.Retire:     (_retire,  _retire,   _retire_alive,_retire_alive,_retire_alive,    _retire,          _retire),
+    ev.Outdate:    (__,       __,        _outdate,     _outdate,     __,               __,               __),
+    ev.Redefine:   (_define, _define,   _define,      _define,      _define,          _reconsider,      _reconsider),
+    ev.Refresh:    (_refresh, _refresh,  _refresh,     _refresh,     _refresh,         _refresh,         __),
+    ev.Admit:      (no,       _admit,    no,           no,           no,               no,               no),
+    ev.Hold:       (__,       __,        __,           __,           __,               _restart_due,     __),
+    ev.Leave:      (no,       no,        _leave,       _leave,       __,               no,               no),
+    ev.Kill:       (__,       __,        _kill,        _kill,        _kill_stopping,   __,               __),
+    ev.Due:        (no,       no,        _too_slow,    no,           _kill_stopping,   _restart_due,     no),
+    ev.Forked:     (no,       no,        _forked,      no,           _forked_too_late, no,               no),
+    ev.Started:    (no,       no,        _started,     no,           _started_stopping,no,               no),
+    ev.NotStarted: (no,       no,        _not_started, no,           _not_started,     no,               no),
+    ev.Exited:     (no,       no,        _exited,      _exited,      _exited_stopping, no,               no),
+    ev.Emptied:    (no,       no,        no,           no,           _emptied,         no,               no),
+}
+# fmt: on
+
+TABLE: dict[type, dict[State, Handler]] = {event: dict(zip(_ORDER, row, strict=True)) for event, row in _ROWS.items()}
+"""The complete transition table: event, then state, to the handler."""

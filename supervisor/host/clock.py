@@ -1,0 +1,31 @@
+"""Time: monotonic for decisions, RFC 3339 in UTC for people and for what outlives a boot."""
+
+from __future__ import annotations
+
+import time
+
+now = time.monotonic
+
+
+def stamp(at: float | None = None) -> str:
+    """RFC 3339 with milliseconds ("2026-11-21T14:02:11.123Z") of a monotonic moment, by today's wall clock."""
+    wall = time.time() + (0.0 if at is None else at - now())
+    return rfc3339(wall)
+
+
+def rfc3339(wall: float) -> str:
+    """RFC 3339 with milliseconds of seconds since 1970."""
+    millis = round(wall * 1000)
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(millis // 1000))
+    return f"{whole}.{millis % 1000:03d}Z"
+
+
+def moment(text: str) -> float:
+    """The monotonic moment of an RFC 3339 time, by today's wall clock.
+
+    Raises:
+        ValueError: it is not RFC 3339.
+    """
+    from datetime import datetime  # noqa: PLC0415 - only a freeze that ends by itself needs it
+
+    return now() + datetime.fromisoformat(text).timestamp() - time.time()

@@ -1,0 +1,118 @@
+"""Errands: what may block is done by a short-lived child, never by the parent.
+
+Reading the config (a disk, perhaps a network; the user database), keeping a freeze for after the next boot (fsync):
+each is one function, called in a forked child, whose answer comes back over a pipe. So a disk that hangs costs the one
+who asked, not the tasks; and what such a function imports and allocates is gone with the child.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from supervisor.host.interface import Done, Occurrence
+from supervisor.host.loop import Loop
+
+TIME_LIMIT = 60.0
+"""Seconds after which an errand has failed. A reload over a hanging network file system ends with that."""
+
+
+@dataclass(slots=True)
+class _Errand:
+    number: int
+    pid: int
+    pipe: int
+    deadline: float
+    answer: bytearray = field(default_factory=bytearray)
+
+
+class Errands:
+    """The errands that are under way."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._count = 0
+        self._errands: dict[int, _Errand] = {}
+
+    def run(self, now: float, function: Callable[..., Any], *arguments: object) -> int:
+        """Starts one and returns its number.
+
+        Raises:
+            OSError: no child could be made.
+        """
+        ours, theirs = os.pipe2(os.O_CLOEXEC)
+        try:
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    _in_child(theirs, function, arguments)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        except OSError:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        self._count += 1
+        errand = _Errand(self._count, pid, ours, now + TIME_LIMIT)
+        self._errands[errand.number] = errand
+        self._loop.watch(ours, lambda _: self._read(errand))
+        return errand.number
+
+    def next_deadline(self) -> float | None:
+        """When the next one will have taken too long."""
+        return min((errand.deadline for errand in self._errands.values()), default=None)
+
+    def expire(self, now: float) -> list[Occurrence]:
+        """Ends those that took too long."""
+        late = [errand for errand in self._errands.values() if errand.deadline <= now]
+        for errand in late:
+            os.kill(errand.pid, signal.SIGKILL)
+        return [
+            self._finish(errand, Done(errand.number, None, f"took longer than {TIME_LIMIT:g} s")) for errand in late
+        ]
+
+    def _read(self, errand: _Errand) -> list[Occurrence]:
+        block = os.read(errand.pipe, 1 << 20)
+        if block:
+            errand.answer += block
+            return []
+        try:
+            value, error = pickle.loads(errand.answer)  # noqa: S301 - our own child wrote it
+        except (EOFError, pickle.UnpicklingError):
+            value, error = None, "its process ended without an answer"
+        return [self._finish(errand, Done(errand.number, value, error))]
+
+    def _finish(self, errand: _Errand, done: Done) -> Done:
+        del self._errands[errand.number]
+        self._loop.unwatch(errand.pipe)
+        os.close(errand.pipe)
+        return done
+
+
+def _in_child(pipe: int, function: Callable[..., Any], arguments: tuple[object, ...]) -> None:
+    """Calls the function and sends its value or its error. Never returns.
+
+    No descriptor of the parent is kept, so that an errand that hangs holds nothing back.
+    """
+    try:
+        os.dup2(pipe, 3)
+        os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+        for number in ("SIGTERM", "SIGINT", "SIGHUP", "SIGCHLD"):
+            signal.signal(signal.Signals[number], signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.setpgid(0, 0)  # a Ctrl-C at the terminal is for the supervisor
+        try:
+            answer = (function(*arguments), "")
+        except Exception as error:  # noqa: BLE001 - it is told to whoever asked
+            answer = (None, f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error))
+        with open(3, "wb") as file:
+            file.write(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+    finally:
+        os._exit(0)

@@ -1,0 +1,132 @@
+"""What the parent needs from the machine, and what the machine tells it.
+
+Two classes fulfil it: `linux.Linux`, and a fake one in the tests, in virtual time. One suite of tests runs against
+both, so that what the simulation proves holds for the real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from supervisor.core.definition import StopPolicy, Task
+from supervisor.core.events import Event
+from supervisor.core.instance import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """All that a child needs to become a run of a task."""
+
+    key: str
+    task: Task
+    index: int
+    run: Run
+    last_exit: str  # how the last run ended, in words; "" for none
+    runtime_dir: str
+    log_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event of an instance."""
+
+    key: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Signalled:
+    """The supervisor itself got a signal: "SIGTERM", "SIGINT" or "SIGHUP"."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Something changed in a directory that the config was read from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An errand is done; `error` says in a sentence why it is not."""
+
+    errand: int
+    value: Any
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A client asks something. `client` is where the answer goes."""
+
+    client: Any
+    verb: str
+    arguments: dict[str, Any]
+
+
+Occurrence = Happened | Signalled | Touched | Done | Request
+
+Reader = Callable[[int], Sequence[Occurrence]]
+"""Called with the epoll events of a descriptor; says what has occurred."""
+
+
+class CannotForkError(Exception):
+    """No child could be made. The text says which step failed and why."""
+
+
+class Host(Protocol):
+    """Time, processes, errands, and somebody to tell."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+
+    def stamp(self, at: float | None = None) -> str:
+        """RFC 3339 in UTC of a monotonic moment (default: now), with milliseconds."""
+
+    def moment(self, stamp: str) -> float:
+        """The monotonic moment of an RFC 3339 time; the inverse of `stamp`."""
+
+    def wait(self, deadline: float | None) -> list[Occurrence]:
+        """Sleeps until something occurs or the deadline (monotonic) has come; None: for as long as it takes."""
+
+    def fork(self, launch: Launch) -> tuple[int, int]:
+        """Makes a child that waits for `go`. Returns its pid and its birth (start time in clock ticks).
+
+        Raises:
+            CannotForkError: there is none.
+        """
+
+    def go(self, key: str) -> None:
+        """Lets the child run its program."""
+
+    def adopt(self, key: str, run: Run) -> bool:
+        """Takes over a run of an earlier supervisor. False when its leader no longer lives."""
+
+    def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
+        """Sends the stop signal."""
+
+    def destroy(self, key: str, run: Run) -> None:
+        """Sends SIGKILL to all of the run."""
+
+    def signal(self, key: str, name: str) -> bool:
+        """Sends any signal to the leader. False when it no longer lives."""
+
+    def remember(self, records: list[dict[str, Any]]) -> None:
+        """Writes records where the next supervisor finds them."""
+
+    def errand(self, function: Callable[..., Any], *arguments: object) -> int:
+        """Has something done that may block. Answered by `Done` with the number that is returned."""
+
+    def watch(self, directories: tuple[str, ...]) -> None:
+        """From now on tells `Touched` of these directories, and of no others."""
+
+    def notify(self, *assignments: str) -> None:
+        """Tells the service manager (sd_notify(3))."""
+
+    def title(self, text: str) -> None:
+        """What `ps` shows."""
+
+    def log(self, level: str, text: str) -> None:
+        """A line for the operator; never blocks."""

@@ -1,0 +1,144 @@
+"""The real host: one epoll over pidfds, signals, sockets, errands and inotify."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from supervisor.core.definition import StopPolicy
+from supervisor.core.instance import Run
+from supervisor.host import clock
+from supervisor.host.errand import Errands
+from supervisor.host.inotify import Watch
+from supervisor.host.interface import Launch, Occurrence, Signalled, Touched
+from supervisor.host.log import Log
+from supervisor.host.loop import Loop, Signals
+from supervisor.host.notify import Notifier
+from supervisor.host.process import Processes
+from supervisor.store.records import Journal
+
+
+class Linux:
+    """Implements `interface.Host`."""
+
+    def __init__(self, log: Log) -> None:
+        """Becomes a subreaper and takes over the signal handlers of the process."""
+        self.loop = Loop()
+        self.logger = log
+        self._signals = Signals()
+        self.loop.watch(self._signals.fd, self._signalled)
+        self._processes = Processes(self.loop)
+        self._errands = Errands(self.loop)
+        self._watch: Watch | None = None
+        self._notifier = Notifier()
+        self._beat = self._notifier.watchdog()
+        self._next_beat = 0.0 if self._beat else None
+        self._journal: Journal | None = None
+        self._told: list[Occurrence] = []  # found outside of the loop
+
+    now = staticmethod(clock.now)
+    stamp = staticmethod(clock.stamp)
+    moment = staticmethod(clock.moment)
+
+    def wait(self, deadline: float | None) -> list[Occurrence]:
+        """See `Host.wait`. Also keeps the service manager's watchdog and the errands' limits."""
+        now = self.now()
+        if self._next_beat is not None and self._next_beat <= now and self._beat:
+            self._notifier.tell("WATCHDOG=1")
+            self._next_beat = now + self._beat
+        if self._told:
+            deadline = now
+        moments = [m for m in (deadline, self._next_beat, self._errands.next_deadline()) if m is not None]
+        occurred = self.loop.wait(max(0.0, min(moments) - now) if moments else None)
+        told, self._told = self._told, []
+        return [*told, *occurred, *self._errands.expire(self.now())]
+
+    def _signalled(self, _: int) -> list[Occurrence]:
+        names = self._signals.read()
+        events: list[Occurrence] = []
+        if "SIGCHLD" in names:
+            events += self._processes.reap()[0]
+        return events + [Signalled(name) for name in sorted(names - {"SIGCHLD"})]
+
+    # -- processes ----------------------------------------------------------------------------------------------------
+
+    def fork(self, launch: Launch) -> tuple[int, int]:
+        """See `Host.fork`."""
+        return self._processes.fork(launch)
+
+    def go(self, key: str) -> None:
+        """See `Host.go`."""
+        self._processes.go(key)
+
+    def adopt(self, key: str, run: Run) -> bool:
+        """See `Host.adopt`."""
+        return self._processes.adopt(key, run)
+
+    def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
+        """See `Host.terminate`."""
+        self._processes.terminate(key, run, policy)
+
+    def destroy(self, key: str, run: Run) -> None:
+        """See `Host.destroy`."""
+        self._told += self._processes.destroy(key, run)
+
+    def signal(self, key: str, name: str) -> bool:
+        """See `Host.signal`."""
+        return self._processes.signal(key, name)
+
+    # -- memory, errands, the world -----------------------------------------------------------------------------------
+
+    def keep_in(self, journal: Journal) -> None:
+        """From now on `remember` writes there."""
+        self._journal = journal
+
+    def remember(self, records: list[dict[str, Any]]) -> None:
+        """See `Host.remember`."""
+        if self._journal:
+            self._journal.write(records)
+
+    def errand(self, function: Callable[..., Any], *arguments: object) -> int:
+        """See `Host.errand`."""
+        return self._errands.run(self.now(), function, *arguments)
+
+    def watch(self, directories: tuple[str, ...]) -> None:
+        """See `Host.watch`."""
+        try:
+            if self._watch is None:
+                self._watch = Watch()
+                self.loop.watch(self._watch.fd, self._touched)
+            failed = self._watch.set(directories)
+        except OSError as error:
+            self.log("warning", f"cannot watch the config for its freeze keys, use `supctl freeze`: {error}")
+            return
+        for directory in failed:
+            self.log("warning", f"cannot watch {directory} for changes of the freeze keys")
+
+    def _touched(self, _: int) -> list[Occurrence]:
+        if self._watch:
+            self._watch.drain()
+        return [Touched()]
+
+    def notify(self, *assignments: str) -> None:
+        """See `Host.notify`."""
+        self._notifier.tell(*assignments)
+
+    def title(self, text: str) -> None:
+        """See `Host.title`."""
+        from setproctitle import setproctitle  # noqa: PLC0415 - imports logging, 15 ms that no first start waits for
+
+        setproctitle(text)
+
+    def log(self, level: str, text: str) -> None:
+        """See `Host.log`."""
+        self.logger.write(level, text)
+
+    def close_inherited(self) -> None:
+        """No task shall get descriptors that were left open for the supervisor by accident."""
+        for name in os.listdir("/proc/self/fd"):
+            if int(name) > 2:
+                try:
+                    os.set_inheritable(int(name), False)
+                except OSError:
+                    continue

@@ -1,0 +1,302 @@
+"""Children: fork, the go byte, exits, signals.
+
+A child is known by the pidfd of its leader, so that an end is told by the kernel at once and no signal can hit a
+stranger. Everything that ends as our child is reaped in one place (`reap`), also orphans that the kernel
+hands to us because we are a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+
+from supervisor.core.definition import StopPolicy
+from supervisor.core.events import Emptied, Exited, NotStarted, Started, Status
+from supervisor.core.instance import Run
+from supervisor.host import child
+from supervisor.host.interface import CannotForkError, Happened, Launch
+from supervisor.host.loop import Loop
+
+PR_SET_CHILD_SUBREAPER = 36
+_EVERY_SIGNAL = signal.valid_signals()
+
+
+@dataclass(slots=True)
+class Process:
+    """What is known of one living run."""
+
+    key: str
+    run: int
+    pid: int
+    pidfd: int
+    channel: socket.socket | None  # to the child until its exec: our go byte, its report
+    ours: bool = True  # our child: its exit status will be known
+    failure: str = ""  # what the child reported between fork and exec
+    ended: bool = False  # the leader is gone, something of its group is left
+
+
+class Processes:
+    """Every living run, by instance and by pid."""
+
+    def __init__(self, loop: Loop) -> None:
+        """`loop` tells when a descriptor is readable."""
+        self.by_key: dict[str, Process] = {}
+        self.by_pid: dict[int, Process] = {}
+        self._loop = loop
+        self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._open_files[1], self._open_files[1]))
+        with open("/proc/self/oom_score_adj") as file:
+            self._oom_score = file.read().strip()
+        if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+    # -- up -----------------------------------------------------------------------------------------------------------
+
+    def fork(self, launch: Launch) -> tuple[int, int]:
+        """See `interface.Host.fork`."""
+        step = "socketpair"
+        ours = None
+        try:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                step = "fork"
+                pid = self._fork(launch, ours, theirs)
+            step = "pidfd_open"
+            pidfd = os.pidfd_open(pid)
+        except OSError as error:
+            if ours:
+                ours.close()  # a child that exists already sees that, and ends
+            raise CannotForkError(f"{step}: {error.strerror}") from error
+        process = Process(launch.key, launch.run.number, pid, pidfd, ours)
+        self._add(process)
+        self._loop.watch(ours.fileno(), lambda _: self._reported(process))
+        return pid, birth(pid)
+
+    def _fork(self, launch: Launch, ours: socket.socket, theirs: socket.socket) -> int:
+        """Signals wait meanwhile, so that no handler of the parent ever runs in the child."""
+        old = signal.pthread_sigmask(signal.SIG_BLOCK, _EVERY_SIGNAL)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                ours.close()
+                setup = child.Setup(launch, self._open_files, self._oom_score)
+                child.become(
+                    setup,
+                    go=lambda: theirs.recv(1) == b"g",
+                    report=lambda text: theirs.sendall(text.encode(errors="replace")[:4000]),
+                    call=lambda: _call(setup, theirs),
+                )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, old)
+        return pid
+
+    def go(self, key: str) -> None:
+        """See `interface.Host.go`."""
+        process = self.by_key.get(key)
+        if process and process.channel:
+            with suppress(OSError):  # it has died meanwhile: its end will be told
+                process.channel.send(b"g")
+
+    def adopt(self, key: str, run: Run) -> bool:
+        """See `interface.Host.adopt`. A pid that another process has by now is recognised by its birth."""
+        try:
+            pidfd = os.pidfd_open(run.pid)
+        except OSError:
+            return False
+        if birth(run.pid) != run.birth or _is_zombie(run.pid):
+            os.close(pidfd)
+            return False
+        self._add(Process(key, run.number, run.pid, pidfd, None, ours=False))
+        return True
+
+    def _add(self, process: Process) -> None:
+        self.by_key[process.key] = self.by_pid[process.pid] = process
+        self._loop.watch(process.pidfd, lambda _: self._leader_ended(process))
+
+    def _reported(self, process: Process) -> list[Happened]:
+        """The child's end of the channel: a failure in words, or closed by the exec."""
+        channel = process.channel
+        if channel is None:
+            return []
+        text = channel.recv(4096)
+        if text:
+            process.failure = text.decode(errors="replace")
+            return []  # it ends by itself now; that is the event
+        self._close_channel(process)
+        return [] if process.failure else [Happened(process.key, Started(process.run))]
+
+    def _close_channel(self, process: Process) -> None:
+        if process.channel:
+            self._loop.unwatch(process.channel.fileno())
+            process.channel.close()
+            process.channel = None
+
+    # -- down ---------------------------------------------------------------------------------------------------------
+
+    def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
+        """See `interface.Host.terminate`. A group whose leader is gone gets it in any case."""
+        process = self._of(key, run)
+        if process is None:
+            return
+        number = signal.Signals[policy.signal]
+        if policy.to == "main" and not process.ended:
+            _send(process, number)
+        else:
+            _send_group(process, number)
+
+    def destroy(self, key: str, run: Run) -> list[Happened]:
+        """See `interface.Host.destroy`. Tells also when it finds that nothing is left to kill."""
+        process = self._of(key, run)
+        if process is None:
+            return []
+        _send_group(process, signal.SIGKILL)
+        return self.look_for_empty() if process.ended else []
+
+    def signal(self, key: str, name: str) -> bool:
+        """See `interface.Host.signal`."""
+        process = self.by_key.get(key)
+        return process is not None and not process.ended and _send(process, signal.Signals[name])
+
+    def _of(self, key: str, run: Run) -> Process | None:
+        process = self.by_key.get(key)
+        return process if process and process.run == run.number else None
+
+    # -- ends ---------------------------------------------------------------------------------------------------------
+
+    def reap(self) -> tuple[list[Happened], list[tuple[int, Status]]]:
+        """Reaps every child that has ended. Returns the events of runs, and the ends of others (errands, orphans)."""
+        events: list[Happened] = []
+        others: list[tuple[int, Status]] = []
+        while info := _next_end():
+            status = _status(info)
+            process = self.by_pid.get(info.si_pid)
+            if process and process.ours and not process.ended:
+                events += self._ended(process, status)
+            else:
+                others.append((info.si_pid, status))
+        return events + (self.look_for_empty() if others else []), others
+
+    def _leader_ended(self, process: Process) -> list[Happened]:
+        if not process.ours:
+            return [] if process.ended else self._ended(process, None)
+        return self.reap()[0]
+
+    def _ended(self, process: Process, status: Status | None) -> list[Happened]:
+        key, run = process.key, process.run
+        before: list[Happened] = self._reported(process)
+        failure = process.failure
+        self._close_channel(process)
+        self._loop.unwatch(process.pidfd)
+        os.close(process.pidfd)
+        process.pidfd = -1
+        if failure or not _group_lives(process):
+            self._forget(process)
+            return [*before, Happened(key, NotStarted(run, failure) if failure else Exited(run, status, empty=True))]
+        process.ended = True
+        return [*before, Happened(key, Exited(run, status, empty=False))]
+
+    def look_for_empty(self) -> list[Happened]:
+        """The runs whose leader had ended and of which nothing is left any more."""
+        gone = [process for process in self.by_key.values() if process.ended and not _group_lives(process)]
+        for process in gone:
+            self._forget(process)
+        return [Happened(process.key, Emptied(process.run)) for process in gone]
+
+    def _forget(self, process: Process) -> None:
+        del self.by_pid[process.pid]
+        if self.by_key.get(process.key) is process:
+            del self.by_key[process.key]
+
+
+def birth(pid: int) -> int:
+    """The start time of a process in clock ticks since boot (proc_pid_stat(5), field 22); 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b") ")[2].split()[19])
+    except (OSError, IndexError):
+        return 0
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1] in b"ZX"
+    except OSError:
+        return True
+
+
+def _call(setup: child.Setup, channel: socket.socket) -> None:
+    """Runs the Python callable of a task in this very process, which keeps nothing of the parent's descriptors."""
+    from supervisor import task  # noqa: PLC0415 - only in a child
+
+    channel.shutdown(socket.SHUT_RDWR)
+    os.closerange(3, setup.open_files[1])
+    task.run(setup.task.python or "", setup.command(), setup.launch.key)
+
+
+def _send(process: Process, number: int) -> bool:
+    try:
+        signal.pidfd_send_signal(process.pidfd, number)
+    except (ProcessLookupError, OSError):
+        return False
+    return True
+
+
+def _send_group(process: Process, number: int) -> None:
+    """The group; before its setsid the child has none, then the child alone."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        if not process.ended:
+            _send(process, number)
+    except PermissionError:
+        pass  # every member has become another user's; what is left is told by the state
+
+
+def _group_lives(process: Process) -> bool:
+    """Whether anything of the run's process group is left. The leader itself has been reaped by now.
+
+    One that was adopted may still be a zombie of init's: those do not count.
+    """
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process.ours or any(_in_group(int(name), process.pid) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _in_group(pid: int, group: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state, _, pgrp = file.read().rpartition(b") ")[2].split(None, 3)[:3]
+    except (OSError, ValueError):
+        return False
+    return int(pgrp) == group and state not in (b"Z", b"X")
+
+
+def _next_end() -> os.waitid_result | None:
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG)
+    except ChildProcessError:
+        return None
+
+
+def _status(info: os.waitid_result) -> Status:
+    if info.si_code == os.CLD_EXITED:
+        return Status(info.si_status)
+    return Status(None, signal_name(info.si_status), info.si_code == os.CLD_DUMPED)
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal; real-time signals without one of their own are "SIGRTMIN+3"."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"

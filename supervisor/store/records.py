@@ -1,0 +1,194 @@
+"""The journal: what the next supervisor has to know, complete at every instruction.
+
+One append-only file in the runtime directory, which is memory and lost at boot. Each line is a JSON object: the
+first a header, the others the newest facts of one instance (`"instance"`), or of the fleet (`"fleet"`). A later
+line replaces an earlier one with the same name. All facts of one turn of the loop are one write(2), before anything
+that depends on them is done; so a supervisor that dies at any instruction leaves either all of them or none.
+
+A line that is torn or of an unknown shape is reported and not trusted; a file of another boot or of a
+version that is not known is set aside.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from supervisor.core.definition import StopPolicy, Task
+from supervisor.core.instance import Instance, Order, Outcome, Run
+from supervisor.core.states import State
+
+VERSION = 1
+
+COMPACT_ABOVE = 1 << 20
+"""Bytes after which the file may be rewritten, when most of it is out of date."""
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
+
+
+class Journal:
+    """The file, and the newest line of each name in it."""
+
+    def __init__(self, path: str, boot: str, epoch: str) -> None:
+        """Opens or makes it. `boot` is the kernel's boot id; `epoch` is used when a new file is begun.
+
+        Raises:
+            OSError: it can be neither read nor made.
+        """
+        self.path = path
+        self.boot = boot
+        self.epoch = epoch
+        self.complaints: list[str] = []
+        self.facts: dict[str, dict[str, Any]] = {}
+        self._lines: dict[str, str] = {}
+        self._load()
+        self._rewrite()
+
+    def write(self, records: list[dict[str, Any]]) -> None:
+        """Appends records; a record of `{"instance": NAME, "gone": true}` forgets one.
+
+        Raises:
+            OSError: the runtime directory is full or gone.
+        """
+        lines = []
+        for record in records:
+            line = _encode(record)
+            name = _name(record)
+            if record.get("gone"):
+                self._lines.pop(name, None)
+            else:
+                self._lines[name] = line
+            lines.append(line)
+        data = ("\n".join(lines) + "\n").encode()
+        self._size += len(data)
+        if self._size > COMPACT_ABOVE and self._size > 4 * sum(map(len, self._lines.values())):
+            self._rewrite()
+        elif os.write(self._fd, data) != len(data):
+            self._rewrite()  # a short write: the disk is full, or was
+
+    def clear(self) -> None:
+        """Nothing is left that a next supervisor has to know: it begins afresh."""
+        os.unlink(self.path)
+
+    def _load(self) -> None:
+        try:
+            with open(self.path, "rb") as file:
+                lines = file.read().split(b"\n")
+        except FileNotFoundError:
+            return
+        header = _parse(lines[0]) or {}
+        if header.get("boot") != self.boot:
+            self.complaints.append(f"{self.path} is of another boot: what it says of processes is not trusted")
+            return
+        if header.get("journal") != VERSION:
+            aside = self.path + ".unknown"
+            os.rename(self.path, aside)
+            self.complaints.append(
+                f"{self.path} has version {header.get('journal')!r}, not {VERSION}: set aside as {aside}"
+            )
+            return
+        self.epoch = str(header.get("epoch", self.epoch))
+        for number, line in enumerate(lines[1:], 2):
+            record = _parse(line)
+            name = _name(record) if record else ""
+            if record and name:
+                self.facts[name] = record
+                if record.get("gone"):
+                    del self.facts[name]
+            elif line:
+                self.complaints.append(f"{self.path}:{number}: torn or unknown, not trusted: {line[:80]!r}")
+        self._lines = {name: _encode(record) for name, record in self.facts.items()}
+
+    def _rewrite(self) -> None:
+        header = _encode({"journal": VERSION, "boot": self.boot, "epoch": self.epoch})
+        data = ("\n".join([header, *self._lines.values()]) + "\n").encode()
+        fd = os.open(self.path + ".new", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            if os.write(fd, data) != len(data):
+                raise OSError(28, os.strerror(28), self.path)
+            os.rename(self.path + ".new", self.path)
+        except OSError:
+            os.close(fd)
+            raise
+        old = getattr(self, "_fd", None)
+        if old is not None:
+            os.close(old)
+        self._fd, self._size = fd, len(data)
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _name(record: dict[str, Any]) -> str:
+    name = record.get("instance") or (record.get("fleet") and f"fleet {record['fleet']}")
+    return name if isinstance(name, str) else ""
+
+
+# -- instances as records ---------------------------------------------------------------------------------------------
+
+_KEPT = (
+    "wanted", "since", "deadline", "trigger", "by", "runs", "outdated", "retired",
+    "restarts", "streak", "failures", "failed_at",
+)  # fmt: skip
+
+
+def record_of(instance: Instance) -> dict[str, Any]:
+    """All that the next supervisor has to know of an instance."""
+    record: dict[str, Any] = {"instance": instance.key, "state": str(instance.state)}
+    record |= {name: getattr(instance, name) for name in _KEPT}
+    record["stop"] = [instance.task.stop.signal, instance.task.stop.grace, instance.task.stop.to]
+    record["order"] = _plain(instance.order)
+    record["last"] = _plain(instance.last)
+    record["run"] = _plain(instance.run)
+    return record
+
+
+def _plain(value: Run | Order | Outcome | None) -> dict[str, Any] | None:
+    """As dataclasses.asdict, which takes ten times as long."""
+    if value is None:
+        return None
+    plain = {name: getattr(value, name) for name in value.__slots__}
+    for name in ("order", "outcome"):
+        if plain.get(name):
+            plain[name] = _plain(plain[name])
+    return plain
+
+
+def instance_of(record: dict[str, Any], task: Task | None) -> Instance:
+    """The instance that a record tells of; with the task as it is defined now, or a stand-in that can be stopped.
+
+    Raises:
+        ValueError, TypeError, KeyError: the record does not tell what it must.
+    """
+    name, _, index = record["instance"].rpartition(":")
+    stand_in = Task(name, stop=StopPolicy(*record["stop"]))
+    kept = {key: record[key] for key in _KEPT}
+    kept["failed_at"] = tuple(kept["failed_at"])
+    return Instance(
+        task or stand_in,
+        int(index),
+        State(record["state"]),
+        order=_order(record["order"]),
+        last=Outcome(**record["last"]) if record["last"] else None,
+        run=_run(record["run"]),
+        **kept,
+    )
+
+
+def _run(plain: dict[str, Any] | None) -> Run | None:
+    if plain is None:
+        return None
+    outcome = plain["outcome"] and Outcome(**plain["outcome"])
+    return Run(**{**plain, "order": _order(plain["order"]), "outcome": outcome})
+
+
+def _order(plain: dict[str, Any] | None) -> Order | None:
+    if plain is None:
+        return None
+    return Order(tuple(plain["arguments"]), tuple((name, value) for name, value in plain["environment"]))
