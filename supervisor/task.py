@@ -50,7 +50,7 @@ class Stop:
         return bool(poll.poll(None if timeout is None else timeout * 1000))
 
 
-def run(target: str, arguments: list[str], title: str) -> NoReturn:
+def run(target: str, arguments: list[str], title: str, stop_signal: str) -> NoReturn:
     """Calls "module:callable" and ends the process: 0 when it returns, 1 with a traceback when it raises.
 
     SystemExit has its usual meaning. `sys.argv` is the target and the arguments of the run; the
@@ -62,7 +62,7 @@ def run(target: str, arguments: list[str], title: str) -> NoReturn:
         sys.argv = [target, *arguments]
         sys.path.insert(0, os.getcwd())
         stop = Stop()
-        for name in ("SIGTERM", "SIGINT"):
+        for name in {"SIGTERM", "SIGINT", stop_signal} - {"SIGKILL", "SIGSTOP"}:
             signal.signal(signal.Signals[name], lambda *_: stop.set())
         _perform(_find(target), stop)
         code = 0
@@ -96,7 +96,7 @@ def _perform(target: Callable[..., object], stop: Stop) -> None:
     if hasattr(task, "on_start"):
         task.on_start()
     try:
-        task.run(stop)  # type: ignore[attr-defined]
+        task.run(stop)
     finally:
         if hasattr(task, "on_stop"):
             task.on_stop()

@@ -19,7 +19,7 @@ from supervisor.core import lifecycle
 from supervisor.core.actions import Action
 from supervisor.core.definition import Config, Group, Kind, Task
 from supervisor.core.freeze import SUPCTL, Freeze
-from supervisor.core.gate import Verdict, in_the_way, may_start, must_leave
+from supervisor.core.gate import Verdict, in_the_way, may_start, must_leave, will_start
 from supervisor.core.instance import Instance
 from supervisor.core.states import ALIVE, State
 
@@ -67,6 +67,10 @@ class Fleet:
         """The instances of a task."""
         return (self.instances[key] for key in self._copies.get(task, ()))
 
+    def ordered(self) -> Iterator[Instance]:
+        """Every instance, those of one task together, in the order of the config."""
+        return (self.instances[key] for keys in self._copies.values() for key in keys)
+
     def dependents(self, task: str) -> Iterator[Instance]:
         """The instances of the tasks that name this one in `after` or `requires`."""
         return (instance for name in self._dependents.get(task, ()) for instance in self.copies(name))
@@ -90,6 +94,10 @@ class Fleet:
     def leaving(self, instance: Instance) -> str:
         """Why its run has to end, or ""."""
         return must_leave(self, instance)
+
+    def startup_settled(self) -> bool:
+        """Whether the start-up tasks are through: done, given up, not wanted, or held by something lasting."""
+        return not any(i.wanted and not i.ready and _trying(self, i) for i in self.startup)
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
@@ -262,6 +270,12 @@ class Fleet:
         del self.instances[instance.key]
         self._copies[instance.task.name].remove(instance.key)
         self._queue.pop(instance.key, None)
+
+
+def _trying(fleet: Fleet, instance: Instance) -> bool:
+    if instance.state is State.HELD:
+        return will_start(fleet, instance)
+    return instance.state is not State.FAILED
 
 
 def new_instances(task: Task, now: float, beyond: int = 0) -> list[Instance]:

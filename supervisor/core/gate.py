@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from supervisor.core.definition import Kind
 from supervisor.core.instance import Instance
-from supervisor.core.states import State
+from supervisor.core.states import ALIVE, State
 
 if TYPE_CHECKING:
     from supervisor.core.fleet import Fleet
@@ -48,6 +48,24 @@ def may_start(fleet: Fleet, instance: Instance) -> Verdict:
     return Verdict(tuple(reasons), frozen=bool(freezes)) if reasons else OPEN
 
 
+def will_start(fleet: Fleet, instance: Instance) -> bool:
+    """Whether something is already under way that will let a held instance start, without anybody's doing."""
+    verdict = may_start(fleet, instance)
+    if verdict:
+        return True
+    if verdict.frozen or fleet.shutdown:
+        return False
+    pending = [other for other in fleet.startup if other.wanted] if instance.task.kind is not Kind.STARTUP else []
+    pending += [other for name in instance.task.dependencies for other in fleet.copies(name)]
+    return all(other.ready or _under_way(fleet, other) for other in pending)
+
+
+def _under_way(fleet: Fleet, other: Instance) -> bool:
+    if other.state is State.HELD:
+        return will_start(fleet, other)
+    return other.wanted and other.state in ALIVE
+
+
 def must_leave(fleet: Fleet, instance: Instance) -> str:
     """Why a living run has to end, or "" when it may stay."""
     if fleet.shutdown:
@@ -83,5 +101,5 @@ def in_the_way(fleet: Fleet, instance: Instance) -> tuple[Instance, ...]:
 def _is(other: Instance) -> str:
     """What keeps a dependency from being ready, in words."""
     if other.task.kind is Kind.CONTINUOUS or other.state not in (State.STOPPED, State.FAILED):
-        return f"is {other.state}"
+        return "waits for its restart" if other.state is State.BACKOFF else f"is {other.state}"
     return "has not run yet" if other.last is None else f"has not succeeded ({other.last.reason})"

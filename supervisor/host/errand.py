@@ -37,45 +37,35 @@ class Errands:
         self._loop = loop
         self._count = 0
         self._errands: dict[int, _Errand] = {}
+        self._failed: list[Occurrence] = []
 
     def run(self, now: float, function: Callable[..., Any], *arguments: object) -> int:
-        """Starts one and returns its number.
-
-        Raises:
-            OSError: no child could be made.
-        """
-        ours, theirs = os.pipe2(os.O_CLOEXEC)
-        try:
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-            try:
-                pid = os.fork()
-                if pid == 0:
-                    _in_child(theirs, function, arguments)
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        except OSError:
-            os.close(ours)
-            raise
-        finally:
-            os.close(theirs)
+        """Starts one and returns its number. One for which no child can be made has failed, which is told as ever."""
         self._count += 1
-        errand = _Errand(self._count, pid, ours, now + TIME_LIMIT)
+        try:
+            pid, pipe = _fork(function, arguments)
+        except OSError as error:
+            self._failed.append(Done(self._count, None, f"cannot fork: {error.strerror}"))
+            return self._count
+        errand = _Errand(self._count, pid, pipe, now + TIME_LIMIT)
         self._errands[errand.number] = errand
-        self._loop.watch(ours, lambda _: self._read(errand))
+        self._loop.watch(pipe, lambda _: self._read(errand))
         return errand.number
 
     def next_deadline(self) -> float | None:
         """When the next one will have taken too long."""
+        if self._failed:
+            return 0.0
         return min((errand.deadline for errand in self._errands.values()), default=None)
 
     def expire(self, now: float) -> list[Occurrence]:
-        """Ends those that took too long."""
+        """Ends those that took too long, and tells of those that never began."""
+        failed, self._failed = self._failed, []
         late = [errand for errand in self._errands.values() if errand.deadline <= now]
         for errand in late:
             os.kill(errand.pid, signal.SIGKILL)
-        return [
-            self._finish(errand, Done(errand.number, None, f"took longer than {TIME_LIMIT:g} s")) for errand in late
-        ]
+        text = f"took longer than {TIME_LIMIT:g} s"
+        return [*failed, *(self._finish(errand, Done(errand.number, None, text)) for errand in late)]
 
     def _read(self, errand: _Errand) -> list[Occurrence]:
         block = os.read(errand.pipe, 1 << 20)
@@ -93,6 +83,27 @@ class Errands:
         self._loop.unwatch(errand.pipe)
         os.close(errand.pipe)
         return done
+
+
+def _fork(function: Callable[..., Any], arguments: tuple[object, ...]) -> tuple[int, int]:
+    """The child's pid and the end of its pipe.
+
+    Raises:
+        OSError: no child could be made.
+    """
+    ours, theirs = os.pipe2(os.O_CLOEXEC)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _in_child(theirs, function, arguments)
+    except OSError:
+        os.close(ours)
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.close(theirs)
+    return pid, ours
 
 
 def _in_child(pipe: int, function: Callable[..., Any], arguments: tuple[object, ...]) -> None:

@@ -10,8 +10,9 @@ from supervisor.core.definition import StopPolicy
 from supervisor.core.instance import Run
 from supervisor.host import clock
 from supervisor.host.errand import Errands
+from supervisor.host.fifo import Fifos
 from supervisor.host.inotify import Watch
-from supervisor.host.interface import Launch, Occurrence, Signalled, Touched
+from supervisor.host.interface import CannotForkError, Launch, Occurrence, Signalled, Touched
 from supervisor.host.log import Log
 from supervisor.host.loop import Loop, Signals
 from supervisor.host.notify import Notifier
@@ -30,6 +31,7 @@ class Linux:
         self.loop.watch(self._signals.fd, self._signalled)
         self._processes = Processes(self.loop)
         self._errands = Errands(self.loop)
+        self._fifos = Fifos()
         self._watch: Watch | None = None
         self._notifier = Notifier()
         self._beat = self._notifier.watchdog()
@@ -65,6 +67,11 @@ class Linux:
 
     def fork(self, launch: Launch) -> tuple[int, int]:
         """See `Host.fork`."""
+        if launch.task.log.to == "inherit" and not launch.task.helper:
+            try:
+                self._fifos.make(launch.runtime_dir, launch.key)
+            except OSError as error:
+                raise CannotForkError(f"make FIFO: {error}") from error
         return self._processes.fork(launch)
 
     def go(self, key: str) -> None:

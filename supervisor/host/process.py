@@ -236,7 +236,7 @@ def _call(setup: child.Setup, channel: socket.socket) -> None:
 
     channel.shutdown(socket.SHUT_RDWR)
     os.closerange(3, setup.open_files[1])
-    task.run(setup.task.python or "", setup.command(), setup.launch.key)
+    task.run(setup.task.python or "", setup.command(), setup.launch.key, setup.task.stop.signal)
 
 
 def _send(process: Process, number: int) -> bool:

@@ -1,0 +1,37 @@
+"""The verbs of `supctl`: one file each, both ends in it. `interface` says what a verb is."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+NAMES = {
+    "status": "what state everything is in",
+    "start": "want tasks up, and wait until they are",
+    "stop": "want tasks down, and wait until nothing of them is left",
+    "restart": "stop and start again, dependents in order",
+    "freeze": "forbid every new process, of everything or of some tasks",
+    "thaw": "undo what `supctl freeze` did",
+    "run": "run a triggered task now",
+    "show": "everything that is known of a task",
+    "why": "why a task is in the state it is in, and what happens next",
+    "events": "every change, one JSON object a line",
+    "signal": "send a signal to the main process of tasks",
+    "scale": "change the number of instances of a task",
+    "reload": "read the config anew, all or nothing",
+    "check": "check a config without a supervisor",
+    "shutdown": "stop all tasks, then the supervisor",
+    "version": "the version of supctl, and of the supervisor",
+    "completion": "print a completion script for a shell",
+}
+"""Every verb, in the order of the help, and what it does."""
+
+
+def load(name: str) -> ModuleType:
+    """The module of one verb; `supctl` loads just the one that it needs."""
+    return import_module(f"supervisor.verbs.{name}")
+
+
+def load_all() -> dict[str, ModuleType]:
+    """Every verb. The supervisor loads them at its start: later a disk that hangs could hold it up."""
+    return {name: load(name) for name in NAMES}

@@ -1,0 +1,107 @@
+"""Telling: every change becomes one line of the log, one event, and the title and status line of the supervisor.
+
+One place turns the difference between two values of an instance into words, so that log, events and `why` cannot
+disagree.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from supervisor.control.feed import Feed
+from supervisor.core import report
+from supervisor.core.fleet import Change, Fleet
+from supervisor.core.freeze import Freeze
+from supervisor.core.instance import Instance
+from supervisor.core.states import State
+from supervisor.host.interface import Host
+
+_LEVELS = {State.FAILED: "error", State.BACKOFF: "warning"}
+
+
+class Announcer:
+    """Log, events, process title and sd_notify status of one supervisor."""
+
+    def __init__(self, host: Host, feed: Feed, fleet: Fleet, name: str) -> None:
+        """`name` is the supervisor's, as titles show it."""
+        self.name = name
+        self._host = host
+        self._feed = feed
+        self._fleet = fleet
+        self._summary = ""
+        self._ready = False
+
+    def changes(self, changes: list[Change]) -> None:
+        """Tells of every change of state; one that was held for an instant only is not told."""
+        for number, change in enumerate(changes):
+            if change.new is not None and change.old.state is not change.new.state:
+                passing = change.new.state is State.HELD and _moves_on(changes, number)
+                if not passing:
+                    self._state(change.old, change.new)
+        if changes:
+            self._overview()
+
+    def _state(self, old: Instance, new: Instance) -> None:
+        why = report.short_reason(self._fleet, new)
+        run = new.run or old.run
+        ended = new.last if new.last is not old.last else None
+        self.event(
+            "state",
+            name=new.name,
+            task=new.task.name,
+            instance=new.index,
+            run=run.id if run else None,
+            trigger=run.trigger if run else None,
+            pid=run.pid if run else None,
+            **{"from": str(old.state), "to": str(new.state)},
+            why=why or None,
+            exit=report.last_exit(ended, self._host.stamp) if ended else None,
+        )
+        text = f"{new.name}: {new.state}"
+        if new.pid and new.state is not State.STOPPING:
+            text += f" (pid {new.pid})"
+        if ended and ended.reason not in why:
+            text += f": {ended.reason}"
+        if why:
+            text += f": {why}"
+        if new.state is State.BACKOFF and new.deadline is not None:
+            text += f"; restart in {new.deadline - new.since:.2g} s"
+        quiet = new.state is State.STARTING or new.task.helper
+        self._host.log("debug" if quiet else _LEVELS.get(new.state, "info"), text)
+
+    def event(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 - whatever an event has to say
+        """An event that is no change of state."""
+        self._feed.publish({"at": self._host.stamp(), "event": kind, **fields})
+
+    def frozen(self, freeze: Freeze) -> None:
+        """A freeze has come."""
+        self.event("freeze", **report.freeze_json(freeze))
+        self._host.log("warning", f"frozen: {freeze.scope or 'everything'}: {freeze.says}")
+        self._overview()
+
+    def thawed(self, freeze: Freeze, by: str, released: tuple[Instance, ...]) -> None:
+        """A freeze has gone; what it had suppressed is listed."""
+        names = [f"{i.name} ({i.trigger})" for i in released]
+        self.event("thaw", **report.freeze_json(freeze) | {"by": by}, released=[i.name for i in released])
+        self._host.log(
+            "warning", f"thawed by {by}: {freeze.scope or 'everything'}; starts now: {', '.join(names) or '-'}"
+        )
+        self._overview()
+
+    def _overview(self) -> None:
+        summary = report.summary(self._fleet)
+        if summary != self._summary:
+            self._summary = summary
+            self._host.title(f"supervisor: {self.name} [{summary}]")
+            self._host.notify(f"STATUS={summary}")
+        if not self._ready and not self._fleet.shutdown and self._fleet.startup_settled():
+            self._ready = True
+            self._host.notify("READY=1", f"STATUS={summary}")
+            self.event("ready", why=summary)
+            self._host.log("info", f"ready: {summary}")
+
+
+def _moves_on(changes: list[Change], number: int) -> bool:
+    """Whether a later change of the same batch takes the instance on."""
+    new = changes[number].new
+    return any(later.old is new and later.new and later.new.state is not State.HELD for later in changes[number + 1 :])

@@ -1,0 +1,311 @@
+"""The server's end of the control socket. A slow, huge or malicious client costs only itself.
+
+Every descriptor is non-blocking; every client has a bound on what it may send, on what may wait to be
+sent to it, and on how long it may be idle. When all places are taken the longest idle client of the user who
+has most of them makes room, so that no user can lock out another one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+from collections import Counter
+from collections.abc import Callable
+
+from supervisor.control import wire
+from supervisor.control.access import Peer, may_speak, peer_of
+from supervisor.host.interface import Occurrence, Request
+from supervisor.host.loop import Loop
+
+MAX_CLIENTS = 64
+IDLE = 30.0
+"""Seconds that a client may take to send a request, or to take an answer."""
+
+MAX_UNSENT = 4 << 20
+"""Bytes that may wait for a client that follows events; one that falls behind further is cut off."""
+
+
+class InUseError(Exception):
+    """Another supervisor lives at this socket."""
+
+
+class Client:
+    """One connection: where answers go."""
+
+    def __init__(self, server: Server, connection: socket.socket, peer: Peer, now: float) -> None:
+        self.peer = peer
+        self.by = server.name_of(peer.uid)
+        self.active = now  # the last moment at which it did something
+        self.waiting = False  # an answer is being prepared: not idle
+        self.on_close: Callable[[], None] | None = None
+        self._server = server
+        self._socket = connection
+        self._received = bytearray()
+        self._unsent = bytearray()
+        self._mask = select.EPOLLIN
+        self._reading = True  # False: it has sent its end
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody is there any more."""
+        return self._socket.fileno() < 0
+
+    def answer(self, value: object) -> None:
+        """The last line of a request that was done."""
+        self._finish(wire.encode(answer=value))
+
+    def fail(self, text: str, exit_code: int = 1) -> None:
+        """The last line of a request that was refused or failed."""
+        self._finish(wire.encode(error=text, exit=exit_code))
+
+    def progress(self, value: object) -> None:
+        """A line on the way; dropped when the client is slow."""
+        if not self._unsent:
+            self.send(wire.encode(progress=value))
+
+    def send(self, line: bytes) -> None:
+        """Sends what can be sent now, and the rest when it can."""
+        if self.closed:
+            return
+        self._unsent += line
+        self._flush()
+        if len(self._unsent) > MAX_UNSENT:
+            self.close()
+
+    def close(self) -> None:
+        """Hangs up."""
+        if self.closed:
+            return
+        self._server.forget(self, self._socket.fileno())
+        self._socket.close()
+        if self.on_close:
+            self.on_close()
+
+    def ready(self, events: int) -> list[Occurrence]:
+        """The loop says that something can be read or written."""
+        if events & select.EPOLLOUT:
+            self._flush()
+        if not self.closed and events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+            return self._read()
+        return []
+
+    def _read(self) -> list[Occurrence]:
+        try:
+            data = self._socket.recv(65536)
+        except (BlockingIOError, InterruptedError):
+            return []
+        except OSError:
+            data = b""
+        if not data:
+            self._half_closed()
+            return []
+        self._received += data
+        return self._requests()
+
+    def _half_closed(self) -> None:
+        """`echo … | socat` sends its end at once and still wants the answer; a hang-up shows as EPOLLHUP."""
+        poll = select.poll()
+        poll.register(self._socket, 0)
+        if poll.poll(0) or not (self.waiting or self._unsent):
+            self.close()
+        self._reading = False
+        self._watch()
+
+    def _watch(self) -> None:
+        """Tells the loop what this client waits for."""
+        mask = (select.EPOLLIN if self._reading else 0) | (select.EPOLLOUT if self._unsent else 0)
+        if mask != self._mask and not self.closed:
+            self._mask = mask
+            self._server.watch(self, self._socket.fileno(), mask)
+
+    def _requests(self) -> list[Occurrence]:
+        """One request at a time: the next one is looked at when the answer is out."""
+        if self.waiting:
+            if len(self._received) > wire.MAX_REQUEST:
+                self.close()
+            return []
+        line, newline, rest = self._received.partition(b"\n")
+        if len(line) > wire.MAX_REQUEST:
+            self.fail(f"a request has at most {wire.MAX_REQUEST} bytes")
+            self.close()
+            return []
+        if not newline:
+            return []
+        self._received = rest
+        self.active = self._server.now()
+        try:
+            verb, args = wire.decode_request(bytes(line))
+        except wire.MalformedError as error:
+            self.fail(str(error), 2)
+            return self._requests()
+        self.waiting = True
+        return [Request(self, verb, args)]
+
+    def _finish(self, line: bytes) -> None:
+        self.waiting = False
+        self.active = self._server.now()
+        self.send(line)
+        if not (self._reading or self._unsent):
+            self.close()
+        elif self._received and not self.closed:
+            self._server.again(self)
+
+    def pending(self) -> list[Occurrence]:
+        """A request that came while an earlier one was being answered."""
+        return [] if self.closed else self._requests()
+
+    def _flush(self) -> None:
+        try:
+            while self._unsent:
+                sent = self._socket.send(self._unsent)
+                del self._unsent[:sent]
+                self.active = self._server.now()
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            self.close()
+            return
+        if self._reading or self._unsent or self.waiting:
+            self._watch()
+        else:
+            self.close()
+
+
+class Server:
+    """The listening socket and its clients."""
+
+    def __init__(self, loop: Loop, now: Callable[[], float], people: dict[int, str], group: int | None) -> None:
+        """`people` names the users that are known; `group` is the gid of `socket_group`."""
+        self.now = now
+        self.people = people
+        self.group = group
+        self.clients: dict[Client, None] = {}
+        self._loop = loop
+        self._again: list[Client] = []
+        self._socket: socket.socket | None = None
+        self._path = ""
+
+    def listen(self, path: str, mode: int) -> None:
+        """Binds beside the path and renames, so that nobody ever meets a socket with other rights.
+
+        Raises:
+            InUseError: somebody answers at the path.
+            OSError: it cannot be bound.
+        """
+        if _answers(path):
+            raise InUseError(f"another supervisor answers at {path}")
+        new = path + ".new"
+        if os.path.lexists(new):
+            os.unlink(new)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        umask = os.umask(0o177)
+        try:
+            listening.bind(new)
+        finally:
+            os.umask(umask)
+        if self.group is not None:
+            os.chown(new, -1, self.group)
+        os.chmod(new, mode)
+        listening.listen(MAX_CLIENTS)
+        os.rename(new, path)
+        self._socket, self._path = listening, path
+        self._loop.watch(listening.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Hangs up on everybody and removes the socket."""
+        for client in list(self.clients):
+            client.close()
+        if self._socket:
+            self._loop.unwatch(self._socket.fileno())
+            self._socket.close()
+            if os.path.lexists(self._path):
+                os.unlink(self._path)
+
+    def name_of(self, uid: int) -> str:
+        """What events and reasons call a user."""
+        return self.people.get(uid) or f"uid {uid}"
+
+    def next_deadline(self) -> float | None:
+        """When the next idle client is hung up on; 0.0 when a request waits in a buffer."""
+        if self._again:
+            return 0.0
+        return min((client.active + IDLE for client in self.clients if not client.waiting), default=None)
+
+    def turn(self, now: float) -> list[Occurrence]:
+        """Hangs up on the idle, and returns the requests that had to wait for an earlier answer."""
+        for client in [c for c in self.clients if not c.waiting and c.active + IDLE <= now]:
+            client.close()
+        again, self._again = self._again, []
+        return [occurrence for client in again for occurrence in client.pending()]
+
+    # -- for the clients ----------------------------------------------------------------------------------------------
+
+    def forget(self, client: Client, fd: int) -> None:
+        """It has hung up, or is about to be."""
+        self._loop.unwatch(fd)
+        self.clients.pop(client, None)
+
+    def again(self, client: Client) -> None:
+        """More of its requests are in its buffer."""
+        self._again.append(client)
+
+    def watch(self, client: Client, fd: int, mask: int) -> None:
+        """What the loop shall tell it."""
+        self._loop.watch(fd, client.ready, mask)
+
+    def _accept(self, _: int) -> list[Occurrence]:
+        if self._socket is None:
+            return []
+        try:
+            connection, _address = self._socket.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._make_room()
+            return []
+        try:
+            peer = peer_of(connection)
+        except OSError:
+            connection.close()
+            return []
+        connection.setblocking(False)
+        if not may_speak(peer, self.group):
+            _refuse(connection)
+            return []
+        if len(self.clients) >= MAX_CLIENTS:
+            self._make_room()
+        client = Client(self, connection, peer, self.now())
+        self.clients[client] = None
+        self._loop.watch(connection.fileno(), client.ready)
+        return []
+
+    def _make_room(self) -> None:
+        """Hangs up on one client of the user who has most, first on one that waits for nothing."""
+        if self.clients:
+            held = Counter(client.peer.uid for client in self.clients)
+            most = held.most_common(1)[0][0]
+            theirs = [client for client in self.clients if client.peer.uid == most]
+            min(theirs, key=lambda client: (client.waiting, client.active)).close()
+
+
+def _refuse(connection: socket.socket) -> None:
+    text = "permission denied: only root, the supervisor's owner and the members of socket_group may control it"
+    try:
+        connection.send(wire.encode(error=text, exit=5))
+    except OSError:
+        pass
+    finally:
+        connection.close()
+
+
+def _answers(path: str) -> bool:
+    """Whether a living process accepts connections there; a left-over socket refuses them."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+        try:
+            probe.connect(path)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,60 @@
+r"""The language of the control socket: JSON lines over a Unix stream socket, in both directions.
+
+A request is one line:
+
+    {"v": 1, "verb": "stop", "args": {"names": ["web"]}}
+
+Any number of lines may come back; the last one of a request has `answer` or `error`:
+
+    {"v": 1, "progress": {"name": "web", "state": "stopping", "why": "stop asked by root"}}
+    {"v": 1, "answer": {"instances": [{"name": "web", "outcome": "stopped", "ok": true, "text": "stopped"}]}}
+    {"v": 1, "error": "no task 'wbe'; did you mean 'web'?", "exit": 4}
+
+`events -f` sends lines with `event` and no last one. `exit` is the exit code of the contract's section 7. A
+connection may carry several requests, one after the other. Try it:
+
+    echo '{"v": 1, "verb": "status"}' | socat - UNIX-CONNECT:/run/supervisor/supervisor.sock
+
+The verbs and their `args` are those of `supctl`; `supctl VERB --json` prints `answer` as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+VERSION = 1
+
+MAX_REQUEST = 256 * 1024
+"""Bytes of one request; `supctl run NAME -- ARG…` is the only one that gets long."""
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+class MalformedError(Exception):
+    """What came is not a request; the text says why."""
+
+
+def encode(**fields: object) -> bytes:
+    """One line of an answer or a request."""
+    return _encode({"v": VERSION, **fields}).encode("utf-8", "surrogateescape") + b"\n"
+
+
+def decode_request(line: bytes) -> tuple[str, dict[str, Any]]:
+    """The verb and its arguments.
+
+    Raises:
+        MalformedError: it is not a request of this version.
+    """
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"not JSON: {error}") from None
+    if not isinstance(request, dict):
+        raise MalformedError("a request is a JSON object")
+    if request.get("v") != VERSION:
+        raise MalformedError(f"version {request.get('v')!r} is not known; this supervisor speaks version {VERSION}")
+    verb, args = request.get("verb"), request.get("args", {})
+    if not isinstance(verb, str) or not isinstance(args, dict):
+        raise MalformedError('a request has a "verb" (a string) and may have "args" (an object)')
+    return verb, args

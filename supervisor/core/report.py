@@ -1,0 +1,201 @@
+"""What people and programs are told: status, and why.
+
+Pure: a moment becomes text by `stamp`, which the shell supplies. The shapes are those of the contract's section 7;
+an unknown value is None, never missing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from supervisor.core.definition import Config, Kind
+from supervisor.core.fleet import Fleet
+from supervisor.core.freeze import Freeze
+from supervisor.core.instance import Instance, Outcome
+from supervisor.core.states import State
+
+Stamp = Callable[[float], str]
+
+
+def supervisor_state(fleet: Fleet) -> str:
+    """Starting (start-up tasks are not done), running, or stopping."""
+    if fleet.shutdown:
+        return "stopping"
+    return "running" if fleet.startup_settled() else "starting"
+
+
+def summary(fleet: Fleet) -> str:
+    """One line on the fleet: "12 running, 1 held, frozen"."""
+    counts = Counter(i.state for i in fleet.instances.values() if not i.task.helper)
+    order = (s for s in State if counts[s] and s is not State.STOPPED)
+    parts = [f"{counts[s]} {s}" for s in sorted(order, key=lambda s: s is not State.RUNNING)]
+    if any(not freeze.scope for freeze in fleet.freezes):
+        parts.append("frozen")
+    elif fleet.freezes:
+        parts.append("partly frozen")
+    if fleet.shutdown:
+        parts.append("shutting down")
+    return ", ".join(parts) or "nothing running"
+
+
+def status(fleet: Fleet, config: Config, instances: list[Instance], now: float, stamp: Stamp) -> list[dict[str, Any]]:
+    """The `tasks` of `status --json`."""
+    groups: dict[str, str] = {}
+    for group in config.groups.values():
+        for name in group.tasks:
+            groups.setdefault(name, group.name)
+    return [_one(fleet, instance, groups.get(instance.task.name), now, stamp) for instance in instances]
+
+
+def _one(fleet: Fleet, i: Instance, group: str | None, now: float, stamp: Stamp) -> dict[str, Any]:
+    alive = i.run is not None
+    return {
+        "name": i.name,
+        "task": i.task.name,
+        "instance": i.index,
+        "group": group,
+        "kind": str(i.task.kind),
+        "state": str(i.state),
+        "wanted": i.wanted,
+        "pid": i.pid,
+        "run": i.run.id if i.run else None,
+        "since": stamp(i.since),
+        "uptime_s": round(now - i.run.began, 3) if i.run else None,
+        "restarts": i.restarts,
+        "failures": i.failures,
+        "health": None,
+        "ready": i.state is State.RUNNING if alive or i.task.kind is Kind.CONTINUOUS else i.ready,
+        "why": short_reason(fleet, i),
+        "next": next_step(i, stamp),
+        "last_exit": last_exit(i.last, stamp),
+        "cpu_percent": None,
+        "memory_bytes": None,
+        "processes": None,
+    }
+
+
+def last_exit(outcome: Outcome | None, stamp: Stamp) -> dict[str, Any] | None:
+    """How the last run ended, as the contract shows it."""
+    if outcome is None:
+        return None
+    return {
+        "at": stamp(outcome.at),
+        "code": outcome.code,
+        "signal": outcome.signal,
+        "core_dumped": outcome.core_dumped,
+        "reason": outcome.reason,
+        "duration_s": round(outcome.duration, 3),
+    }
+
+
+def next_step(i: Instance, stamp: Stamp) -> dict[str, str] | None:
+    """What happens next by itself, and when; None when nothing does."""
+    if i.deadline is None:
+        return None
+    what = {
+        State.STARTING: "stopped as not ready in time",
+        State.STOPPING: "SIGKILL" if i.run and not i.run.kills else "SIGKILL again",
+        State.BACKOFF: "restart",
+    }[i.state]
+    return {"at": stamp(i.deadline), "what": what}
+
+
+def freeze_json(freeze: Freeze) -> dict[str, Any]:
+    """One freeze, as `status --json` shows it."""
+    return {
+        "scope": freeze.scope or "all",
+        "source": freeze.source,
+        "by": freeze.by,
+        "since": freeze.since,
+        "until": freeze.until,
+        "reason": freeze.reason or None,
+    }
+
+
+def short_reason(fleet: Fleet, i: Instance) -> str:
+    """The `why` column: a few words, empty when there is nothing to say."""
+    match i.state:
+        case State.HELD:
+            return "; ".join(fleet.verdict(i).reasons) or "waits for its turn to fork"
+        case State.STARTING:
+            return "forked, its program is not running yet"
+        case State.RUNNING:
+            return f"to stop: {fleet.leaving(i)}" if fleet.leaving(i) else ""
+        case State.STOPPING:
+            return _stopping(i)
+        case State.BACKOFF | State.FAILED:
+            return i.last.reason if i.last else ""
+        case State.STOPPED:
+            return _stopped(i)
+
+
+def _stopping(i: Instance) -> str:
+    run = i.run
+    if run is None:
+        return ""
+    parts = [run.cause] if run.cause else []
+    if run.outcome:
+        parts.append(f"its main process ended ({run.outcome.reason}), others of the run are left")
+    if run.kills:
+        parts.append(f"sent SIGKILL {run.kills} times" if run.kills > 1 else "sent SIGKILL")
+    return "; ".join(parts)
+
+
+def _stopped(i: Instance) -> str:
+    if i.task.kind is not Kind.CONTINUOUS and i.last is not None:
+        return "done" if i.last.success else i.last.reason
+    if i.by and i.by != "its own end":
+        return f"stopped by {i.by}"
+    if i.last is None:
+        return "waits for a trigger" if i.task.kind is Kind.TRIGGERED else "not started: autostart = false"
+    return f"ended by itself: {i.last.reason}"
+
+
+def why(fleet: Fleet, i: Instance, now: float, stamp: Stamp) -> str:
+    """One paragraph: why it is in the state it is in, and what happens next and when."""
+    sentences = [f"{i.name} is {i.state} since {stamp(i.since)}" + _because(fleet, i) + "."]
+    if i.run and i.run.pid:
+        sentences.append(
+            f"Run {i.run.id} (trigger {i.run.trigger}, attempt {i.run.attempt}) "
+            f"has pid {i.run.pid} and lives for {now - i.run.began:.1f} s."
+        )
+    if i.last and i.state is not State.STOPPED:
+        sentences.append(f"The last run ended {stamp(i.last.at)} after {i.last.duration:.1f} s: {i.last.reason}.")
+    sentences.append(_what_next(fleet, i, now, stamp))
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _because(fleet: Fleet, i: Instance) -> str:
+    reason = short_reason(fleet, i)
+    if i.state is State.FAILED and i.task.give_up and i.failures >= 1:
+        policy = i.task.give_up
+        reason += f"; it gave up: give_up = {policy.failures} failures within {policy.within:g} s"
+    return f": {reason}" if reason else ""
+
+
+def _what_next(fleet: Fleet, i: Instance, now: float, stamp: Stamp) -> str:
+    step = next_step(i, stamp)
+    if i.state is State.BACKOFF and step and i.deadline is not None:
+        return (
+            f"It is restarted at {step['at']} (in {max(0.0, i.deadline - now):.1f} s), try {i.streak + 1} of this row."
+        )
+    if i.state is State.STOPPING and step:
+        after = "it is started again" if i.wanted and not fleet.shutdown else "it stays down"
+        return f"At {step['at']} what is left gets {step['what']}; when nothing is left, {after}."
+    if i.state is State.STARTING and step:
+        return f"If it is not ready at {step['at']}, it is stopped and counts as failed."
+    if i.state is State.FAILED:
+        return f"Nothing happens by itself: `supctl start {i.name}`, or a changed definition, clears it."
+    if i.state is State.HELD:
+        return "It starts as soon as nothing of that holds any more."
+    if i.state is State.STOPPED:
+        verb = "run" if i.task.kind is Kind.TRIGGERED else "start"
+        return f"It stays so until `supctl {verb} {i.name}`."
+    return _if_it_ends(i)
+
+
+def _if_it_ends(i: Instance) -> str:
+    kept = {"always": "it is restarted", "on-failure": "it is restarted if it failed", "never": "it stays down"}
+    return f'When it ends by itself, {kept[i.task.restart]} (restart = "{i.task.restart}").'

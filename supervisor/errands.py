@@ -1,0 +1,104 @@
+"""What the parent has done by errands: functions that read disks and databases, called in a forked child.
+
+Their modules are imported in that child only, so the parent never holds the TOML parser, the schema or the user
+database.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from supervisor.core.definition import Config
+from supervisor.host import clock
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What reading the config came to: a config, or every error of it."""
+
+    config: Config | None
+    errors: tuple[str, ...] = ()
+    freezes: tuple[dict[str, Any], ...] = ()  # those of `supctl freeze`, as kept in the state directory
+    people: dict[int, str] | None = None  # names of those who may control
+    socket_gid: int | None = None
+    chosen: str = ""  # which file was read, and why that one
+
+
+def load(path: str) -> Loaded:
+    """Reads and checks the config; nothing is changed by it."""
+    from supervisor.config import ConfigErrors  # noqa: PLC0415
+    from supervisor.config import load as load_config  # noqa: PLC0415
+
+    try:
+        return Loaded(load_config(path))
+    except ConfigErrors as errors:
+        return Loaded(None, tuple(str(error) for error in errors.errors))
+
+
+def prepare(explicit: str | None) -> Loaded:
+    """Finds and reads the config, makes the directories that it names, and reads the freezes that were kept."""
+    from supervisor.config import ConfigErrors, find  # noqa: PLC0415
+    from supervisor.store import freezes  # noqa: PLC0415
+
+    try:
+        path, why = find(explicit, os.environ)
+    except ConfigErrors as errors:
+        return Loaded(None, tuple(str(error) for error in errors.errors))
+    loaded = load(path)
+    if loaded.config is None:
+        return loaded
+    settings = loaded.config.settings
+    problems = []
+    for key in ("runtime_dir", "state_dir", "log_dir"):
+        try:
+            os.makedirs(getattr(settings, key), mode=0o755, exist_ok=True)
+        except OSError as error:
+            problems.append(f"{path}: supervisor: {key}: cannot make the directory: {error}")
+    if problems:
+        return Loaded(None, tuple(problems))
+    try:
+        kept = tuple(freezes.load(settings.state_dir))
+    except (OSError, ValueError) as error:  # what was frozen is not known, so nothing may start until a person looks
+        reason = f"the freezes that were kept cannot be read: {error}"
+        kept = ({"scope": "", "by": "supervisor", "since": clock.stamp(), "until": None, "reason": reason},)
+    gid, people = _people(settings.socket_group)
+    return Loaded(loaded.config, (), kept, people, gid, f"config {path}: {why}")
+
+
+def _people(group: str | None) -> tuple[int | None, dict[int, str]]:
+    """The gid of the group that may control, and the names of root, of the owner and of its members."""
+    import grp  # noqa: PLC0415
+    import pwd  # noqa: PLC0415
+
+    people = {0: "root"}
+    entry = grp.getgrnam(group) if group else None
+    names = list(entry.gr_mem) if entry else []
+    for name in names:
+        try:
+            people[pwd.getpwnam(name).pw_uid] = name
+        except KeyError:
+            continue
+    try:
+        people[os.geteuid()] = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        people.setdefault(os.geteuid(), f"uid {os.geteuid()}")
+    return (entry.gr_gid if entry else None), people
+
+
+def keep_freezes(state_dir: str, kept: list[dict[str, Any]]) -> None:
+    """Writes the freezes of `supctl freeze` so that they outlive the machine.
+
+    Raises:
+        OSError: the disk is full, read-only, gone.
+    """
+    from supervisor.store import freezes  # noqa: PLC0415
+
+    freezes.save(state_dir, kept)
+
+
+def scribe_command(runtime_dir: str) -> tuple[str, ...]:
+    """The helper that reads the output of tasks whose log is "inherit"."""
+    return (sys.executable, "-m", "supervisor.helpers.scribe", f"{runtime_dir}/output")

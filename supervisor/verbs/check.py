@@ -1,0 +1,39 @@
+"""`supctl check`: a config, without a supervisor."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+
+from supervisor.verbs.interface import OK, REFUSED
+from supervisor.verbs.screen import Screen
+
+EXAMPLE = "supctl check conf/supervisor.toml"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """FILE, --json."""
+    parser.add_argument("file", nargs="?", metavar="FILE", help="default: the file that `supervisor` would take")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def local(options: Namespace, screen: Screen) -> int:
+    """The same check as `supervisor --check` and every reload."""
+    from supervisor.config import ConfigErrors, find, load  # noqa: PLC0415
+
+    try:
+        path, _why = find(options.file, os.environ)
+        config = load(path)
+    except ConfigErrors as errors:
+        texts = [str(error) for error in errors.errors]
+        if options.json:
+            screen.json({"ok": False, "errors": texts})
+        else:
+            for text in texts:
+                screen.line(text)
+        return REFUSED
+    if options.json:
+        screen.json({"ok": True, "path": path, "tasks": list(config.tasks), "errors": []})
+    else:
+        screen.line(f"{path}: ok, {len(config.tasks)} task{'' if len(config.tasks) == 1 else 's'}")
+    return OK

@@ -1,0 +1,27 @@
+"""`supctl completion`: a completion script, made from the argument parsers by shtab."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from supervisor.verbs.interface import OK, REFUSED
+from supervisor.verbs.screen import Screen
+
+EXAMPLE = """supctl completion bash > /etc/bash_completion.d/supctl
+supctl completion zsh > /usr/local/share/zsh/site-functions/_supctl"""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """SHELL."""
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
+
+def local(options: Namespace, screen: Screen) -> int:
+    """The script on stdout."""
+    try:
+        import shtab  # noqa: PLC0415 - an optional dependency
+    except ImportError:
+        screen.line("completion needs the package shtab: pip install 'supctl[completion]'")
+        return REFUSED
+    screen.line(shtab.complete(options.whole_parser(), options.shell))
+    return OK

@@ -1,0 +1,62 @@
+"""`supctl scale`: another number of instances."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from supervisor.verbs.interface import UNKNOWN, USAGE, Arguments, RefusedError, flag, strings
+from supervisor.verbs.outcome import came_up, show_outcomes, under_way, went_down
+
+if TYPE_CHECKING:
+    from supervisor.control.wait import Asker, Result
+    from supervisor.core.fleet import Fleet
+    from supervisor.core.instance import Instance
+    from supervisor.parent import Parent
+
+EXAMPLE = """supctl scale worker=8
+supctl scale worker=0"""
+
+MOST = 1000
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """NAME=N…, --no-wait."""
+    parser.add_argument("scales", nargs="+", metavar="NAME=N", help="task and number of instances")
+    parser.add_argument("--no-wait", action="store_true", help="do not wait for the outcome")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
+
+
+def request(options: Namespace) -> dict[str, Any]:
+    """What arguments took."""
+    return {"scales": options.scales, "wait": not options.no_wait}
+
+
+def answer(parent: Parent, client: Asker, args: Arguments) -> None:
+    """Holds until the config's own `replicas` of the task changes. The highest numbers go first."""
+    asked = [_parse(parent, item) for item in strings(args, "scales")]
+    before = {i.key: i for task, _ in asked for i in parent.fleet.copies(task)}
+    for task, replicas in asked:
+        parent.scale(task, replicas, client.by)
+    after = {i.key: i for task, _ in asked for i in parent.fleet.copies(task)}
+    concerned = [i for key, i in after.items() if key not in before or i.retired]
+
+    def settled(fleet: Fleet, instance: Instance) -> Result | None:
+        return (went_down if instance.retired or not instance.wanted else came_up)(fleet, instance)
+
+    if flag(args, "wait") and concerned:
+        parent.follow(client, concerned, settled)
+    else:
+        client.answer(under_way(concerned))
+
+
+def _parse(parent: Parent, item: str) -> tuple[str, int]:
+    task, _, number = item.partition("=")
+    if not number.isdigit() or int(number) > MOST:
+        raise RefusedError(f"{item!r}: NAME=N with N from 0 to {MOST}", USAGE)
+    if task not in parent.config.tasks:
+        raise RefusedError(f"no task {task!r}; see `supctl status`", UNKNOWN)
+    return task, int(number)
+
+
+render = show_outcomes

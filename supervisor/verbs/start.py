@@ -1,0 +1,35 @@
+"""`supctl start`: want tasks up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from supervisor.verbs.interface import Arguments, chosen, flag
+from supervisor.verbs.outcome import came_up, name_arguments, name_request, show_outcomes, under_way
+
+if TYPE_CHECKING:
+    from supervisor.control.wait import Asker
+    from supervisor.parent import Parent
+
+EXAMPLE = """supctl start web
+supctl start @etl 'import-*'
+supctl start --all --no-wait"""
+
+arguments = name_arguments
+request = name_request
+render = show_outcomes
+
+
+def answer(parent: Parent, client: Asker, args: Arguments) -> None:
+    """A triggered task runs once; one that is running stays as it is; a give-up is cleared."""
+    from supervisor.core.events import Want  # noqa: PLC0415 - not in supctl
+
+    instances = chosen(parent, args)
+    if flag(args, "all"):
+        instances = [i for i in instances if i.task.kind != "triggered"]
+    resting = [i.key for i in instances if not (i.wanted and i.run)]
+    parent.fleet.apply_all(resting, Want("start", client.by), parent.host.now())
+    if flag(args, "wait"):
+        parent.follow(client, [parent.fleet.instances[i.key] for i in instances], came_up)
+    else:
+        client.answer(under_way([parent.fleet.instances[i.key] for i in instances]))
