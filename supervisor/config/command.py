@@ -11,12 +11,12 @@ import re
 from supervisor.config.errors import Wrong
 from supervisor.config.interpolate import interpolate
 from supervisor.config.key import Type
-from supervisor.config.values import each, filled, listed, string
+from supervisor.config.values import each, filled, string
 from supervisor.config.wording import quote, show
 from supervisor.config.world import Scope
 
 _ALLOWED = 'allowed: a list of words, or a string such as "python3 -m mailer"'
-_OPERATORS = frozenset("| || & && ; ;; < << > >> >| 2> 2>> 2>&1 &> |& >&2".split())
+_OPERATORS = {"|", "||", "|&", "&", "&&", ";", "<", "<<", ">", ">>", ">|", "&>", ">&2", "1>&2", "2>", "2>>", "2>&1"}
 _WORD = re.compile(r"[^ \t\r\n]+")
 _PART = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _CALLABLE = re.compile(rf"{_PART}:{_PART}")
@@ -76,10 +76,3 @@ def python(value: object, _scope: Scope) -> str:
 
 COMMAND = Type("command", command)
 PYTHON = Type("callable", python)
-
-
-def _name(value: object, _scope: Scope) -> str:
-    return filled(value)
-
-
-NAMES = listed(_name, "names", '["name"]')

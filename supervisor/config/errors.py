@@ -21,11 +21,12 @@ Problem = tuple[tuple[str, ...], str]
 
 
 class Wrong(Exception):  # noqa: N818 - read as a word: `raise Wrong("no such user")`
-    """A value that cannot be: one or more problems with it."""
+    """A value that cannot be: one or more problems with it; `good` is what of it can be checked further."""
 
-    def __init__(self, message: str = "", problems: Iterable[Problem] = ()) -> None:
+    def __init__(self, message: str = "", problems: Iterable[Problem] = (), good: object = None) -> None:
         super().__init__(message)
         self.problems: tuple[Problem, ...] = tuple(problems) or (((), message),)
+        self.good = good
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +39,21 @@ class ConfigError:
     key: str  # "stop.grace"; "" for the table itself
     message: str
 
-    def __str__(self) -> str:
+    def __str__(self) -> str:  # type: ignore[explicit-override]  # typing.override: 3.12
         """The one line that a person reads."""
         place = f"{printable(self.file)}:{self.line}" if self.file else ""
         return ": ".join(part for part in (place, self.subject, self.key, self.message) if part)
 
 
 class ConfigErrors(Exception):  # noqa: N818 - it is a tuple of errors
-    """A config cannot be used; `errors` has everything that is wrong with it, by file and line."""
+    """A config cannot be used; `errors` has everything that is wrong with it, by file and line.
+
+    As text: one line for each error.
+    """
 
     def __init__(self, errors: Iterable[ConfigError]) -> None:
         self.errors: tuple[ConfigError, ...] = tuple(sorted(errors, key=lambda error: (error.file, error.line)))
-        super().__init__(self.errors)
-
-    def __str__(self) -> str:
-        """One line for each error."""
-        return "\n".join(map(str, self.errors))
+        super().__init__("\n".join(map(str, self.errors)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ def walk(allowed: Mapping[str, Key], raw: Mapping[str, object], scope: Scope) ->
             values[name] = key.type.parse(value, scope)
         except Wrong as wrong:
             problems += (((name, *path), message) for path, message in wrong.problems)
+            if wrong.good is not None:
+                values[name] = wrong.good
             continue
         if key.instead:
             del values[name]

@@ -13,18 +13,23 @@ from supervisor.config.errors import Problem, Wrong
 from supervisor.config.interpolate import interpolate
 from supervisor.config.key import Type
 from supervisor.config.values import filled, not_one_of, string
-from supervisor.config.wording import NOT_YET, dotted, quote, show
+from supervisor.config.wording import NOT_YET, dotted, quote, quote_path, show
 from supervisor.config.world import Scope
 
 
-def path(value: object, scope: Scope) -> str:
-    """An absolute path. `..` stays: behind a symbolic link it means what the kernel says, not what the text says."""
+def pattern(value: object, scope: Scope) -> str:
+    """A path or a glob as it is written, with its `${NAME}` replaced."""
     text = interpolate(filled(value), scope.world.environ, at_start=False)
     if not text:
         raise Wrong(f"{show(value)} is empty here; allowed: a path")
     if text.startswith("~"):
         raise Wrong(f"{quote(text)} has a ~, which only shells know; write ${{HOME}}")
-    joined = os.path.join(scope.folder, text)
+    return text
+
+
+def path(value: object, scope: Scope) -> str:
+    """An absolute path. `..` stays: behind a symbolic link it means what the kernel says, not what the text says."""
+    joined = os.path.join(scope.folder, pattern(value, scope))
     return joined if ".." in joined else os.path.normpath(joined)
 
 
@@ -33,9 +38,9 @@ def directory(value: object, scope: Scope) -> str:
     found = path(value, scope)
     status = scope.world.stat(found)
     if isinstance(status, str):
-        raise Wrong(f"{quote(found)} {status}; allowed: a directory that exists")
+        raise Wrong(f"{quote_path(found)} {status}; allowed: a directory that exists")
     if not stat.S_ISDIR(status.st_mode):
-        raise Wrong(f"{quote(found)} is not a directory; allowed: a directory that exists")
+        raise Wrong(f"{quote_path(found)} is not a directory; allowed: a directory that exists")
     return found
 
 
@@ -48,9 +53,9 @@ def environment_file(value: object, scope: Scope) -> str:
     if isinstance(status, str):
         if optional:
             return optional + found
-        raise Wrong(f'{quote(found)} {status}; allowed: a file, with a leading "-" one that may be missing')
+        raise Wrong(f'{quote_path(found)} {status}; allowed: a file, with a leading "-" one that may be missing')
     if stat.S_ISDIR(status.st_mode):
-        raise Wrong(f"{quote(found)} is a directory; allowed: a file of KEY=VALUE lines")
+        raise Wrong(f"{quote_path(found)} is a directory; allowed: a file of KEY=VALUE lines")
     return optional + found
 
 
@@ -116,7 +121,7 @@ def log_target(value: object, scope: Scope) -> str:
     found = path(text, scope)
     status = scope.world.stat(found)
     if not isinstance(status, str) and stat.S_ISDIR(status.st_mode):
-        raise Wrong(f"{quote(found)} is a directory; allowed: the path of a file")
+        raise Wrong(f"{quote_path(found)} is a directory; allowed: the path of a file")
     return found
 
 

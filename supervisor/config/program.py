@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from supervisor.config.errors import Wrong
 from supervisor.config.source import Unreadable, regular
-from supervisor.config.wording import quote
+from supervisor.config.wording import quote, quote_path
 from supervisor.config.world import World
 
 _LIMIT = 1024 * 1024  # bytes of an environment file that are looked at
@@ -52,7 +52,9 @@ def check_program(word: str, setting: Setting, world: World) -> None:
     key = (path or "", word, folder, setting.user is None)
     trouble = world.programs.get(key)
     if trouble is None:
-        trouble = _along(path, word, folder, world, setting) if path is not None else _file(word, folder, world, setting)
+        trouble = (
+            _along(path, word, folder, world, setting) if path is not None else _file(word, folder, world, setting)
+        )
         world.programs[key] = trouble
     if trouble:
         raise Wrong(trouble)
@@ -91,15 +93,15 @@ def _along(path: str, word: str, folder: str, world: World, setting: Setting) ->
         if not found:
             return ""
         if not isinstance(world.stat(candidate), str):
-            trouble = trouble or f"{quote(candidate)} {found}"
+            trouble = trouble or f"{quote_path(candidate)} {found}"
     hint = "write it into the key environment" if re.match(r"\w+=", word) else "give its full path, or set PATH"
-    return trouble or f"{quote(word)} is not found in PATH ({quote(path)}); {hint}"
+    return trouble or f"{quote(word)} is not found in PATH ({quote_path(path)}); {hint}"
 
 
 def _file(word: str, folder: str, world: World, setting: Setting) -> str:
     candidate = os.path.join(folder, word)
     found = _trouble(candidate, world, setting)
-    return found and f"{quote(candidate)} {found}"
+    return found and f"{quote_path(candidate)} {found}"
 
 
 def _trouble(candidate: str, world: World, setting: Setting) -> str:

@@ -7,7 +7,7 @@ is then refused, because this version does not have its machinery yet.
 
 from __future__ import annotations
 
-from supervisor.config.command import COMMAND, NAMES, PYTHON
+from supervisor.config.command import COMMAND, PYTHON
 from supervisor.config.cron import SCHEDULE, TIMEZONE
 from supervisor.config.errors import Wrong
 from supervisor.config.key import Key, Type, keys, table
@@ -20,25 +20,11 @@ from supervisor.config.places import (
     USER,
     environment_file,
     path,
+    pattern,
 )
 from supervisor.config.probe import HTTP, TCP
-from supervisor.config.values import (
-    BOOLEAN,
-    DURATION,
-    NAME,
-    TIME,
-    choice,
-    exit_status,
-    filled,
-    integer,
-    listed,
-    member,
-    number,
-    octal,
-    signal_name,
-    size,
-    stop_signal,
-)
+from supervisor.config.quantity import DURATION, TIME, integer, number, octal, size
+from supervisor.config.values import BOOLEAN, NAME, NAMES, choice, exit_status, listed, member, names, stop_signal
 from supervisor.config.wording import NOT_YET, show
 from supervisor.config.world import Scope
 from supervisor.core.definition import Backoff, Kind, Log, Restart, StopPolicy
@@ -135,7 +121,7 @@ TASK = keys(
     Key("environment", ENVIRONMENT, {}, "added to the supervisor's own"),
     Key(
         "environment_file",
-        listed(lambda value, scope: environment_file(value, scope), "paths", '["/etc/mailer.env"]'),
+        listed(environment_file, "paths", '["/etc/mailer.env"]'),
         (),
         'files of KEY=VALUE lines; a leading "-" means: may be missing',
     ),
@@ -179,7 +165,7 @@ TASK = keys(
 )
 
 GROUP = keys(
-    Key("tasks", listed(lambda value, _: filled(value), "names", '["web", "import-*"]'), (), "members: names or globs"),
+    Key("tasks", names('["web", "import-*"]'), (), "members: names or globs"),
     Key("freeze", BOOLEAN, False, "the switch of its members"),
 )
 
@@ -196,7 +182,9 @@ SUPERVISOR = keys(
 )
 
 TOP = keys(
-    Key("include", listed(path, "paths", '["tasks.d/*.toml"]'), (), "files that may hold [task.*] and [group.*] only"),
+    Key(
+        "include", listed(pattern, "paths", '["tasks.d/*.toml"]'), (), "files that may hold [task.*] and [group.*] only"
+    ),
     Key("supervisor", table(SUPERVISOR), None, "the supervisor itself"),
     Key("defaults", table(TASK), None, "any key of a task; a task's own key wins"),
     Key("group", Type("tables [group.NAME]", lambda value, _: value, GROUP), None, "tasks that are handled together"),

@@ -1,7 +1,8 @@
 """One config file, read and parsed, or an error that says why not.
 
 Nothing that a path may point at can make the supervisor hang or fail here: a FIFO or a device is refused
-before it is read, a huge file after `LIMIT` bytes, and everything that the parser can raise becomes an error with its line.
+before it is read, a huge file after `LIMIT` bytes, and everything that the parser can raise becomes an error
+with its line.
 """
 
 from __future__ import annotations

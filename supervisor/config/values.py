@@ -1,13 +1,10 @@
-"""The plain types: text, numbers, durations, sizes, modes, signals, one of several words, lists of these.
+"""The plain types: text, booleans, one of several words, lists, signals.
 
-Each check says what it found and what is allowed. `true` is never a number, `nan` and `inf` are never
-durations, and a number is never silently a string.
+Each check says what it found and what is allowed. A number is never silently a string.
 """
 
 from __future__ import annotations
 
-import math
-import re
 import signal
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -18,14 +15,6 @@ from supervisor.config.key import Type
 from supervisor.config.wording import NOT_YET, nearest, quote, quoted, show
 from supervisor.config.world import Scope
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", re.ASCII)
-_SECONDS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
-_DURATIONS = 'allowed: "250ms", "10s", "5m", "1h30m", "2d", or a number of seconds'
-_LONGEST = 3650 * 86400.0  # ten years: what is longer is a slip, and a timer must be able to hold it
-_SIZE = re.compile(r"(\d+)([KMG]?)", re.ASCII)
-_SIZES = 'allowed: "512K", "64M", "2G" (powers of 1024), or a number of bytes'
-_LARGEST = 2**62  # bytes: fits into every limit of the kernel
-_POWERS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 _PAUSES = {"SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"}
 
 
@@ -45,6 +34,11 @@ def filled(value: object) -> str:
     return string(value)
 
 
+def word(value: object, _scope: Scope) -> str:
+    """The name of something that is looked up later."""
+    return filled(value)
+
+
 def name(value: object, _scope: Scope) -> str:
     """A short visible text: it is shown in process titles and tables."""
     text = filled(value)
@@ -60,95 +54,6 @@ def boolean(value: object, _scope: Scope) -> bool:
     return value
 
 
-def integer(low: int, high: int) -> Type:
-    """A whole number in a range."""
-    allowed = f"allowed: {low} to {high}"
-
-    def parse(value: object, _scope: Scope) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise Wrong(f"{show(value)} is not an integer; {allowed}")
-        if not low <= value <= high:
-            raise Wrong(f"{show(value)} is out of range; {allowed}")
-        return value
-
-    return Type(f"integer, {low} to {high}", parse)
-
-
-def number(low: float, high: float) -> Type:
-    """A number with or without a fraction, in a range."""
-    allowed = f"allowed: {low:g} to {high:g}"
-
-    def parse(value: object, _scope: Scope) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Wrong(f"{show(value)} is not a number; {allowed}")
-        if not low <= value <= high:  # false for nan as well
-            raise Wrong(f"{show(value)} is out of range; {allowed}")
-        return float(value)
-
-    return Type(f"number, {low:g} to {high:g}", parse)
-
-
-def duration(*, zero: bool = True) -> Type:
-    """A time in seconds, up to ten years; `zero`: whether none at all makes sense."""
-
-    def parse(value: object, _scope: Scope) -> float:
-        seconds = _seconds(value)
-        if seconds > _LONGEST:
-            raise Wrong(f'{show(value)} is too long; allowed: up to "3650d"')
-        if seconds == 0 and not zero:
-            raise Wrong(f"{show(value)} is no time at all; allowed: more than 0")
-        return seconds
-
-    return Type("duration", parse)
-
-
-def _seconds(value: object) -> float:
-    """The seconds of any way to write a duration; what is beyond a float comes out as infinity."""
-    if isinstance(value, str):
-        parts = _DURATION.fullmatch(value)
-        if value and parts:
-            pairs = zip(parts.groups(), _SECONDS, strict=True)
-            return round(math.fsum(float(part) * unit for part, unit in pairs if part), 6)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        if 0 <= value <= _LONGEST:
-            return float(value)
-        if value > _LONGEST and value != math.inf:
-            return math.inf
-        if value < 0:
-            raise Wrong(f"{show(value)} is negative; {_DURATIONS}")
-    raise Wrong(f"{show(value)} is not a duration; {_DURATIONS}")
-
-
-def size(*, zero: bool = False) -> Type:
-    """A number of bytes; `zero`: whether none at all makes sense."""
-
-    def parse(value: object, _scope: Scope) -> int:
-        parts = _SIZE.fullmatch(value[:40]) if isinstance(value, str) else None
-        if parts:
-            count = int(parts[1]) * _POWERS[parts[2]]
-        elif isinstance(value, int) and not isinstance(value, bool):
-            count = value
-        else:
-            raise Wrong(f"{show(value)} is not a size; {_SIZES}")
-        if not (0 if zero else 1) <= count <= _LARGEST:
-            raise Wrong(f"{show(value)} is out of range; {_SIZES}")
-        return count
-
-    return Type("size", parse)
-
-
-def octal(example: str) -> Type:
-    """Permission bits, as a string because that is how they are spoken: "022"."""
-    allowed = f'allowed: octal digits as a string, such as "{example}"'
-
-    def parse(value: object, _scope: Scope) -> int:
-        if not isinstance(value, str) or not re.fullmatch(r"0?[0-7]{1,3}", value):
-            raise Wrong(f"{show(value)} is not a mode; {allowed}")
-        return int(value, 8)
-
-    return Type("octal string", parse)
-
-
 def choice(*names: str, later: tuple[str, ...] = (), make: Callable[[str], Any] = str) -> Type:
     """One of several words.
 
@@ -159,26 +64,26 @@ def choice(*names: str, later: tuple[str, ...] = (), make: Callable[[str], Any] 
     """
 
     def parse(value: object, _scope: Scope) -> Any:  # noqa: ANN401 - what `make` makes
-        word = string(value)
-        if word not in names:
-            raise Wrong(not_one_of(word, names, later))
-        return make(word)
+        text = string(value)
+        if text not in names:
+            raise Wrong(not_one_of(text, names, later))
+        return make(text)
 
-    return Type(" | ".join(quote(word) for word in (*names, *later)), parse)
+    return Type(" | ".join(quote(one) for one in (*names, *later)), parse)
 
 
 def member(of: type[StrEnum]) -> Type:
     """One of the words of an enumeration, as its member."""
-    return choice(*(str(each) for each in of), make=of)
+    return choice(*(str(one) for one in of), make=of)
 
 
-def not_one_of(word: str, names: Iterable[str], later: tuple[str, ...] = ()) -> str:
+def not_one_of(text: str, names: Iterable[str], later: tuple[str, ...] = ()) -> str:
     """What to say of a word that is none of these."""
-    if word in later:
-        return f"{quote(word)} is {NOT_YET}; available: {quoted(names)}"
-    near = nearest(word, (*names, *later))
+    if text in later:
+        return f"{quote(text)} is {NOT_YET}; available: {quoted(names)}"
+    near = nearest(text, tuple(names))
     hint = f"did you mean {quote(near)}? " if near else ""
-    return f"{quote(word)} is unknown; {hint}allowed: {quoted(names)}"
+    return f"{quote(text)} is unknown; {hint}allowed: {quoted(names)}"
 
 
 def each(parse: Callable[[Any, Scope], Any], values: Iterable[object], scope: Scope) -> tuple[Any, ...]:
@@ -210,13 +115,13 @@ def listed(parse: Callable[[Any, Scope], Any], words: str, example: str, *, empt
 
 def signal_name(value: object, _scope: Scope) -> str:
     """The name of a signal as the kernel knows it: "TERM" and "SIGTERM" are both SIGTERM, "SIGCLD" is SIGCHLD."""
-    word = string(value)
+    text = string(value)
     known = signal.Signals.__members__
-    found = known.get(word) or known.get(f"SIG{word}")
+    found = known.get(text) or known.get(f"SIG{text}")
     if found is None:
-        near = nearest(word if "SIG" in word.upper() else f"SIG{word}", known)
+        near = nearest(text if "SIG" in text.upper() else f"SIG{text}", known)
         hint = f"did you mean {quote(near)}?" if near else 'allowed: a name such as "SIGTERM"'
-        raise Wrong(f"{quote(word)} is not a signal; {hint}")
+        raise Wrong(f"{quote(text)} is not a signal; {hint}")
     return str(found.name)
 
 
@@ -239,7 +144,21 @@ def exit_status(value: object, scope: Scope) -> int | str:
     return value
 
 
+def names(example: str) -> Type:
+    """A list of names; those that are names are looked up even where another element is wrong."""
+
+    def check(value: object, scope: Scope) -> tuple[str, ...]:
+        try:
+            found: tuple[str, ...] = plain.parse(value, scope)
+        except Wrong as wrong:
+            good = tuple(one for one in value if isinstance(one, str) and one) if isinstance(value, list) else None
+            raise Wrong(problems=wrong.problems, good=good) from None
+        return found
+
+    plain = listed(word, "names", example)
+    return Type(plain.words, check)
+
+
+NAMES = names('["database"]')
 NAME = Type("string", name)
 BOOLEAN = Type("boolean", boolean)
-DURATION = duration()
-TIME = duration(zero=False)

@@ -21,10 +21,15 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def quote(text: str) -> str:
-    """A string as one would write it in TOML, cut after 60 characters."""
-    short = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+def quote(text: str, longest: int = _LONGEST) -> str:
+    """A string as one would write it in TOML, cut where it gets too long to read."""
+    short = text if len(text) <= longest else text[: longest - 1] + "…"
     return '"' + printable(short.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+
+
+def quote_path(path: str) -> str:
+    """A path or PATH, of which the end says most."""
+    return quote(path, 400)
 
 
 def quoted(names: Iterable[str]) -> str:

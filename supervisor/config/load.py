@@ -1,0 +1,85 @@
+"""From a path to a `Config`, or to everything that is wrong with it.
+
+The way of a config: read the files (`source`, `include`), sort their tables (`gather`), check each
+table against the schema (`key`, `schema` and the types), merge and build (`settings`, `task`, `group`), check what
+stands between tasks (`dependencies`). Every step goes on after an error and leaves out only what cannot be known
+without the part that is wrong. Nothing is printed and nothing is changed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+from supervisor.config import group as groups_of
+from supervisor.config import task as tasks_of
+from supervisor.config.dependencies import check_dependencies
+from supervisor.config.errors import Report
+from supervisor.config.gather import Tables, gather
+from supervisor.config.settings import settings
+from supervisor.config.source import read
+from supervisor.config.task import Checked
+from supervisor.config.world import World
+from supervisor.core.definition import Config, ConfigFreeze, Group, Settings, Task
+
+
+def load(path: str, environ: Mapping[str, str] | None = None) -> Config:
+    """Read, check and build a config with all of its files.
+
+    Args:
+        path: the main file, as errors shall show it.
+        environ: where `${NAME}`, PATH and the XDG variables come from; None: the environment of this process.
+
+    Raises:
+        ConfigErrors: something is wrong; it has every error, each with file and line.
+    """
+    report = Report()
+    world = World(os.environ if environ is None else environ)
+    main = read(path, report)
+    if main is None:
+        report.finish()
+        raise AssertionError  # a file that is not read has an error
+    tables = gather(main, world, report)
+    made = settings(tables.supervisor, report)
+    checked = {name: tasks_of.check(table, report) for name, table in tables.tasks.items()}
+    defaults = tasks_of.check(tables.defaults, report)
+    tasks = {name: tasks_of.build(name, own, defaults, world, report) for name, own in checked.items()}
+    groups = {name: groups_of.build(name, table, tasks, tables.whole, report) for name, table in tables.groups.items()}
+    _check_between(tasks, checked, defaults, tables, report)
+    report.finish()
+    freezes = tuple(_freezes(tables, made, groups, checked, defaults))
+    return Config(path, made, tasks, groups, freezes, tables.watched)
+
+
+def _check_between(
+    tasks: Mapping[str, Task], checked: Mapping[str, Checked], defaults: Checked, tables: Tables, report: Report
+) -> None:
+    """Check the dependencies and that no two write one file; put each error where its key stands."""
+
+    def blame(name: str, key: str, message: str) -> None:
+        own = checked[name]
+        report.wrong((own if key in own.raw else defaults).section, key, message)
+
+    check_dependencies(tasks, tasks, tables.whole, blame)
+    for name, task in tasks.items():
+        other = tasks.get(f"{name}.err")
+        if other and task.log.stderr == "separate" and task.log.to == other.log.to == "file":
+            blame(name, "log", f'{name}.err.log is the log of the task "{other.name}" as well; allowed: another name')
+
+
+def _freezes(
+    tables: Tables,
+    made: Settings,
+    groups: Mapping[str, Group],
+    checked: Mapping[str, Checked],
+    defaults: Checked,
+) -> Iterator[ConfigFreeze]:
+    """Every `freeze = true`: the one for everything, then those of groups, then those of tasks."""
+    if made.freeze:
+        yield ConfigFreeze("", tables.supervisor.section.where("freeze"))
+    for name, group in groups.items():
+        if group.freeze:
+            yield ConfigFreeze(f"@{name}", tables.groups[name].section.where("freeze"))
+    for name, own in checked.items():
+        if where := tasks_of.freeze_of(own, defaults):
+            yield ConfigFreeze(name, where)

@@ -1,0 +1,56 @@
+"""The table [supervisor], with the defaults that depend on who runs it.
+
+Root has the directories of the system. Anybody else has those of XDG: the runtime directory in
+$XDG_RUNTIME_DIR (lost at logout, as /run is at boot), state and logs in $XDG_STATE_HOME. As the
+specification wants it, a variable that is not an absolute path counts as not set.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from supervisor.config.errors import Report
+from supervisor.config.gather import Table
+from supervisor.config.key import walk
+from supervisor.config.schema import SUPERVISOR
+from supervisor.config.wording import quote_path
+from supervisor.config.world import World
+from supervisor.core.definition import Settings
+
+SOCKET = "supervisor.sock"
+_LONGEST_SOCKET = 107
+"""Bytes of the path of a Unix socket: `sun_path` has 108, the last one is NUL (unix(7))."""
+
+
+def settings(table: Table, report: Report) -> Settings:
+    """Check the table and fill in every default."""
+    world = table.scope.world
+    values, problems = walk(SUPERVISOR, table.raw, table.scope)
+    report.problems(table.section, problems)
+    made = Settings(**{"name": os.uname().nodename or "supervisor", **_directories(world), **values})
+    path = os.path.join(made.runtime_dir, SOCKET)
+    length = len(os.fsencode(path))
+    if length > _LONGEST_SOCKET:
+        allowed = f"allowed: at most {_LONGEST_SOCKET - len(SOCKET) - 1} bytes for the directory"
+        message = f"the path of the socket, {quote_path(path)}, has {length} bytes, a socket can have {_LONGEST_SOCKET}"
+        report.wrong(table.section, "runtime_dir", f"{message}; {allowed}")
+    return made
+
+
+def _directories(world: World) -> dict[str, Any]:
+    """Where the supervisor keeps its things when the config does not say."""
+    if world.uid == 0:
+        places = ("/run/supervisor", "/var/lib/supervisor", "/var/log/supervisor")
+    else:
+        temporary = f"/tmp/supervisor-{world.uid}"  # noqa: S108 - the last resort; whoever makes it checks its owner
+        runtime, home = _absolute(world, "XDG_RUNTIME_DIR"), world.home()
+        default = os.path.join(home, ".local/state") if os.path.isabs(home) else f"{temporary}/state"
+        state = os.path.join(_absolute(world, "XDG_STATE_HOME") or default, "supervisor")
+        places = (os.path.join(runtime, "supervisor") if runtime else temporary, state, os.path.join(state, "log"))
+    return dict(zip(("runtime_dir", "state_dir", "log_dir"), places, strict=True))
+
+
+def _absolute(world: World, name: str) -> str:
+    value = world.environ.get(name, "")
+    return value if os.path.isabs(value) else ""

@@ -1,0 +1,173 @@
+"""One `[task.NAME]` and `[defaults]` become a `Task`: merging, the rules between keys, the program.
+
+**Defaults.** A task's own key replaces the one of `[defaults]`, but `environment`, `backoff`, `stop` and
+`log` are merged: what the task does not say comes from the defaults, sub-key by sub-key. A default that makes no
+sense for a task does not apply to it, so that one table can serve all:
+
+- its own `command` drops a default `python`, and the other way round;
+- `restart = "always"` and `autostart = true` do not reach tasks of a kind that cannot have them;
+- `after` and `requires` do not reach the tasks that they name.
+
+**Blame.** An error of a key is reported where the key stands. What `[defaults]` has wrong is reported
+there, once, not for each task.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from supervisor.config.errors import Report, Section, Wrong
+from supervisor.config.gather import Table
+from supervisor.config.key import walk
+from supervisor.config.program import Setting, check_program
+from supervisor.config.schema import TASK
+from supervisor.config.world import World
+from supervisor.core.definition import Backoff, GiveUp, Kind, Log, Restart, StopPolicy, Task
+
+_MERGED: dict[str, Callable[..., Any]] = {"backoff": Backoff, "stop": StopPolicy, "log": Log}
+_FOR_PATHS = ("directory",)  # what finding a program depends on
+_FOR_NAMES = ("environment", "environment_file", "inherit_environment")
+_TRIGGERS = ("schedule", "every", "watch")  # each of them implies kind = "triggered"
+
+
+@dataclass(slots=True)
+class Checked:
+    """A table with the values of its keys that are right."""
+
+    section: Section
+    raw: dict[str, Any]
+    values: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Draft:
+    """A task in the making: its own keys, the defaults, and what they are together."""
+
+    name: str
+    own: Checked
+    defaults: Checked
+    values: dict[str, Any]
+    world: World
+    report: Report
+
+    def section(self, key: str) -> Section:
+        """The table that a key of this task comes from."""
+        return self.own.section if key in self.own.raw or key not in self.defaults.raw else self.defaults.section
+
+    def wrong(self, key: str, message: str) -> None:
+        """Report a key where it stands."""
+        self.report.wrong(self.section(key), key, message)
+
+    def bad(self, *keys: str) -> bool:
+        """Whether one of these keys has an error of its own, so that what follows from it is not known."""
+        return any((key in self.own.raw or key in self.defaults.raw) and key not in self.values for key in keys)
+
+
+def check(table: Table, report: Report) -> Checked:
+    """Check the keys of one table, each for itself."""
+    values, problems = walk(TASK, table.raw, table.scope)
+    report.problems(table.section, problems)
+    return Checked(table.section, table.raw, values)
+
+
+def build(name: str, own: Checked, defaults: Checked, world: World, report: Report) -> Task:
+    """Make the task; what is wrong with it goes into the report."""
+    draft = Draft(name, own, defaults, _merged(name, own, defaults), world, report)
+    _settle_kind(draft)
+    _settle_tables(draft)
+    _check_source(draft)
+    _check_program(draft)
+    return Task(name=sys.intern(name), where=own.section.where(), **draft.values)
+
+
+def _merged(name: str, own: Checked, defaults: Checked) -> dict[str, Any]:
+    """The values of both tables, the task's own first; a key with an error is in neither."""
+    if not defaults.raw:
+        return dict(own.values)
+    values = {key: value for key, value in defaults.values.items() if key not in own.raw}
+    for one, other in (("command", "python"), ("python", "command")):
+        if one in own.raw:
+            values.pop(other, None)
+    for key in ("after", "requires"):
+        if name in values.get(key, ()):
+            del values[key]
+    values.update(own.values)
+    for key in ("environment", *_MERGED):
+        if key in own.values and key in defaults.values:
+            values[key] = {**defaults.values[key], **own.values[key]}
+    return values
+
+
+def _settle_kind(draft: Draft) -> None:
+    """The kind, which a trigger implies, and the defaults that depend on it."""
+    values, own = draft.values, draft.own.raw
+    if "kind" not in own and any(key in own or key in draft.defaults.raw for key in _TRIGGERS):
+        values["kind"] = Kind.TRIGGERED
+    kind = values.get("kind", Kind.CONTINUOUS)
+    if kind is Kind.CONTINUOUS:
+        return
+    if values.get("restart", Restart.ALWAYS) is Restart.ALWAYS:
+        if "restart" in draft.own.values:
+            what = f'"always" is for continuous tasks, a {kind} task would run without end'
+            draft.wrong("restart", f'{what}; allowed: "on-failure", "never"')
+        values["restart"] = Restart.NEVER
+    if kind is Kind.TRIGGERED:
+        if draft.own.values.get("autostart", False):
+            draft.wrong("autostart", "a triggered task runs when it is triggered; allowed: false")
+        values["autostart"] = False
+
+
+def _settle_tables(draft: Draft) -> None:
+    """Turn merged tables into their values, one object for all tasks that say the same."""
+    values = draft.values
+    for key, make in _MERGED.items():
+        if key in values:
+            values[key] = draft.world.share(make(**values[key]))
+    if "give_up" in values:
+        values["give_up"] = draft.world.share(GiveUp(**values["give_up"]))
+    backoff = values.get("backoff")
+    if backoff and backoff.initial > backoff.max:
+        what = f"initial ({backoff.initial:g}s) is more than max ({backoff.max:g}s)"
+        draft.wrong("backoff", f"{what}; allowed: initial up to max")
+
+
+def _check_source(draft: Draft) -> None:
+    """One of `command` and `python`, not both."""
+    given = [key for key in ("command", "python") if key in draft.own.raw]
+    if not given:
+        given = [key for key in ("command", "python") if key in draft.defaults.raw]
+    if not given:
+        draft.wrong("command", "missing; one of command and python is needed")
+    elif len(given) == 2:
+        draft.wrong("python", "command is given as well; allowed: one of the two")
+
+
+def _check_program(draft: Draft) -> None:
+    """Whether the program of `command` can be started; only where all that it depends on is right."""
+    values = draft.values
+    command = values.get("command")
+    if not command:
+        return
+    values["command"] = tuple(map(sys.intern, command))
+    if draft.bad(*(_FOR_PATHS if "/" in command[0] else _FOR_NAMES)):
+        return
+    setting = Setting(
+        values.get("directory"),
+        values.get("user"),
+        values.get("environment", {}),
+        values.get("environment_file", ()),
+        values.get("inherit_environment", True),
+    )
+    try:
+        check_program(command[0], setting, draft.world)
+    except Wrong as wrong:
+        draft.report.problems(draft.section("command"), [(("command",), text) for _, text in wrong.problems])
+
+
+def freeze_of(task: Checked, defaults: Checked) -> str | None:
+    """`FILE:LINE` of the key that freezes this task; None when none does."""
+    source = task if "freeze" in task.raw else defaults
+    return source.section.where("freeze") if source.values.get("freeze") else None

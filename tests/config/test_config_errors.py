@@ -1,0 +1,52 @@
+"""What is wrong with a config, in exactly these words: the tables keys.txt and files.txt."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from supervisor.config.schema import TASK
+
+HERE = Path(__file__).parent
+Bad = Callable[..., list[str]]
+
+
+def cases(name: str) -> list[tuple[str, list[str]]]:
+    """The cases of a table: the TOML and the lines that are expected."""
+    found: list[tuple[str, list[str]]] = []
+    for block in (HERE / name).read_text().split("\n\n"):
+        lines = [line for line in block.splitlines() if line and not line.startswith("# ")]
+        if lines:
+            text = "\n".join(line for line in lines if not line.startswith("    "))
+            found.append((text, [line.strip() for line in lines if line.startswith("    ")]))
+    return found
+
+
+@pytest.mark.parametrize(("line", "expected"), cases("keys.txt"))
+def test_key(bad: Bad, line: str, expected: list[str]) -> None:
+    own = line.startswith(("command", "python"))
+    text = "[task.web]\n" + ("" if own else 'command = "run"\n') + line
+    assert bad(text) == [f'c.toml:{2 if own else 3}: task "web": {error}' for error in expected]
+
+
+@pytest.mark.parametrize(("text", "expected"), cases("files.txt"))
+def test_file(bad: Bad, text: str, expected: list[str]) -> None:
+    assert bad(text) == expected
+
+
+def test_every_key_of_a_task_is_in_the_table() -> None:
+    tried = {line.partition(" ")[0] for line, _ in cases("keys.txt")}
+    assert tried >= set(TASK)
+
+
+def test_no_key_takes_each_type(bad: Bad) -> None:
+    """A date fits nowhere."""
+    for key in TASK:
+        own = 'command = "run"\n' if key not in ("command", "python") else ""
+        assert any(f": {key}" in line for line in bad(f"[task.web]\n{own}{key} = 1979-05-27"))
+
+
+def test_needs_root(bad: Bad, unprivileged: int) -> None:
+    assert bad('[task.web]\ncommand = "run"\nuser = "root"') == [
+        'c.toml:3: task "web": user: to run as "root" needs root; allowed without root: no user, or our own'
+    ]
