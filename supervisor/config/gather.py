@@ -42,7 +42,7 @@ class Tables:
     tasks: dict[str, Table] = field(default_factory=dict)
     groups: dict[str, Table] = field(default_factory=dict)
     whole: bool = True  # every file could be read: a name that is not here does not exist
-    watched: tuple[str, ...] = ()
+    watched: tuple[tuple[str, str], ...] = ()
 
 
 def gather(main: Source, world: World, report: Report) -> Tables:

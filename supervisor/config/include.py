@@ -1,4 +1,4 @@
-"""The other files of a config: which ones the globs of `include` name, and which directories to watch.
+"""The other files of a config: which ones the globs of `include` name, and what to watch for changes.
 
 Files come pattern by pattern, sorted within one; a file that is named twice, or that is the main file
 itself, is read once. A glob may match nothing (an empty tasks.d); a plain path may not. An included file
@@ -50,15 +50,17 @@ def _matches(main: Section, pattern: str, report: Report) -> list[str]:
     return [file]
 
 
-def watched(main: Source, patterns: Iterable[str], sources: Iterable[Source]) -> tuple[str, ...]:
-    """The directories that exist and in which a change may concern the config.
+def watched(main: Source, patterns: Iterable[str], sources: Iterable[Source]) -> tuple[tuple[str, str], ...]:
+    """The directories that exist, and the names in them (as a glob) whose change may concern the config.
 
-    A symbolic link counts where it stands and where it points: both may be replaced.
+    A symbolic link counts where it points, and whatever changes beside it: a link in its way may be replaced.
     """
-    folders = [_folder(main.folder, pattern) for pattern in patterns]
+    places = [(_folder(main.folder, pattern), os.path.basename(pattern)) for pattern in patterns]
     for source in (main, *sources):
-        folders += (source.folder, os.path.dirname(os.path.realpath(source.file)))
-    return tuple(sorted({folder for folder in folders if os.path.isdir(folder)}))
+        real = os.path.realpath(source.file)
+        name = "*" if os.path.islink(source.file) else os.path.basename(source.file)
+        places += ((source.folder, glob.escape(name) if name != "*" else name), os.path.split(glob.escape(real)))
+    return tuple(sorted({(folder, name) for folder, name in places if os.path.isdir(folder)}))
 
 
 def _folder(base: str, pattern: str) -> str:

@@ -150,7 +150,7 @@ class Config:
     tasks: dict[str, Task]
     groups: dict[str, Group]
     freezes: tuple[ConfigFreeze, ...] = ()
-    watched: tuple[str, ...] = ()  # directories in which a change may concern the freeze keys
+    watched: tuple[tuple[str, str], ...] = ()  # directories, and globs of the names whose change may concern the config
 
     def groups_of(self, task: str) -> tuple[str, ...]:
         """Names of the groups that a task belongs to."""

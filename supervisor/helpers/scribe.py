@@ -62,7 +62,7 @@ class Scribe:
         self._streams: dict[str, Stream] = {}
         self._poll = select.epoll()
         self._watch = Watch(IN_CREATE)
-        self._watch.set((directory,))
+        self._watch.set(((directory, "*"),))
         self._poll.register(self._watch.fd, select.EPOLLIN)
         self._poll.register(wake, select.EPOLLIN)
         self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -71,7 +71,7 @@ class Scribe:
 
     def look(self) -> None:
         """Opens the FIFOs that are new."""
-        self._watch.drain()
+        self._watch.concerned()
         for name in sorted(os.listdir(self.directory)):
             if name not in self._streams:
                 colour = COLOURS[len(self._streams) // 2 % len(COLOURS)] if self._colour else ""

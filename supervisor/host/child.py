@@ -38,8 +38,11 @@ class StepError(Exception):
 class Setup:
     """The steps of one launch, and what they leave for the next ones."""
 
-    def __init__(self, launch: Launch, open_files: tuple[int, int], oom_score: str) -> None:
-        """`open_files` is the limit that the supervisor was started with, `oom_score` its own score."""
+    def __init__(
+        self, launch: Launch, open_files: tuple[int, int], oom_score: str, signals: tuple[signal.Signals, ...]
+    ) -> None:
+        """What the supervisor changed of itself or was given: its limit of descriptors, OOM score, signal handlers."""
+        self.changed_signals = signals
         self.launch = launch
         self.task = launch.task
         self.open_files = open_files
@@ -65,7 +68,7 @@ class Setup:
 
     def signals(self) -> None:
         """Default dispositions and an empty mask; what was sent meanwhile arrives now."""
-        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        for number in self.changed_signals:
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -104,7 +107,7 @@ class Setup:
             os.umask(self.task.umask)
 
     def variables(self) -> None:
-        """The environment: the supervisor's, the user's, the task's, its files', the order's, and our own."""
+        """The environment: the supervisor's, the user's, its files', the task's, the order's, and our own."""
         task, run = self.task, self.launch.run
         environment = dict(os.environ) if task.inherit_environment else {}
         for name in OWN_VARIABLES:
@@ -121,9 +124,9 @@ class Setup:
             "SUPERVISOR_LAST_EXIT": self.launch.last_exit,
             "SUPERVISOR_SOCKET": f"{self.launch.runtime_dir}/supervisor.sock",
         }
-        environment |= {name: fill(value, own) for name, value in task.environment.items()}
         for path in task.environment_file:
             environment |= read_environment_file(path)
+        environment |= {name: fill(value, own) for name, value in task.environment.items()}
         if run.order:
             environment |= dict(run.order.environment)
         self.environment = environment | own

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Iterator
 from contextlib import suppress
+from fnmatch import fnmatchcase
+from struct import Struct
 
 IN_CREATE = 0x00000100
 
 FINISHED = 0x00000008 | 0x00000080 | 0x00000040 | 0x00000200
 """IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE: a file has a new content, or none."""
+
+_EVENT = Struct("iIII")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -32,19 +37,38 @@ class Watch:
         if self.fd < 0:
             raise OSError(ctypes.get_errno(), f"inotify_init1: {os.strerror(ctypes.get_errno())}")
         self._watched: dict[str, int] = {}
+        self._names: dict[int, list[str]] = {}
 
-    def set(self, directories: tuple[str, ...]) -> list[str]:
-        """Watches these directories and no others. Returns those that cannot be watched."""
-        for directory in self._watched.keys() - set(directories):
+    def set(self, places: tuple[tuple[str, str], ...]) -> list[str]:
+        """Watches these places (directory, glob of names) and no others. Returns the directories that fail."""
+        directories = dict.fromkeys(directory for directory, _ in places)
+        for directory in self._watched.keys() - directories.keys():
             _libc.inotify_rm_watch(self.fd, self._watched.pop(directory))
+        self._names = {}
         for directory in directories:
             number = _libc.inotify_add_watch(self.fd, os.fsencode(directory), self._mask)
             if number >= 0:
                 self._watched[directory] = number
+                self._names[number] = [name for place, name in places if place == directory]
         return [directory for directory in directories if directory not in self._watched]
 
-    def drain(self) -> None:
-        """Forgets what was told; that there was something is all that counts."""
+    def concerned(self) -> bool:
+        """Reads what the kernel tells; whether any of it is about a name that is watched for."""
+        found = False
         with suppress(BlockingIOError):
-            while os.read(self.fd, 65536):
-                pass
+            while data := os.read(self.fd, 65536):
+                found = any(self._matches(number, name) for number, name in _events(data)) or found
+        return found
+
+    def _matches(self, number: int, name: str) -> bool:
+        return number < 0 or any(fnmatchcase(name, pattern) for pattern in self._names.get(number, ()))
+
+
+def _events(data: bytes) -> Iterator[tuple[int, str]]:
+    """Watch and name of each struct inotify_event; the watch of an overflow of the queue is -1."""
+    at = 0
+    while at < len(data):
+        number, _mask, _cookie, length = _EVENT.unpack_from(data, at)
+        at += _EVENT.size
+        yield number, os.fsdecode(data[at : at + length].rstrip(b"\0"))
+        at += length

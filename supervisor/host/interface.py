@@ -45,7 +45,7 @@ class Signalled:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Something changed in a directory that the config was read from."""
+    """A file that the config was read from, or would be, has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ class Host(Protocol):
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         """Has something done that may block. Answered by `Done` with the number that is returned."""
 
-    def watch(self, directories: tuple[str, ...]) -> None:
-        """From now on tells `Touched` of these directories, and of no others."""
+    def watch(self, places: tuple[tuple[str, str], ...]) -> None:
+        """From now on tells `Touched` of names in directories (directory, glob of names), and of no others."""
 
     def notify(self, *assignments: str) -> None:
         """Tells the service manager (sd_notify(3))."""

@@ -109,13 +109,13 @@ class Linux:
         """See `Host.errand`."""
         return self._errands.run(self.now(), function, *arguments)
 
-    def watch(self, directories: tuple[str, ...]) -> None:
+    def watch(self, places: tuple[tuple[str, str], ...]) -> None:
         """See `Host.watch`."""
         try:
             if self._watch is None:
                 self._watch = Watch()
                 self.loop.watch(self._watch.fd, self._touched)
-            failed = self._watch.set(directories)
+            failed = self._watch.set(places)
         except OSError as error:
             self.log("warning", f"cannot watch the config for its freeze keys, use `supctl freeze`: {error}")
             return
@@ -123,9 +123,7 @@ class Linux:
             self.log("warning", f"cannot watch {directory} for changes of the freeze keys")
 
     def _touched(self, _: int) -> list[Occurrence]:
-        if self._watch:
-            self._watch.drain()
-        return [Touched()]
+        return [Touched()] if self._watch and self._watch.concerned() else []
 
     def notify(self, *assignments: str) -> None:
         """See `Host.notify`."""

@@ -50,6 +50,7 @@ class Processes:
         self._loop = loop
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._open_files[1], self._open_files[1]))
+        self._changed_signals = tuple(n for n in _EVERY_SIGNAL if signal.getsignal(n) not in (signal.SIG_DFL, None))
         with open("/proc/self/oom_score_adj") as file:
             self._oom_score = file.read().strip()
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
@@ -84,7 +85,7 @@ class Processes:
             pid = os.fork()
             if pid == 0:
                 ours.close()
-                setup = child.Setup(launch, self._open_files, self._oom_score)
+                setup = child.Setup(launch, self._open_files, self._oom_score, self._changed_signals)
                 child.become(
                     setup,
                     go=lambda: theirs.recv(1) == b"g",
@@ -215,19 +216,25 @@ class Processes:
 
 def birth(pid: int) -> int:
     """The start time of a process in clock ticks since boot (proc_pid_stat(5), field 22); 0 when it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b") ")[2].split()[19])
-    except (OSError, IndexError):
-        return 0
+    return int(_stat(pid, 20)[19])
 
 
 def _is_zombie(pid: int) -> bool:
+    return _stat(pid, 1)[0] in b"ZX"
+
+
+def _stat(pid: int, count: int) -> list[bytes]:
+    """The first fields of /proc/PID/stat after the name: state, parent, group …; "X" for a process that is gone."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b") ")[2][:1] in b"ZX"
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
     except OSError:
-        return True
+        return [b"X", *[b"0"] * (count - 1)]
+    try:
+        return os.read(fd, 4096).rpartition(b") ")[2].split(None, count)[:count]
+    except OSError:
+        return [b"X", *[b"0"] * (count - 1)]
+    finally:
+        os.close(fd)
 
 
 def _call(setup: child.Setup, channel: socket.socket) -> None:
@@ -273,11 +280,7 @@ def _group_lives(process: Process) -> bool:
 
 
 def _in_group(pid: int, group: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            state, _, pgrp = file.read().rpartition(b") ")[2].split(None, 3)[:3]
-    except (OSError, ValueError):
-        return False
+    state, _parent, pgrp = _stat(pid, 3)
     return int(pgrp) == group and state not in (b"Z", b"X")
 
 

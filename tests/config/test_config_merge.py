@@ -185,13 +185,16 @@ def test_watched(good: Good, place: Path) -> None:
     (place / "link.toml").symlink_to("real/x.toml")
     files = {"a/b.toml": "", "deep/1/t.toml": "", "empty/.keep": ""}
     config = good('include = ["link.toml", "a/*.toml", "deep/*/t.toml", "empty/*.toml", "no.d/*.toml"]', files)
-    assert [os.path.relpath(folder, place) for folder in config.watched] == [
-        ".",
-        "a",
-        "deep",
-        "deep/1",
-        "empty",
-        "real",
+    assert [(os.path.relpath(folder, place), name) for folder, name in config.watched] == [
+        (".", "*"),
+        (".", "c.toml"),
+        (".", "link.toml"),
+        ("a", "*.toml"),
+        ("a", "b.toml"),
+        ("deep", "t.toml"),
+        ("deep/1", "t.toml"),
+        ("empty", "*.toml"),
+        ("real", "x.toml"),
     ]
 
 
