@@ -275,6 +275,9 @@ class Parent:
             answer(self, client, arguments)
         except RefusedError as refusal:
             client.fail(str(refusal), refusal.exit_code)
+        except Exception as error:  # noqa: BLE001 - a bug in a verb costs its client an answer, never the tasks their parent
+            self.host.log("error", f"bug in the verb {verb}, asked by {client.by}: {_with_place(error)}")
+            client.fail(f"internal error, a bug in the supervisor: {_with_place(error)}", 1)
 
     def follow(self, client: Asker, instances: Iterable[Instance], settled: Settled) -> None:
         """Answers the client as soon as every instance has settled."""
@@ -444,6 +447,15 @@ def _scaled(config: Config, scales: dict[str, int]) -> Config:
         name: replace(task, replicas=scales[name]) if name in scales else task for name, task in config.tasks.items()
     }
     return replace(config, tasks=tasks)
+
+
+def _with_place(error: BaseException) -> str:
+    """The error and the line of code that raised it."""
+    place = error.__traceback__
+    while place and place.tb_next:
+        place = place.tb_next
+    where = f" at {place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else ""
+    return f"{type(error).__name__}: {error}{where}"
 
 
 def _ignore(_: Done) -> None:

@@ -6,12 +6,14 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from types import ModuleType
 from typing import Any, NoReturn
 
 from supervisor import verbs
-from supervisor.verbs.interface import OK, UNREACHABLE, RefusedError
+from supervisor.cli.live import PATIENCE, Live
+from supervisor.verbs.interface import OK, UNREACHABLE, USAGE, RefusedError
 from supervisor.verbs.screen import Screen
 
 DESCRIPTION = "Talk to the supervisor of the background tasks of this machine."
@@ -20,7 +22,12 @@ EPILOG = """exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 something 
 
 example:
   supctl status
-  supctl freeze --reason "bad deploy"; supctl why web; supctl thaw"""
+  supctl freeze --reason "bad deploy"; supctl why web; supctl thaw
+
+`supctl VERB --help` says more about a verb."""
+
+INTERRUPTED = 130
+"""Ctrl-C, as a shell reports it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -30,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = run(words)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        code = 130
+        code = INTERRUPTED
     except BrokenPipeError:  # `supctl events | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = OK
@@ -40,7 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(words: list[str]) -> int:
     """One command line. Returns its exit code."""
     cut = words.index("--") if "--" in words else len(words)
-    whole = parser(_verb_in(words))
+    verb = _verb_in(words[:cut])
+    if verb and verb not in verbs.NAMES:
+        return _complain(_unknown(verb), USAGE)
+    whole = parser(verb)
     options = whole.parse_args(words[:cut])
     options.words = words[cut + 1 :]
     module: ModuleType = verbs.load(options.verb)
@@ -62,39 +72,60 @@ def _ask(module: ModuleType, options: argparse.Namespace, screen: Screen) -> int
     path = options.socket or os.environ.get("SUPERVISOR_SOCKET") or default_socket()
     request = module.request(options)
     try:
-        while True:
-            answer = _answer(Connection(path), options, request, screen)
-            if getattr(options, "watch", None) and screen.out.isatty():
-                screen.line(f"\033[H\033[2J{time.strftime('%H:%M:%S')}  supctl {' '.join(sys.argv[1:])}\n")
-            code = int(module.render(answer, options, screen))
-            if not getattr(options, "watch", None):
-                return code
-            screen.out.flush()
-            time.sleep(max(0.1, options.watch))
+        with closing(Connection(path)) as connection:
+            if not getattr(options, "watch", False):
+                return int(module.render(_answer(connection, options, request, screen), options, screen))
+            while True:
+                answer = _answer(connection, options, request, screen)
+                with _page(screen):
+                    module.render(answer, options, screen)
+                time.sleep(options.interval)
     except UnreachableError as error:
         offline = getattr(module, "OFFLINE", None)
         return int(module.render(offline, options, screen)) if offline else _complain(str(error), UNREACHABLE)
 
 
 def _answer(connection: Any, options: argparse.Namespace, request: dict[str, Any], screen: Screen) -> Any:  # noqa: ANN401
-    """The answer of a request. Shows events as they come, and on a terminal how far a longer one is."""
-    live = sys.stderr.isatty() and not getattr(options, "json", False)
-    began, done = time.monotonic(), 0
-    for message in connection.ask(options.verb, request):
-        if "event" in message:
-            screen.line(_one_line(message["event"]))
-            screen.out.flush()
-        elif "progress" in message:
-            done += 1
-            if live and time.monotonic() - began > 1:
-                sys.stderr.write(f"\r\033[K{options.verb}: {done} done, last {message['progress']['name']}")
-        elif "error" in message:
-            raise RefusedError(message["error"], message["exit"])
-        else:
-            if live and done and time.monotonic() - began > 1:
-                sys.stderr.write("\r\033[K")
-            return message["answer"]
+    """The answer of a request. Shows events as they come, and on a terminal what a longer request waits for."""
+    live = Live(options.verb, sys.stderr, quiet=getattr(options, "json", False) or getattr(options, "follow", False))
+    try:
+        for message in connection.ask(options.verb, request, PATIENCE if live.on else None):
+            if message is None:
+                pass
+            elif "event" in message:
+                screen.line(_one_line(message["event"]))
+                screen.out.flush()
+            elif "progress" in message:
+                live.take(message["progress"])
+            elif "error" in message:
+                raise RefusedError(message["error"], message["exit"])
+            else:
+                return message["answer"]
+            live.show()
+    finally:
+        live.clear()
     raise AssertionError("the connection says how it ended")
+
+
+@contextmanager
+def _page(screen: Screen) -> Iterator[None]:
+    """What is shown inside replaces what was shown before; not on a terminal, it follows it."""
+    if not screen.out.isatty():
+        yield
+        screen.out.flush()
+        return
+    import io  # noqa: PLC0415 - only here
+
+    terminal, screen.out = screen.out, io.StringIO()
+    try:
+        yield
+        lines = [f"{time.strftime('%H:%M:%S')}  Ctrl-C ends this", "", *screen.out.getvalue().splitlines()]
+    finally:
+        screen.out = terminal
+    size = os.get_terminal_size(terminal.fileno())
+    page = "\n".join(f"{line}\033[K" for line in lines[: size.lines - 1])
+    terminal.write(f"\033[H\033[?7l{page}\033[?7h\033[J")  # long lines are cut, not wrapped
+    terminal.flush()
 
 
 def _one_line(value: object) -> str:
@@ -108,6 +139,13 @@ def _complain(text: str, code: int) -> int:
     return code
 
 
+def _unknown(verb: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    near = get_close_matches(verb, verbs.NAMES, 1)
+    return f"no verb {verb!r}; " + (f"did you mean {near[0]!r}?" if near else "see `supctl --help`")
+
+
 def _verb_in(words: list[str]) -> str | None:
     """The verb of a command line, if it can be told without parsing: then only its parser is made."""
     skip = False
@@ -117,27 +155,29 @@ def _verb_in(words: list[str]) -> str | None:
         elif word == "--socket":
             skip = True
         elif not word.startswith("-"):
-            return word if word in verbs.NAMES else None
+            return word
     return None
 
 
 def parser(verb: str | None = None) -> argparse.ArgumentParser:
     """The parser of one verb, or of all."""
-    whole = argparse.ArgumentParser(
-        "supctl", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    whole.add_argument("--socket", metavar="PATH", help="default: $SUPERVISOR_SOCKET, or the usual place")
+    plain = argparse.RawDescriptionHelpFormatter
+    whole = argparse.ArgumentParser("supctl", description=DESCRIPTION, epilog=EPILOG, formatter_class=plain)
+    _add_socket(whole, default=None)
     below = whole.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
     for name in [verb] if verb else verbs.NAMES:
         module = verbs.load(name)
         text = verbs.NAMES[name]
-        module.arguments(
-            below.add_parser(
-                name,
-                help=text,
-                description=f"{text[0].upper()}{text[1:]}.",
-                epilog="example:\n" + "\n".join(f"  {line}" for line in module.EXAMPLE.splitlines()),
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )
+        example = "example:\n" + "\n".join(f"  {line}" for line in module.EXAMPLE.splitlines())
+        one = below.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=example, formatter_class=plain
         )
+        module.arguments(one)
+        if not hasattr(module, "local"):
+            _add_socket(one, default=argparse.SUPPRESS)  # one before the verb stays
     return whole
+
+
+def _add_socket(one: argparse.ArgumentParser, default: str | None) -> None:
+    text = "of the supervisor; default: $SUPERVISOR_SOCKET, or the usual place"
+    one.add_argument("--socket", metavar="PATH", default=default, help=text)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from supervisor.control import wire
@@ -18,7 +18,7 @@ class UnreachableError(Exception):
 def default_socket() -> str:
     """Where the supervisor of this user is, or else that of the machine."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    own = f"{runtime}/supervisor" if runtime else f"/tmp/supervisor-{os.getuid()}"  # noqa: S108 - the contract's place
+    own = f"{runtime}/supervisor" if runtime and os.path.isabs(runtime) else f"/tmp/supervisor-{os.getuid()}"  # noqa: S108 - the contract's place
     system = "/run/supervisor"
     first, second = (system, own) if os.getuid() == 0 else (own, system)
     path = f"{first}/supervisor.sock"
@@ -54,21 +54,50 @@ class Connection:
             )
             hint = "start it, or name another socket with --socket or $SUPERVISOR_SOCKET"
             raise UnreachableError(f"no supervisor at {path}: {why or error}; {hint}") from None
-        self._file = self._socket.makefile("rb")
+        self._received = bytearray()
 
-    def ask(self, verb: str, args: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def ask(self, verb: str, args: dict[str, Any], every: float | None = None) -> Iterator[dict[str, Any] | None]:
         """Sends a request and yields every line that comes back, up to the last one of the request.
+
+        Args:
+            verb: what is asked.
+            args: its arguments.
+            every: seconds; None is yielded whenever nothing has come for so long.
 
         Raises:
             UnreachableError: the supervisor hung up first.
         """
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has hung up, and may have said why
             self._socket.sendall(wire.encode(verb=verb, args=args))
-            for line in self._file:
-                message = json.loads(line)
-                yield message
-                if "answer" in message or "error" in message:
-                    return
-        except OSError as error:
-            raise UnreachableError(f"the supervisor at {self.path} hung up: {error.strerror}") from None
-        raise UnreachableError(f"the supervisor at {self.path} hung up before it had answered")
+        self._socket.settimeout(every)
+        while True:
+            try:
+                message = self._message()
+            except TimeoutError:
+                yield None
+                continue
+            except OSError as error:
+                raise UnreachableError(f"the supervisor at {self.path} hung up: {error.strerror}") from None
+            except wire.MalformedError as error:
+                raise UnreachableError(f"what answers at {self.path} is no supervisor: {error}") from None
+            yield message
+            if "answer" in message or "error" in message:
+                return
+
+    def close(self) -> None:
+        """Hangs up."""
+        self._socket.close()
+
+    def _message(self) -> dict[str, Any]:
+        seen = 0
+        while (end := self._received.find(b"\n", seen)) < 0:
+            seen = len(self._received)
+            block = self._socket.recv(1 << 16)
+            if not block:
+                raise UnreachableError(f"the supervisor at {self.path} hung up before it had answered")
+            self._received += block
+        message = wire.decode(bytes(self._received[:end]))
+        del self._received[: end + 1]
+        if not isinstance(message, dict):
+            raise wire.MalformedError("not an object")
+        return message

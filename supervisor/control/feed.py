@@ -13,7 +13,10 @@ from supervisor.control import wire
 from supervisor.control.wait import Asker
 
 KEPT = 4096
-"""How many events are kept; about 1 MiB."""
+"""How many events are kept; usually about 1 MiB."""
+
+KEPT_BYTES = 2 << 20
+"""Bytes of events that are kept, however long they are: fewer than a client may fall behind."""
 
 
 class Feed:
@@ -24,7 +27,8 @@ class Feed:
         self.life = life
         self.count = 0
         self.followers: dict[Asker, None] = {}
-        self._kept: deque[bytes] = deque(maxlen=KEPT)
+        self._kept: deque[bytes] = deque()
+        self._bytes = 0
 
     @property
     def cursor(self) -> str:
@@ -36,6 +40,9 @@ class Feed:
         self.count += 1
         line = wire.encode(event={"cursor": self.cursor, **event})
         self._kept.append(line)
+        self._bytes += len(line)
+        while len(self._kept) > KEPT or self._bytes > KEPT_BYTES:
+            self._bytes -= len(self._kept.popleft())
         for client in list(self.followers):
             client.send(line)
 
@@ -45,7 +52,7 @@ class Feed:
         if cursor is None:
             return list(self._kept)
         life, _, number = cursor.rpartition(".")
-        seen = int(number) if number.isdigit() else -1
+        seen = int(number) if number.isdecimal() and len(number) < 16 else -1
         if life != self.life or not first <= seen <= self.count:
             gap = {
                 "cursor": f"{self.life}.{first}",

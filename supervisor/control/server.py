@@ -13,6 +13,7 @@ import select
 import socket
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 from supervisor.control import wire
 from supervisor.control.access import Peer, may_speak, peer_of
@@ -24,7 +25,10 @@ IDLE = 30.0
 """Seconds that a client may take to send a request, or to take an answer."""
 
 MAX_UNSENT = 4 << 20
-"""Bytes that may wait for a client that follows events; one that falls behind further is cut off."""
+"""Bytes of a stream that may wait for its client; one that falls behind further is cut off."""
+
+
+FORBIDDEN = "permission denied: only root, the supervisor's owner and the members of socket_group may control it"
 
 
 class InUseError(Exception):
@@ -32,7 +36,7 @@ class InUseError(Exception):
 
 
 class Client:
-    """One connection: where answers go."""
+    """One connection: where answers go. One request at a time; nothing more is read until its answer is out."""
 
     def __init__(self, server: Server, connection: socket.socket, peer: Peer, now: float) -> None:
         self.peer = peer
@@ -45,7 +49,7 @@ class Client:
         self._received = bytearray()
         self._unsent = bytearray()
         self._mask = select.EPOLLIN
-        self._reading = True  # False: it has sent its end
+        self._ended = False  # it has sent its end, and may still read: `echo … | socat`
 
     @property
     def closed(self) -> bool:
@@ -66,11 +70,8 @@ class Client:
             self.send(wire.encode(progress=value))
 
     def send(self, line: bytes) -> None:
-        """Sends what can be sent now, and the rest when it can."""
-        if self.closed:
-            return
-        self._unsent += line
-        self._flush()
+        """A line of a stream: what cannot be sent now is kept, up to a bound; who falls behind further is cut off."""
+        self._put(line)
         if len(self._unsent) > MAX_UNSENT:
             self.close()
 
@@ -80,16 +81,29 @@ class Client:
             return
         self._server.forget(self, self._socket.fileno())
         self._socket.close()
+        self._unsent.clear()
         if self.on_close:
             self.on_close()
 
     def ready(self, events: int) -> list[Occurrence]:
-        """The loop says that something can be read or written."""
+        """The loop says that something can be read or written, or that it has hung up."""
         if events & select.EPOLLOUT:
             self._flush()
-        if not self.closed and events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
-            return self._read()
-        return []
+            if not self._unsent and not self.closed:
+                self._watch() if self.waiting else self._next()
+        if self.closed:
+            return []
+        if self.waiting or self._unsent:
+            if events & (select.EPOLLHUP | select.EPOLLERR):
+                self.close()
+            elif events & select.EPOLLIN:
+                self._watch()  # let it wait in the kernel, which has its own bound
+            return []
+        return self._read() if events & ~select.EPOLLOUT else []
+
+    def pending(self) -> list[Occurrence]:
+        """What came together with an earlier request, which is answered now."""
+        return [] if self.closed or self.waiting or self._unsent else self._requests()
 
     def _read(self) -> list[Occurrence]:
         try:
@@ -99,62 +113,54 @@ class Client:
         except OSError:
             data = b""
         if not data:
-            self._half_closed()
-            return []
+            self._ended = True
+            if self._received:  # a last line without its newline
+                data = b"\n"
         self._received += data
         return self._requests()
 
-    def _half_closed(self) -> None:
-        """`echo … | socat` sends its end at once and still wants the answer; a hang-up shows as EPOLLHUP."""
-        poll = select.poll()
-        poll.register(self._socket, 0)
-        if poll.poll(0) or not (self.waiting or self._unsent):
-            self.close()
-        self._reading = False
-        self._watch()
-
-    def _watch(self) -> None:
-        """Tells the loop what this client waits for."""
-        mask = (select.EPOLLIN if self._reading else 0) | (select.EPOLLOUT if self._unsent else 0)
-        if mask != self._mask and not self.closed:
-            self._mask = mask
-            self._server.watch(self, self._socket.fileno(), mask)
-
     def _requests(self) -> list[Occurrence]:
-        """One request at a time: the next one is looked at when the answer is out."""
-        if self.waiting:
-            if len(self._received) > wire.MAX_REQUEST:
+        """The next request of what has been received, or none."""
+        end = self._received.find(b"\n")
+        if max(end, len(self._received) if end < 0 else 0) > wire.MAX_REQUEST:
+            self.fail(f"a request has at most {wire.MAX_REQUEST} bytes", 2)
+            self.close()
+            return []
+        if end < 0:
+            if self._ended:
                 self.close()
             return []
-        line, newline, rest = self._received.partition(b"\n")
-        if len(line) > wire.MAX_REQUEST:
-            self.fail(f"a request has at most {wire.MAX_REQUEST} bytes")
-            self.close()
-            return []
-        if not newline:
-            return []
-        self._received = rest
+        line = bytes(self._received[:end])
+        del self._received[: end + 1]
         self.active = self._server.now()
+        self.waiting = True
         try:
-            verb, args = wire.decode_request(bytes(line))
+            verb, args = wire.decode_request(line)
         except wire.MalformedError as error:
             self.fail(str(error), 2)
-            return self._requests()
-        self.waiting = True
+            return []
         return [Request(self, verb, args)]
 
     def _finish(self, line: bytes) -> None:
         self.waiting = False
+        self.on_close = None
         self.active = self._server.now()
-        self.send(line)
-        if not (self._reading or self._unsent):
-            self.close()
-        elif self._received and not self.closed:
-            self._server.again(self)
+        self._put(line)
+        if not (self._unsent or self.closed):
+            self._next()
 
-    def pending(self) -> list[Occurrence]:
-        """A request that came while an earlier one was being answered."""
-        return [] if self.closed else self._requests()
+    def _next(self) -> None:
+        """An answer is out: on to the next request, wherever it is."""
+        if self._received or self._ended:
+            self._server.again(self)
+        self._watch()
+
+    def _put(self, line: bytes) -> None:
+        if not self.closed:
+            behind = bool(self._unsent)
+            self._unsent += line
+            if not behind:  # else the loop tells when there is room
+                self._flush()
 
     def _flush(self) -> None:
         try:
@@ -163,14 +169,17 @@ class Client:
                 del self._unsent[:sent]
                 self.active = self._server.now()
         except (BlockingIOError, InterruptedError):
-            pass
+            self._watch()
         except OSError:
             self.close()
-            return
-        if self._reading or self._unsent or self.waiting:
-            self._watch()
-        else:
-            self.close()
+
+    def _watch(self) -> None:
+        """Tells the loop what this client waits for."""
+        reads = not (self.waiting or self._unsent or self._ended)
+        mask = (select.EPOLLIN if reads else 0) | (select.EPOLLOUT if self._unsent else 0)
+        if mask != self._mask and not self.closed:
+            self._mask = mask
+            self._server.watch(self, self._socket.fileno(), mask)
 
 
 class Server:
@@ -186,6 +195,7 @@ class Server:
         self._again: list[Client] = []
         self._socket: socket.socket | None = None
         self._path = ""
+        self._spare = -1  # a descriptor to give up when there is no other: to accept somebody and turn them away
 
     def listen(self, path: str, mode: int) -> None:
         """Binds beside the path and renames, so that nobody ever meets a socket with other rights.
@@ -200,17 +210,22 @@ class Server:
         if os.path.lexists(new):
             os.unlink(new)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        umask = os.umask(0o177)
         try:
-            listening.bind(new)
-        finally:
-            os.umask(umask)
-        if self.group is not None:
-            os.chown(new, -1, self.group)
-        os.chmod(new, mode)
-        listening.listen(MAX_CLIENTS)
-        os.rename(new, path)
+            umask = os.umask(0o177)
+            try:
+                listening.bind(new)
+            finally:
+                os.umask(umask)
+            if self.group is not None:
+                os.chown(new, -1, self.group)
+            os.chmod(new, mode)
+            listening.listen(MAX_CLIENTS)
+            os.rename(new, path)
+        except OSError:
+            listening.close()
+            raise
         self._socket, self._path = listening, path
+        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._loop.watch(listening.fileno(), self._accept)
 
     def close(self) -> None:
@@ -220,6 +235,7 @@ class Server:
         if self._socket:
             self._loop.unwatch(self._socket.fileno())
             self._socket.close()
+            os.close(self._spare)
             if os.path.lexists(self._path):
                 os.unlink(self._path)
 
@@ -262,7 +278,7 @@ class Server:
             connection, _address = self._socket.accept()
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
-                self._make_room()
+                self._turn_away(self._socket)
             return []
         try:
             peer = peer_of(connection)
@@ -271,7 +287,7 @@ class Server:
             return []
         connection.setblocking(False)
         if not may_speak(peer, self.group):
-            _refuse(connection)
+            _refuse(connection, FORBIDDEN)
             return []
         if len(self.clients) >= MAX_CLIENTS:
             self._make_room()
@@ -279,6 +295,14 @@ class Server:
         self.clients[client] = None
         self._loop.watch(connection.fileno(), client.ready)
         return []
+
+    def _turn_away(self, listening: socket.socket) -> None:
+        """No descriptor is left: whoever waits is told so, or the loop would be woken for them without end."""
+        os.close(self._spare)
+        with suppress(OSError):
+            connection, _address = listening.accept()
+            _refuse(connection, "the supervisor has no descriptor left; try again")
+        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def _make_room(self) -> None:
         """Hangs up on one client of the user who has most, first on one that waits for nothing."""
@@ -289,14 +313,10 @@ class Server:
             min(theirs, key=lambda client: (client.waiting, client.active)).close()
 
 
-def _refuse(connection: socket.socket) -> None:
-    text = "permission denied: only root, the supervisor's owner and the members of socket_group may control it"
-    try:
+def _refuse(connection: socket.socket, text: str) -> None:
+    with connection, suppress(OSError):
+        connection.setblocking(False)
         connection.send(wire.encode(error=text, exit=5))
-    except OSError:
-        pass
-    finally:
-        connection.close()
 
 
 def _answers(path: str) -> bool:
@@ -304,8 +324,8 @@ def _answers(path: str) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
             probe.connect(path)
-        except BlockingIOError:
-            return True
-        except OSError:
+        except (FileNotFoundError, ConnectionRefusedError):
             return False
+        except OSError:  # busy, or another user's: in any case not ours to take
+            return True
         return True

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from supervisor.core.fleet import Fleet
 from supervisor.core.instance import Instance
+from supervisor.core.report import short_reason
+from supervisor.core.states import State
 
 
 class Asker(Protocol):
@@ -50,9 +52,13 @@ class Wait:
     pending: dict[str, Instance]  # by key, as last seen
     settled: Settled
     results: list[Result] = field(default_factory=list)
+    told: dict[str, State] = field(default_factory=dict)  # by key, what the client knows of those that are pending
 
     def look(self, fleet: Fleet, keys: list[str]) -> bool:
-        """Looks at some of the instances again. True when the answer is out."""
+        """Looks at some of the instances again. True when the answer is out.
+
+        The client is told every state on the way, and then the result, of each instance.
+        """
         for key in keys:
             if key in self.pending:
                 instance = fleet.instances.get(key)
@@ -64,6 +70,13 @@ class Wait:
                     self.client.progress(how)
                 elif instance:
                     self.pending[key] = instance
+                    self._tell(fleet, instance)
         if not self.pending:
             self.client.answer({"instances": self.results})
         return not self.pending
+
+    def _tell(self, fleet: Fleet, instance: Instance) -> None:
+        if self.told.get(instance.key) is not instance.state:
+            self.told[instance.key] = instance.state
+            why = short_reason(fleet, instance)
+            self.client.progress({"name": instance.name, "state": str(instance.state), "why": why})

@@ -7,6 +7,7 @@ A request is one line:
 Any number of lines may come back; the last one of a request has `answer` or `error`:
 
     {"v": 1, "progress": {"name": "web", "state": "stopping", "why": "stop asked by root"}}
+    {"v": 1, "progress": {"name": "web", "outcome": "stopped", "ok": true, "text": "stopped", "run": null}}
     {"v": 1, "answer": {"instances": [{"name": "web", "outcome": "stopped", "ok": true, "text": "stopped"}]}}
     {"v": 1, "error": "no task 'wbe'; did you mean 'web'?", "exit": 4}
 
@@ -36,8 +37,26 @@ class MalformedError(Exception):
 
 
 def encode(**fields: object) -> bytes:
-    """One line of an answer or a request."""
+    """One line of an answer or a request.
+
+    Words of a command line that are not UTF-8 travel as the bytes that they are (surrogateescape).
+    """
     return _encode({"v": VERSION, **fields}).encode("utf-8", "surrogateescape") + b"\n"
+
+
+def decode(line: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """What `encode` wrote.
+
+    Raises:
+        MalformedError: it is not JSON, or has halves of characters, which no text and no command line can hold.
+    """
+    try:
+        value = json.loads(line.decode("utf-8", "surrogateescape"))
+        if b"\\u" in line:
+            _encode(value).encode("utf-8", "surrogateescape")
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"not JSON: {error}") from None
+    return value
 
 
 def decode_request(line: bytes) -> tuple[str, dict[str, Any]]:
@@ -46,10 +65,7 @@ def decode_request(line: bytes) -> tuple[str, dict[str, Any]]:
     Raises:
         MalformedError: it is not a request of this version.
     """
-    try:
-        request = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise MalformedError(f"not JSON: {error}") from None
+    request = decode(line)
     if not isinstance(request, dict):
         raise MalformedError("a request is a JSON object")
     if request.get("v") != VERSION:

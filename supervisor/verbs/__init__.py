@@ -34,4 +34,5 @@ def load(name: str) -> ModuleType:
 
 def load_all() -> dict[str, ModuleType]:
     """Every verb. The supervisor loads them at its start: later a disk that hangs could hold it up."""
+    import_module("supervisor.core.select")  # what answers need besides, and supctl does not
     return {name: load(name) for name in NAMES}

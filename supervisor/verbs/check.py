@@ -30,7 +30,7 @@ def local(options: Namespace, screen: Screen) -> int:
             screen.json({"ok": False, "errors": texts})
         else:
             for text in texts:
-                screen.line(text)
+                screen.complain(text)
         return REFUSED
     if options.json:
         screen.json({"ok": True, "path": path, "tasks": list(config.tasks), "errors": []})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from supervisor.verbs.interface import OK, REFUSED
+from supervisor.verbs.interface import OK, RefusedError
 from supervisor.verbs.screen import Screen
 
 EXAMPLE = """supctl completion bash > /etc/bash_completion.d/supctl
@@ -21,7 +21,6 @@ def local(options: Namespace, screen: Screen) -> int:
     try:
         import shtab  # noqa: PLC0415 - an optional dependency
     except ImportError:
-        screen.line("completion needs the package shtab: pip install 'supctl[completion]'")
-        return REFUSED
+        raise RefusedError("completion needs the package shtab: pip install 'supctl[completion]'") from None
     screen.line(shtab.complete(options.whole_parser(), options.shell))
     return OK

@@ -17,6 +17,10 @@ EXAMPLE = """supctl freeze --reason "bad deploy"
 supctl freeze web @etl --for 30m"""
 
 
+LONGEST_REASON = 1000
+"""Characters; it is repeated wherever something is held by it."""
+
+
 def arguments(parser: ArgumentParser) -> None:
     """NAME…, --reason, --for."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="task or group (@etl); without any: everything")
@@ -44,11 +48,14 @@ def scopes(parent: Parent, names: list[str]) -> list[str]:
     Raises:
         RefusedError: there is no such task or group.
     """
-    from supervisor.core.select import UnknownNameError, select  # noqa: PLC0415 - not in supctl
+    from supervisor.core.freeze import EVERYTHING  # noqa: PLC0415 - not in supctl
+    from supervisor.core.select import UnknownNameError, select  # noqa: PLC0415
 
     found: dict[str, None] = {}
-    for name in names or [""]:
-        if not name or (name.startswith("@") and name[1:] in parent.fleet.groups):
+    if not names:
+        return [EVERYTHING]
+    for name in names:
+        if name.startswith("@") and name[1:] in parent.fleet.groups:
             found[name] = None
             continue
         try:
@@ -71,6 +78,8 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     expires = None if seconds is None else host.now() + seconds
     until = None if expires is None else host.stamp(expires)
     reason = text(args, "reason") or ""
+    if len(reason) > LONGEST_REASON:
+        raise RefusedError(f"--reason takes at most {LONGEST_REASON} characters", USAGE)
     chosen = scopes(parent, strings(args, "names"))
 
     def kept(done: Done) -> None:
@@ -89,7 +98,9 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
         return OK
     until = f" until {answer['until']}" if answer["until"] else ""
     what = ", ".join("everything" if scope == "all" else scope for scope in answer["frozen"])
-    screen.line(f"frozen: {what}{until}; {answer['running']} tasks go on running, nothing new is started")
+    count = answer["running"]
+    go_on = f"{count} task{' goes' if count == 1 else 's go'} on running, " if count else ""
+    screen.line(f"frozen: {what}{until}; {go_on}nothing new is started there")
     if answer["warning"]:
         screen.line(f"warning: {answer['warning']}")
     return OK

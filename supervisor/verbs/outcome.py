@@ -53,7 +53,7 @@ def came_up(fleet: Fleet, instance: Instance) -> Result | None:
 
 
 def went_down(fleet: Fleet, instance: Instance) -> Result | None:
-    """For stop: nothing of the run is left."""
+    """For stop and scale: nothing of the run is left."""
     from supervisor.control.wait import result  # noqa: PLC0415
 
     if instance.run is None:

@@ -60,6 +60,8 @@ def _settled(fleet: Fleet, i: Instance, *, began: bool, until_end: bool) -> Resu
     from supervisor.control.wait import result  # noqa: PLC0415
     from supervisor.verbs.outcome import came_up  # noqa: PLC0415
 
+    if not began and i.state == "stopped":
+        return result(i, "stopped", ok=False, text=f"not run: stopped by {i.by} before its turn came")
     if not began:
         return came_up(fleet, i) if i.state == "held" else None
     if i.run:
@@ -67,8 +69,9 @@ def _settled(fleet: Fleet, i: Instance, *, began: bool, until_end: bool) -> Resu
         return result(i, "running", ok=True, text=f"run {i.run.id} (pid {i.pid})") if started else None
     if i.last is None:
         return None
+    ran = i.last.code is not None or i.last.signal is not None
     text = f"run {i.key}/{i.runs}@{fleet.epoch}: {i.last.reason} after {i.last.duration:.1f} s"
-    return result(i, "done" if i.last.success else "failed", ok=i.last.success or not until_end, text=text)
+    return result(i, "done" if i.last.success else "failed", ok=i.last.success or (ran and not until_end), text=text)
 
 
 def _pair(item: str) -> tuple[str, str]:

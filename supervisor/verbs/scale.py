@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from supervisor.verbs.interface import UNKNOWN, USAGE, Arguments, RefusedError, flag, strings
 from supervisor.verbs.outcome import came_up, show_outcomes, under_way, went_down
+from supervisor.verbs.screen import Screen
 
 if TYPE_CHECKING:
     from supervisor.control.wait import Asker, Result
@@ -52,11 +53,22 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
 
 def _parse(parent: Parent, item: str) -> tuple[str, int]:
     task, _, number = item.partition("=")
-    if not number.isdigit() or int(number) > MOST:
+    if not number.isdecimal() or len(number) > len(str(MOST)) or int(number) > MOST:
         raise RefusedError(f"{item!r}: NAME=N with N from 0 to {MOST}", USAGE)
     if task not in parent.config.tasks:
-        raise RefusedError(f"no task {task!r}; see `supctl status`", UNKNOWN)
+        raise RefusedError(f"no task {task!r}; {_hint(parent, task)}", UNKNOWN)
     return task, int(number)
 
 
-render = show_outcomes
+def _hint(parent: Parent, task: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only for a wrong name
+
+    near = get_close_matches(task, parent.config.tasks, 1)
+    return f"did you mean {near[0]!r}?" if near else "see `supctl status`"
+
+
+def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
+    """One line per instance that came or went."""
+    if not (answer["instances"] or options.json):
+        screen.line(f"{', '.join(options.scales)}: nothing to start or stop for that")
+    return show_outcomes(answer, options, screen)

@@ -24,6 +24,10 @@ class Screen:
         """One line."""
         self.out.write(text + "\n")
 
+    def complain(self, text: str) -> None:
+        """One line on stderr."""
+        sys.stderr.write(text + "\n")
+
     def json(self, value: object) -> None:
         """One JSON value, indented."""
         self.line(json.dumps(value, indent=2, ensure_ascii=False))

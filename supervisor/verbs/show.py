@@ -33,7 +33,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     """Definition, status and why of each instance."""
     from supervisor.core import report  # noqa: PLC0415 - not in supctl
 
-    host, name = parent.host, strings(args, "names")[0]
+    host, name = parent.host, next(iter(strings(args, "names")), "")
     instances = [_of_run(parent, name)] if "/" in name else chosen(parent, args)
     tasks = report.status(parent.fleet, parent.config, instances, host.now(), host.stamp)
     for status, i in zip(tasks, instances, strict=True):

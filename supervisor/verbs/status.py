@@ -18,12 +18,18 @@ supctl status --watch"""
 
 
 def arguments(parser: ArgumentParser) -> None:
-    """NAME…, --json, --watch."""
+    """NAME…, --json, --watch, --interval."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="task, instance (web:2), group (@etl) or glob ('w*')")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument(
-        "--watch", nargs="?", type=float, const=1.0, metavar="SECONDS", help="show it again every second, until Ctrl-C"
-    )
+    parser.add_argument("-w", "--watch", action="store_true", help="show it again and again, until Ctrl-C")
+    parser.add_argument("--interval", type=_seconds, default=1.0, metavar="SECONDS", help="of --watch; default: 1")
+
+
+def _seconds(given: str) -> float:
+    seconds = float(given)
+    if not 0.1 <= seconds <= 86400:
+        raise ValueError
+    return seconds
 
 
 def request(options: Namespace) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from supervisor.verbs.interface import Arguments, chosen, flag
 from supervisor.verbs.outcome import name_arguments, name_request, show_outcomes, under_way, went_down
 
 if TYPE_CHECKING:
-    from supervisor.control.wait import Asker
+    from supervisor.control.wait import Asker, Result
+    from supervisor.core.fleet import Fleet
+    from supervisor.core.instance import Instance
     from supervisor.parent import Parent
 
 EXAMPLE = """supctl stop web:2
@@ -21,12 +23,21 @@ render = show_outcomes
 
 def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     """Stops side by side, dependents first; works while frozen."""
-    from supervisor.core.events import Unwant  # noqa: PLC0415 - not in supctl
+    from supervisor.control.wait import result  # noqa: PLC0415 - not in supctl
+    from supervisor.core.events import Unwant  # noqa: PLC0415
 
-    keys = [i.key for i in chosen(parent, args)]
+    before = chosen(parent, args)
+    keys = [i.key for i in before]
+    resting = {i.key for i in before if not (i.run or i.wanted)}
     parent.fleet.apply_all(keys, Unwant(client.by), parent.host.now())
     instances = [parent.fleet.instances[key] for key in keys if key in parent.fleet.instances]
+
+    def settled(fleet: Fleet, instance: Instance) -> Result | None:
+        if instance.key in resting:
+            return result(instance, "stopped", ok=True, text="was not running")
+        return went_down(fleet, instance)
+
     if flag(args, "wait"):
-        parent.follow(client, instances, went_down)
+        parent.follow(client, instances, settled)
     else:
         client.answer(under_way(instances))
