@@ -1,0 +1,183 @@
+"""A machine with a real systemd in it, and the shipped unit on that machine.
+
+The machine is booted once (`lab/systemd-up.sh`), and is thrown away at the end. Each test gets a service that has
+never run. Where there is no root, no systemd, or no right to make namespaces, the tests are skipped with the reason.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+UNIT = PROJECT / "systemd" / "supervisor.service"
+PATIENCE = 90.0
+"""Seconds for anything to happen, on a machine that is busy with other things."""
+
+
+class Machine:
+    """A booted systemd, seen from outside by the pid of its PID 1."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.root = Path(f"/proc/{pid}/root")
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """A command in there, under way."""
+        enter = ("nsenter", "-t", str(self.pid), "-a", "--")
+        return subprocess.Popen(
+            [*enter, *words],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}, cwd="/",
+        )  # fmt: skip
+
+    def run(self, *words: str) -> tuple[int, str]:
+        """A command in there: exit code and output."""
+        with self.start(*words) as process:
+            try:
+                output, _ = process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return process.returncode, output
+
+
+class Service:
+    """The unit `supervisor.service` on a machine."""
+
+    CGROUP = "sys/fs/cgroup/system.slice/supervisor.service"
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.config = machine.root / "etc/supervisor/supervisor.toml"
+
+    def configure(self, text: str) -> None:
+        """Replaces the config."""
+        self.config.write_text(text)
+
+    def drop_in(self, text: str) -> None:
+        """Changes the unit for this test."""
+        folder = self.machine.root / "etc/systemd/system/supervisor.service.d"
+        folder.mkdir(exist_ok=True)
+        (folder / "test.conf").write_text(text)
+        assert self.machine.run("systemctl", "daemon-reload") == (0, "")
+
+    def systemctl(self, verb: str, code: int = 0) -> str:
+        """`systemctl VERB supervisor`, which must end with this code."""
+        got, output = self.machine.run("systemctl", verb, "supervisor")
+        assert got == code, f"{verb}: {output}\n{self.journal()}"
+        return output
+
+    def supctl(self, *words: str, code: int = 0) -> str:
+        """The output of a supctl of the installation, which must end with this code."""
+        got, output = self.machine.run("/opt/supervisor/bin/supctl", *words)
+        assert got == code, f"{words}: {output}\n{self.journal()}"
+        return output
+
+    def show(self, name: str) -> str:
+        """A property of the unit."""
+        return self.machine.run("systemctl", "show", "--value", "-p", name, "supervisor")[1].strip()
+
+    def journal(self) -> str:
+        """What the service has logged, for a failing test."""
+        return self.machine.run("journalctl", "--no-pager", "-n", "60", "-u", "supervisor")[1]
+
+    def until(self, what: str, condition: Callable[[], object]) -> None:
+        """Returns as soon as something holds; systemd has no way to be told of it."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f"not {what} in {PATIENCE:g} s\n{self.journal()}"
+            time.sleep(0.05)
+
+    def tasks(self) -> dict[str, dict[str, Any]]:
+        """`supctl status --json`, by name."""
+        code, output = self.machine.run("/opt/supervisor/bin/supctl", "status", "--json")
+        assert code in (0, 3), f"{output}\n{self.journal()}"
+        return {task["name"]: task for task in json.loads(output)["tasks"]}
+
+    def pids(self) -> dict[str, int | None]:
+        """The pids of the tasks."""
+        return {name: task["pid"] for name, task in self.tasks().items()}
+
+    def processes(self) -> list[int]:
+        """What is alive in the cgroup of the service, with pids as we see them: tasks and all."""
+        try:
+            return [int(line) for line in (self.machine.root / self.CGROUP / "cgroup.procs").read_text().split()]
+        except FileNotFoundError:
+            return []
+
+    def clear(self) -> None:
+        """As if it had never run, whatever a test has left."""
+        self.machine.run("systemctl", "kill", "-s", "KILL", "--kill-whom=all", "supervisor")
+        self.machine.run("systemctl", "stop", "supervisor")
+        while left := self.processes():
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+        for name in (
+            "run/supervisor",
+            "var/lib/supervisor",
+            "var/log/supervisor",
+            "etc/systemd/system/supervisor.service.d",
+        ):
+            self.machine.run("rm", "-rf", f"/{name}")
+        self.machine.run("systemctl", "daemon-reload")
+        self.machine.run("systemctl", "reset-failed", "supervisor")
+
+
+def _why_not() -> str:
+    """Why no systemd can be booted here, or ""."""
+    if os.geteuid() != 0:
+        return "needs root"
+    if not Path("/lib/systemd/systemd").exists():
+        return "needs systemd"
+    if "cgroup2" not in Path("/proc/self/mountinfo").read_text():
+        return "needs cgroup v2"
+    tried = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "--cgroup", "--net", "mount", "-t", "tmpfs", "none", "/mnt"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return f"needs namespaces: {tried.stderr.strip()}" if tried.returncode else ""
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A booted machine, with this very virtual environment at /opt/supervisor."""
+    if why := _why_not():
+        pytest.skip(f"no systemd of our own: {why}")
+    state, name = tmp_path_factory.mktemp("lab"), f"supervisor-lab-{os.getpid()}"
+    units = state / "units"
+    units.mkdir()
+    (units / UNIT.name).write_bytes(UNIT.read_bytes())
+    needed = [PROJECT / "pyproject.toml", Path(sys.prefix) / "pyvenv.cfg", Path(sys.executable).resolve()]
+    environ = os.environ | {
+        "UNITS": str(units),
+        "HOOK": str(HERE / "lab" / "hook.sh"),
+        "NEEDED": " ".join(map(str, needed)),
+        "PREFIX": sys.prefix,
+    }
+    up = subprocess.run(
+        [HERE / "lab" / "systemd-up.sh", name, state], env=environ,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert up.returncode == 0, f"no boot: {up.stdout}"
+    try:
+        yield Machine(int((state / f"{name}.pid").read_text()))
+    finally:
+        subprocess.run([HERE / "lab" / "systemd-down.sh", name, state], capture_output=True, timeout=180, check=False)
+
+
+@pytest.fixture
+def service(machine: Machine) -> Iterator[Service]:
+    """The service, before its first start."""
+    found = Service(machine)
+    found.clear()
+    yield found
+    found.clear()

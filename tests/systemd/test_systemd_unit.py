@@ -1,0 +1,193 @@
+"""The shipped unit under a real systemd: what `systemctl` promises about the supervisor is true."""
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from supervisor.core.definition import Settings
+
+if TYPE_CHECKING:
+    from conftest import Machine, Service
+
+UNIT = Path(__file__).parents[2] / "systemd" / "supervisor.service"
+
+TWO = """
+[task.database]
+command = "sleep 1000"
+[task.web]
+command  = "sleep 1000"
+requires = ["database"]
+"""
+
+BROKEN = TWO.replace("sleep", "no-such-program")
+
+
+def test_the_unit_gives_the_supervisor_more_time_than_it_takes() -> None:
+    timeout = re.search(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)
+    assert timeout
+    assert int(timeout[1]) > Settings("", "", "", "").stop_grace
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(machine: "Machine") -> None:
+    assert machine.run("systemd-analyze", "verify", "/etc/systemd/system/supervisor.service") == (0, "")
+
+
+def test_start_returns_when_the_startup_tasks_are_through(service: "Service") -> None:
+    gate = service.machine.root / "run/gate"
+    gate.unlink(missing_ok=True)
+    os.mkfifo(gate)
+    service.configure(TWO + '[task.migrate]\nkind = "startup"\ncommand = ["sh", "-c", "read word < /run/gate"]\n')
+    with service.machine.start("systemctl", "start", "supervisor") as starting:
+        # The task has opened its end: from here on only our word is missing. Until then an open is refused.
+        ours: list[int] = []
+        service.until("at the gate", lambda: ours or _open(gate, ours))
+        assert service.show("ActiveState") == "activating"
+        assert service.tasks()["web"]["state"] == "held"
+        assert starting.poll() is None
+        os.write(ours[0], b"go\n")
+        os.close(ours[0])
+        assert starting.wait(90) == 0
+    assert service.show("ActiveState") == "active"
+    service.supctl("start", "web")
+    assert service.tasks()["migrate"]["last_exit"]["code"] == 0
+
+
+def _open(gate: Path, ours: list[int]) -> None:
+    with suppress(OSError):
+        ours.append(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+
+
+def test_status_inside_and_the_status_line_of_systemctl(service: "Service") -> None:
+    service.configure(TWO)
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    assert re.search(r"^web +running", service.supctl("status"), re.MULTILINE)
+    service.until("all running", lambda: service.show("StatusText") == "2 running")
+    service.supctl("stop", "web")
+    service.until("one running", lambda: service.show("StatusText") == "1 running")
+
+
+def test_reload_applies_a_good_config(service: "Service") -> None:
+    service.configure(TWO)
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    before = service.pids()
+    service.configure(TWO + '[task.more]\ncommand = "sleep 1000"\n')
+    service.systemctl("reload")
+    service.supctl("start", "more")
+    assert service.pids().items() > before.items()
+    assert service.show("ActiveState") == "active"
+
+
+def test_reload_of_a_broken_config_fails_and_changes_nothing(service: "Service") -> None:
+    service.configure(TWO)
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    before = service.pids()
+    service.configure(BROKEN)
+    service.systemctl("reload", code=1)
+    assert service.pids() == before
+    assert service.show("ActiveState") == "active"
+    assert "no-such-program" in service.journal()
+    assert "the config has errors" in service.supctl("status")
+    service.configure(TWO)
+    service.systemctl("reload")
+
+
+def test_the_watchdog_is_fed(service: "Service") -> None:
+    service.drop_in("[Service]\nWatchdogSec=1\n")
+    service.configure(TWO)
+    service.systemctl("start")
+    first, fed = service.show("MainPID"), set()
+
+    def fed_often() -> bool:
+        fed.add(service.show("WatchdogTimestampMonotonic"))
+        return len(fed) >= 6  # two a second: longer than the watchdog waits
+
+    service.until("fed", fed_often)
+    assert (service.show("MainPID"), service.show("NRestarts")) == (first, "0")
+
+
+def test_a_supervisor_that_hangs_is_replaced_and_its_tasks_go_on(service: "Service") -> None:
+    service.drop_in("[Service]\nWatchdogSec=1\n")
+    service.configure(TWO)
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    before, hung = service.pids(), service.show("MainPID")
+    service.machine.run("kill", "-STOP", hung)
+    service.until("replaced", lambda: service.show("MainPID") not in (hung, "0"))
+    service.until("active", lambda: service.show("ActiveState") == "active")
+    assert service.pids() == before
+
+
+def test_a_start_while_frozen_is_a_start(service: "Service") -> None:
+    service.configure("[supervisor]\nfreeze = true\n" + TWO)
+    service.systemctl("start")
+    assert service.show("ActiveState") == "active"
+    assert {task["state"] for task in service.tasks().values()} == {"held"}
+    assert service.pids() == {"database": None, "web": None}
+    assert len(service.processes()) == 1
+    assert "frozen" in service.show("StatusText")
+
+
+def test_a_config_error_is_no_restart_loop(service: "Service") -> None:
+    service.configure(BROKEN)
+    service.systemctl("start", code=1)
+    seen = {name: service.show(name) for name in ("ActiveState", "SubState", "ExecMainStatus", "NRestarts")}
+    assert seen == {"ActiveState": "failed", "SubState": "failed", "ExecMainStatus": "78", "NRestarts": "0"}
+    assert service.journal().count("no-such-program") >= 2, "both errors are reported"
+
+
+def test_stop_runs_the_stop_order_and_leaves_nothing(service: "Service") -> None:
+    trap = "trap 'echo $SUPERVISOR_TASK >> /run/ends; exit 0' TERM"
+    command = f'["sh", "-c", "{trap}; echo $SUPERVISOR_TASK >> /run/starts; sleep 1000 & wait"]'
+    service.machine.run("rm", "-f", "/run/ends", "/run/starts")
+    service.configure(re.sub(r'"sleep 1000"', lambda _: command, TWO))
+    service.systemctl("start")
+    starts = service.machine.root / "run/starts"
+    service.until("both up", lambda: starts.exists() and starts.read_text() == "database\nweb\n")
+    service.systemctl("stop")
+    assert (service.machine.root / "run/ends").read_text() == "web\ndatabase\n"
+    assert service.processes() == []
+    assert (service.show("ActiveState"), service.show("Result")) == ("inactive", "success")
+
+
+def test_a_killed_supervisor_comes_back_to_its_tasks(service: "Service") -> None:
+    service.configure(TWO)
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    before = service.pids()
+    for kills in (1, 2):
+        service.machine.run("systemctl", "kill", "-s", "KILL", "--kill-whom=main", "supervisor")
+        service.until("back", lambda kills=kills: service.show("NRestarts") == str(kills))
+        service.until("active", lambda: service.show("ActiveState") == "active")
+        assert service.pids() == before
+    assert len(service.processes()) == 1 + len(before)
+    service.systemctl("stop")
+    assert service.processes() == []
+
+
+def test_tasks_outlive_a_supervisor_that_comes_back_to_a_broken_config(service: "Service") -> None:
+    service.configure(TWO)
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    before = service.pids()
+    service.configure(BROKEN)
+    service.machine.run("systemctl", "kill", "-s", "KILL", "--kill-whom=main", "supervisor")
+    service.until("given up", lambda: service.show("ActiveState") == "failed")
+    assert len(service.processes()) == len(before)
+    service.configure(TWO)
+    service.systemctl("start")
+    assert service.pids() == before
+    assert len(service.processes()) == 1 + len(before)
+
+
+def test_a_task_is_not_told_what_is_the_supervisors(service: "Service") -> None:
+    service.configure('[task.env]\ncommand = ["sh", "-c", "env > /run/env; exec sleep 1000"]\n')
+    service.systemctl("start")
+    file = service.machine.root / "run/env"
+    service.until("written", lambda: file.exists() and "SUPERVISOR_TASK=env" in file.read_text())
+    names = {line.partition("=")[0] for line in file.read_text().splitlines()}
+    assert not names & {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "INVOCATION_ID", "JOURNAL_STREAM"}
