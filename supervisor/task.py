@@ -18,6 +18,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from io import TextIOWrapper
 from typing import NoReturn
 
 
@@ -37,7 +39,8 @@ class Stop:
 
     def set(self) -> None:
         """Asks for the stop; the supervisor does so with the stop signal of the task."""
-        os.write(self._write, b"s")
+        with suppress(BlockingIOError):  # asked for often enough to fill the pipe
+            os.write(self._write, b"s")
 
     def is_set(self) -> bool:
         """Whether a stop is asked for."""
@@ -59,6 +62,7 @@ def run(target: str, arguments: list[str], title: str, stop_signal: str) -> NoRe
     code = 1
     try:
         _title(title)
+        _as_an_interpreter()
         sys.argv = [target, *arguments]
         sys.path.insert(0, os.getcwd())
         stop = Stop()
@@ -100,6 +104,15 @@ def _perform(target: Callable[..., object], stop: Stop) -> None:
     finally:
         if hasattr(task, "on_stop"):
             task.on_stop()
+
+
+def _as_an_interpreter() -> None:
+    """What `python` sets up for itself, and what a program that is read while it lives needs: whole lines at once."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a broken connection is an exception, not an end
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
 
 
 def _title(title: str) -> None:

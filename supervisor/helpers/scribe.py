@@ -26,7 +26,7 @@ class Stream:
     def __init__(self, path: str, colour: str) -> None:
         name = os.path.basename(path).removesuffix(".out").removesuffix(".err")
         self.name = name.removesuffix(":1").encode()
-        self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)  # its own writer: no end without end, when all others die
         self._start, self._end = (f"\033[{colour}m".encode(), b"\033[0m") if colour else (b"", b"")
         self._rest = b""
 

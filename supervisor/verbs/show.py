@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from supervisor.verbs.interface import OK, UNKNOWN, Arguments, RefusedError, chosen, strings
-from supervisor.verbs.screen import Screen
+from supervisor.verbs.screen import Screen, age
 
 if TYPE_CHECKING:
     from supervisor.control.wait import Asker
@@ -64,7 +64,9 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
     if options.json:
         screen.json(answer)
         return OK
-    for one in answer["instances"]:
+    for number, one in enumerate(answer["instances"]):
+        if number:
+            screen.line()
         screen.line(one["explanation"])
         last = one["last_exit"]
         facts = {
@@ -75,21 +77,27 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
             "pid": one["pid"],
             "restarts": one["restarts"],
             "failures in a row": one["failures"],
-            "last exit": f"{last['reason']} at {last['at']} after {last['duration_s']} s" if last else None,
+            "last exit": f"{last['reason']} at {last['at']} after {age(last['duration_s'])}" if last else None,
         }
-        for key, value in facts.items():
-            if value is not None:
-                screen.line(f"  {key:<18} {value}")
-        for key, value in one["definition"].items():
-            if value not in (None, [], {}, "", False):
-                screen.line(f"  {key:<18} {_plain(value)}")
-        screen.line()
+        _block({key: str(value) for key, value in facts.items() if value is not None}, screen)
+        defined = {key: value for key, value in one["definition"].items() if value not in (None, [], {}, "")}
+        screen.line(f"as defined in {defined.pop('where', 'the config')}:")
+        _block({key: _toml(value) for key, value in defined.items() if key not in ("name", "kind")}, screen)
     return OK
 
 
-def _plain(value: object) -> str:
+def _block(facts: dict[str, str], screen: Screen) -> None:
+    width = max(map(len, facts))
+    for key, value in facts.items():
+        screen.line(f"  {key:<{width}}  {value}")
+
+
+def _toml(value: object) -> str:
+    """Nearly as the config writes it; times are seconds."""
+    from json import dumps  # noqa: PLC0415
+
     if isinstance(value, dict):
-        return ", ".join(f"{key} = {item}" for key, item in value.items())
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):
-        return " ".join(map(str, value))
-    return str(value)
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return f"{value:g}" if isinstance(value, float) else dumps(value, ensure_ascii=False)

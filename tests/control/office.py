@@ -1,0 +1,161 @@
+"""A parent over a host that does nothing: every request reaches the real verbs, no process is made."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from supervisor.config import load
+from supervisor.control import wire
+from supervisor.core.definition import StopPolicy
+from supervisor.core.events import Exited, Started, Status
+from supervisor.core.instance import Run
+from supervisor.host import clock
+from supervisor.host.interface import Done, Happened, Launch, Occurrence, Request
+from supervisor.parent import Parent
+
+CONFIG = """
+[supervisor]
+name = "office"
+runtime_dir = "run"
+state_dir = "."
+log_dir = "log"
+[defaults]
+log = { to = "none" }
+[group.etl]
+tasks = ["web", "im*"]
+[task.web]
+command = "true"
+replicas = 2
+[task.db]
+command = "true"
+[task.app]
+command = "true"
+requires = ["db"]
+[task.import]
+kind = "triggered"
+command = "true"
+[task.prepare]
+kind = "startup"
+command = "true"
+"""
+
+
+class Nothing:
+    """A host whose children obey at once, in time that stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self.happens: list[Occurrence] = []
+        self.lines: list[tuple[str, str]] = []
+        self.runs: dict[str, int] = {}
+        self.forked = 0
+        self.startup = False  # the last that was forked: ends at once, and well
+        self._errands = 0
+
+    def now(self) -> float:
+        return self.time
+
+    stamp = staticmethod(lambda at=None: clock.rfc3339(1e9 + (at or 0.0)))
+    moment = staticmethod(lambda stamp: 1000.0)
+
+    def wait(self, deadline: float | None) -> list[Occurrence]:
+        happens, self.happens = self.happens, []
+        return happens
+
+    def fork(self, launch: Launch) -> tuple[int, int]:
+        self.forked += 1
+        self.runs[launch.key] = launch.run.number
+        self.startup = launch.task.kind == "startup"
+        return 100_000 + self.forked, 1
+
+    def go(self, key: str) -> None:
+        self.happens.append(Happened(key, Started(self.runs[key])))
+        if self.startup:
+            self.happens.append(Happened(key, Exited(self.runs[key], Status(0), empty=True)))
+
+    def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
+        self.happens.append(Happened(key, Exited(run.number, Status(None, policy.signal), empty=True)))
+
+    def destroy(self, key: str, run: Run) -> None:
+        self.terminate(key, run, StopPolicy("SIGKILL"))
+
+    def signal(self, key: str, name: str) -> bool:
+        return key in self.runs
+
+    def remember(self, records: list[dict[str, Any]]) -> None:
+        wire.encode(records=records)
+
+    def errand(self, function: Callable[..., Any], *arguments: object) -> int:
+        self._errands += 1
+        self.happens.append(Done(self._errands, function(*arguments)))
+        return self._errands
+
+    def watch(self, places: object) -> None: ...
+
+    def notify(self, *assignments: str) -> None:
+        "\n".join(assignments).encode()
+
+    def title(self, text: str) -> None:
+        text.encode()
+
+    def log(self, level: str, text: str) -> None:
+        self.lines.append((level, text))
+
+
+class Caller:
+    """A client that collects what it is told; everything has to fit on the wire."""
+
+    def __init__(self, by: str = "root") -> None:
+        self.by = by
+        self.on_close: Callable[[], None] | None = None
+        self.answers: list[Any] = []
+        self.errors: list[tuple[str, int]] = []
+        self.told: list[Any] = []
+        self.lines: list[bytes] = []
+
+    def answer(self, value: object) -> None:
+        self.answers.append(wire.decode(wire.encode(answer=value))["answer"])
+
+    def fail(self, text: str, exit_code: int = 1) -> None:
+        wire.encode(error=text, exit=exit_code)
+        self.errors.append((text, exit_code))
+
+    def progress(self, value: object) -> None:
+        self.told.append(wire.decode(wire.encode(progress=value))["progress"])
+
+    def send(self, line: bytes) -> None:
+        self.lines.append(line)
+
+    def close(self) -> None:
+        if self.on_close:
+            self.on_close()
+
+
+class Office:
+    """The parent, its host, and a way to ask."""
+
+    def __init__(self, directory: Path, config: str = CONFIG) -> None:
+        path = directory / "office.toml"
+        path.write_text(config)
+        self.host = Nothing()
+        self.parent = Parent(self.host, load(str(path)), epoch="e", life="l")
+        self.parent.take_over({}, ())
+        self.settle()
+
+    def settle(self) -> None:
+        """Until nothing happens any more at this moment."""
+        self.parent.settle()
+        while self.host.happens or self.parent.fleet.next_deadline() == 0.0:
+            for occurrence in self.host.wait(None):
+                self.parent.occur(occurrence)
+            self.parent.settle()
+
+    def ask(self, verb: str, **args: Any) -> Caller:
+        caller = Caller()
+        self.parent.occur(Request(caller, verb, args))
+        self.settle()
+        return caller
+
+    @property
+    def bugs(self) -> list[str]:
+        return [text for level, text in self.host.lines if level == "error" and "bug" in text]

@@ -1,0 +1,370 @@
+"""The socket under abuse: a wrong, huge, slow or vanished client costs only itself."""
+
+import json
+import os
+import resource
+import select
+import socket
+from pathlib import Path
+
+import pytest
+from desk import Desk, Line
+
+from supervisor.control import server, wire
+from supervisor.control.feed import KEPT_BYTES, Feed
+
+GOOD = wire.encode(verb="echo", args={"n": 1})
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"", "not JSON"),
+        (b"hello", "not JSON"),
+        (b"\x00\xff\xfe", "not JSON"),
+        (b"{" * 5000, "not JSON"),
+        (b"[" * 200_000, "not JSON"),
+        (b'{"a":' * 30_000, "not JSON"),
+        (b"9" * 5000, "not JSON"),
+        (b"NaN", "JSON object"),
+        (b"[]", "JSON object"),
+        (b'"status"', "JSON object"),
+        (b"{}", "version None is not known"),
+        (b'{"v": 2, "verb": "status"}', "speaks version 1"),
+        (b'{"v": "1", "verb": "status"}', "speaks version 1"),
+        (b'{"v": 1}', '"verb" (a string)'),
+        (b'{"v": 1, "verb": null}', '"verb" (a string)'),
+        (b'{"v": 1, "verb": "status", "args": []}', '"args" (an object)'),
+        (b'{"v": 1, "verb": "echo", "args": {"name": "\\ud800"}}', "not JSON"),
+    ],
+)
+def test_what_is_no_request_is_refused_with_a_reason_and_the_line_goes_on(desk: Desk, line: bytes, says: str) -> None:
+    client = desk.connect()
+    client.send(line + b"\n")
+    answer = client.read()
+    assert says in answer["error"]
+    assert answer["exit"] == 2
+    assert client.ask(n=2)["answer"] == {"n": 2}
+
+
+def test_bytes_that_are_no_text_travel_as_they_are(desk: Desk) -> None:
+    words = [os.fsdecode(b"caf\xe9"), "café", "\N{PILE OF POO}", "a\nb\0c"]
+    assert desk.connect().ask(words=words)["answer"] == {"words": words}
+
+
+def test_a_megabyte_without_a_newline_is_cut_off(desk: Desk) -> None:
+    client = desk.connect()
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        client.send(b"x" * (1 << 20))
+    assert "at most" in client.read()["error"]
+    assert client.hung_up()
+
+
+def test_a_request_may_have_its_full_size_and_not_a_byte_more(desk: Desk) -> None:
+    def request(size: int) -> bytes:
+        empty = wire.encode(verb="echo", args={"x": ""})
+        return wire.encode(verb="echo", args={"x": "y" * (size - len(empty) + 1)})
+
+    client = desk.connect()
+    client.send(request(wire.MAX_REQUEST))
+    assert "answer" in client.read()
+    client.send(request(wire.MAX_REQUEST + 1))
+    assert "at most" in client.read()["error"]
+
+
+def test_byte_by_byte(desk: Desk) -> None:
+    client = desk.connect()
+    for byte in GOOD:
+        client.send(bytes([byte]))
+        desk.turn()
+    assert client.read()["answer"] == {"n": 1}
+
+
+def test_several_requests_in_one_packet_are_answered_in_order(desk: Desk) -> None:
+    client = desk.connect()
+    client.send(b"".join(wire.encode(verb="echo", args={"n": n}) for n in range(100)) + b"nonsense\n" + GOOD)
+    assert [client.read().get("answer") for _ in range(102)] == [*({"n": n} for n in range(100)), None, {"n": 1}]
+
+
+def test_the_next_request_waits_for_the_answer_of_the_one_before(desk: Desk) -> None:
+    desk.answer = lambda request: None
+    client = desk.connect()
+    client.send(GOOD * 3)
+    desk.until(lambda: desk.asked)
+    for _ in range(5):
+        desk.turn()
+    assert len(desk.asked) == 1
+    for number in (1, 2, 3):
+        desk.until(lambda number=number: len(desk.asked) == number)
+        desk.asked[-1].client.answer(number)
+        assert client.read()["answer"] == number
+
+
+@pytest.mark.parametrize("text", [GOOD, GOOD * 3, GOOD.rstrip(), GOOD + GOOD.rstrip()])
+def test_one_who_sends_their_end_at_once_still_gets_every_answer(desk: Desk, text: bytes) -> None:
+    client = desk.connect()
+    client.send(text)
+    client.socket.shutdown(socket.SHUT_WR)
+    assert [client.read()["answer"] for _ in range(text.count(b"echo"))] == [{"n": 1}] * text.count(b"echo")
+    assert client.hung_up()
+
+
+def test_one_who_sends_their_end_gets_an_answer_that_takes_time(desk: Desk) -> None:
+    desk.answer = lambda request: None
+    client = desk.connect()
+    client.send(GOOD)
+    client.socket.shutdown(socket.SHUT_WR)
+    desk.until(lambda: desk.asked)
+    for _ in range(5):
+        desk.turn()
+    desk.asked[0].client.answer("late")
+    assert client.read()["answer"] == "late"
+    assert client.hung_up()
+
+
+def test_an_idle_client_is_hung_up_on_and_a_waiting_one_is_not(desk: Desk) -> None:
+    desk.answer = lambda request: None
+    idle, waiting = desk.connect(), desk.connect()
+    waiting.send(GOOD)
+    desk.until(lambda: desk.asked)
+    assert desk.server.next_deadline() == desk.now + server.IDLE
+    desk.now += server.IDLE - 1
+    desk.turn()
+    assert len(desk.server.clients) == 2
+    desk.now += 1
+    assert idle.hung_up()
+    assert list(desk.server.clients) == [waiting.client]
+    assert desk.server.next_deadline() is None
+    waiting.client.answer("still here")
+    assert waiting.read()["answer"] == "still here"
+
+
+def test_a_drip_of_bytes_does_not_keep_a_client_from_being_idle(desk: Desk) -> None:
+    client = desk.connect()
+    for _ in range(10):
+        client.send(b" ")
+        desk.turn()
+        desk.now += server.IDLE / 9
+    desk.turn()
+    assert client.hung_up()
+
+
+def test_two_hundred_at_once(desk: Desk) -> None:
+    """No more than the places are served at a time; each place is given to whoever needs it now."""
+    patient: list[Line] = []
+    for _ in range(200):
+        client = desk.connect()
+        patient.append(client)
+        assert len(desk.server.clients) <= server.MAX_CLIENTS
+        assert client.ask(n=1)["answer"] == {"n": 1}
+    assert len(desk.server.clients) == server.MAX_CLIENTS
+    assert patient[0].hung_up()
+    assert patient[-1].ask(n=2)["answer"] == {"n": 2}
+
+
+def test_room_is_made_by_one_that_waits_for_nothing(desk: Desk) -> None:
+    desk.answer = lambda request: None
+    first = desk.connect()
+    first.send(GOOD)
+    desk.until(lambda: desk.asked)
+    for _ in range(server.MAX_CLIENTS):
+        desk.now += 0.1
+        desk.connect()
+    first.client.answer("mine")
+    assert first.read()["answer"] == "mine"
+
+
+def test_one_who_never_reads_holds_one_answer_and_no_more(desk: Desk) -> None:
+    """What they ask further stays in the kernel; others are served; they are hung up on when they are idle."""
+    answered = []
+
+    def answer(request: object) -> None:
+        answered.append(request)
+        request.client.answer("x" * 1_000_000)  # type: ignore[attr-defined]
+
+    desk.answer = answer
+    greedy = desk.connect()
+    greedy.send(GOOD * 500)
+    for _ in range(20):
+        desk.turn()
+    assert len(answered) == 1
+    assert len(greedy.client._unsent) < 1_100_000
+    desk.answer = lambda request: request.client.answer("ok")
+    assert desk.connect().ask()["answer"] == "ok"
+    assert len(greedy.read()["answer"]) == 1_000_000  # and from here on they are served again
+    assert greedy.read()["answer"] == "ok"
+
+
+def test_a_follower_that_never_reads_is_cut_off_and_the_others_get_everything(desk: Desk) -> None:
+    feed = Feed("life")
+    desk.answer = lambda request: feed.follow(request.client)
+    deaf, hearing = desk.connect(), desk.connect()
+    for client in (deaf, hearing):
+        client.send(GOOD)
+    desk.until(lambda: len(feed.followers) == 2)
+    most = 0
+    for number in range(6000):
+        feed.publish({"event": "flood", "why": "x" * 1000, "number": number})
+        most = max(most, sum(len(client._unsent) for client in desk.server.clients))
+        assert hearing.read()["event"]["number"] == number
+    assert deaf.hung_up()
+    assert list(feed.followers) == [hearing.client]
+    assert most <= server.MAX_UNSENT + 2000
+    assert sum(map(len, feed.since(None))) <= KEPT_BYTES
+
+
+def test_a_hang_up_in_the_middle_of_a_wait_is_seen_at_once(desk: Desk) -> None:
+    desk.answer = lambda request: None
+    client = desk.connect()
+    client.send(GOOD)
+    desk.until(lambda: desk.asked)
+    gone: list[int] = []
+    client.client.on_close = lambda: gone.append(1)
+    client.socket.close()
+    desk.until(lambda: gone)
+    assert not desk.server.clients
+    desk.asked[0].client.answer("to nobody")
+    desk.asked[0].client.progress("to nobody")
+    desk.asked[0].client.send(b"to nobody")
+    assert gone == [1]
+
+
+def test_one_who_asks_and_goes_is_obeyed(desk: Desk) -> None:
+    client = Line(desk)
+    client.send(GOOD)
+    client.socket.close()
+    desk.until(lambda: desk.asked)
+    desk.until(lambda: not desk.server.clients)
+
+
+def test_an_idle_server_does_not_wake_up(desk: Desk) -> None:
+    """Neither a waiting client with more requests in the kernel, nor one that has sent its end, keeps the loop busy."""
+    desk.answer = lambda request: None
+    more, ended, deaf = desk.connect(), desk.connect(), desk.connect()
+    more.send(GOOD * 3)
+    ended.send(GOOD)
+    ended.socket.shutdown(socket.SHUT_WR)
+    desk.until(lambda: len(desk.asked) == 2)
+    desk.answer = lambda request: request.client.answer("x" * 1_000_000)
+    deaf.send(GOOD * 2)
+    desk.until(lambda: len(desk.asked) == 3)
+    for client in (more, deaf):
+        client.send(GOOD)
+    for _ in range(5):
+        desk.turn()
+    assert desk.loop._epoll.poll(0.05) == []
+
+
+def test_without_descriptors_who_comes_is_told_so_and_the_loop_is_quiet(desk: Desk) -> None:
+    clients = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = os.open(os.devnull, os.O_RDONLY)
+    os.close(held)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (held, hard))
+        for client in clients:
+            client.connect(desk.path)
+        for _ in clients:
+            desk.turn(0.05)
+        assert desk.loop.wait(0) == []
+        assert desk.loop._epoll.poll(0) == []
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for client in clients:
+        assert "no descriptor left" in json.loads(client.recv(1000))["error"]
+        client.close()
+    assert desk.connect().ask(n=3)["answer"] == {"n": 3}
+
+
+# -- the socket itself ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+@pytest.mark.parametrize("mode", [0o600, 0o660, 0o666])
+def test_the_mode_is_as_asked_whatever_the_umask(place: Path, mode: int, umask: int) -> None:
+    old = os.umask(umask)
+    try:
+        desk = Desk(place).listen(mode)
+        assert os.stat(desk.path).st_mode & 0o777 == mode
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(old)
+    desk.close()
+    assert not os.listdir(place)
+
+
+def test_nobody_ever_meets_a_socket_with_other_rights(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each system call on the way: what is at the path is right, and what is beside it is for the owner only."""
+    seen = []
+
+    def spy(name: str) -> None:
+        call = getattr(os, name)
+
+        def spied(*args: object, **kwargs: object) -> object:
+            seen.extend((name, path.name, path.stat().st_mode & 0o777) for path in place.iterdir())
+            return call(*args, **kwargs)
+
+        monkeypatch.setattr(os, name, spied)
+
+    old = os.umask(0)
+    try:
+        for name in ("chown", "chmod", "rename", "umask"):
+            spy(name)
+        desk = Desk(place, group=os.getegid()).listen(0o666)
+    finally:
+        os.umask(old)
+    desk.close()
+    assert ("chown", "supervisor.sock.new", 0o600) in seen
+    assert ("chmod", "supervisor.sock.new", 0o600) in seen
+    assert {name for _, name, _ in seen if name == "supervisor.sock"} <= {"supervisor.sock"}
+    assert all(mode in (0o600, 0o666) for _, _, mode in seen)
+    assert all(mode == 0o666 for call, name, mode in seen if name == "supervisor.sock")
+
+
+def test_a_stale_socket_is_replaced(place: Path) -> None:
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(str(place / "supervisor.sock"))
+    dead.close()
+    (place / "supervisor.sock.new").write_text("left over by a crash in between")
+    desk = Desk(place).listen()
+    assert desk.connect().ask(n=1)["answer"] == {"n": 1}
+    desk.close()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_live_socket_is_never_stolen(place: Path, busy: bool) -> None:
+    owner = socket.socket(socket.AF_UNIX)
+    owner.bind(str(place / "supervisor.sock"))
+    owner.listen(0)
+    callers = []
+    while busy:  # until its queue is full
+        callers.append(socket.socket(socket.AF_UNIX))
+        callers[-1].setblocking(False)
+        try:
+            callers[-1].connect(str(place / "supervisor.sock"))
+        except BlockingIOError:
+            break
+    before = os.stat(place / "supervisor.sock").st_ino
+    with pytest.raises(server.InUseError, match="another supervisor answers at"):
+        Desk(place).listen()
+    assert os.stat(place / "supervisor.sock").st_ino == before
+    for one in (owner, *callers):
+        one.close()
+
+
+def test_what_is_in_the_way_and_no_socket_is_an_error(place: Path) -> None:
+    (place / "supervisor.sock").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        Desk(place).listen()
+
+
+def test_the_loop_is_told_of_a_hang_up_even_when_nothing_is_read(desk: Desk) -> None:
+    """What `Client` relies on: epoll reports EPOLLHUP also for an empty mask (epoll_ctl(2))."""
+    ours, theirs = socket.socketpair()
+    told: list[int] = []
+    desk.loop.watch(ours.fileno(), lambda events: told.append(events) or [], 0)
+    theirs.close()
+    desk.until(lambda: told)
+    assert told[0] & select.EPOLLHUP
+    desk.loop.unwatch(ours.fileno())
+    ours.close()

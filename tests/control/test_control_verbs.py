@@ -1,0 +1,178 @@
+"""What verbs make of what clients send: every wrong type, whatever Hypothesis can think of. The parent never raises."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from office import Caller, Office
+
+from supervisor import verbs
+from supervisor.control.wait import Asker
+from supervisor.host.interface import Request
+from supervisor.verbs.interface import RefusedError
+
+REMOTE = sorted(name for name in verbs.NAMES if hasattr(verbs.load(name), "answer"))
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "status": {"names": []},
+    "start": {"names": ["web"], "all": False, "wait": True},
+    "stop": {"names": ["web"], "all": False, "wait": True},
+    "restart": {"names": ["web"], "all": False, "wait": True},
+    "freeze": {"names": ["web"], "reason": "r", "for": 1.5},
+    "thaw": {"names": ["web"]},
+    "run": {"names": ["import"], "wait": True, "env": ["A=b"], "args": ["x"]},
+    "show": {"names": ["web"]},
+    "why": {"names": ["web"]},
+    "events": {"follow": False, "since": "l.1"},
+    "signal": {"signal": "HUP", "names": ["web"]},
+    "scale": {"scales": ["web=3"], "wait": True},
+    "reload": {"dry_run": True},
+    "shutdown": {},
+    "version": {},
+}
+
+WRONG = [
+    None, True, False, 0, -1, 1.5, 1e308, 10**400, "", "x", "\0", "a\0b", "\udcff", "²", "9" * 5000, "x" * 100_000,
+    [], [None], [1], [[]], ["\0"], [""], ["²"], ["web=²"], ["web=" + "9" * 5000], ["=1"], ["web=-1"], ["@"], ["["],
+    ["*"], ["web"] * 1000, {}, {"a": 1}, {"names": ["web"]},
+]  # fmt: skip
+
+
+def test_every_verb_that_asks_is_here() -> None:
+    assert sorted(ARGUMENTS) == REMOTE
+
+
+@pytest.mark.parametrize("verb", REMOTE)
+def test_every_wrong_value_of_every_argument_has_an_answer(tmp_path: Path, verb: str) -> None:
+    office = Office(tmp_path)
+    for key in [*ARGUMENTS[verb], "unknown"]:
+        for value in WRONG:
+            caller = office.ask(verb, **{**ARGUMENTS[verb], key: value})
+            assert len(caller.answers) + len(caller.errors) <= 1
+            assert all(code in (1, 2, 3, 4) and text for text, code in caller.errors), caller.errors
+    for missing in ARGUMENTS[verb]:
+        office.ask(verb, **{key: value for key, value in ARGUMENTS[verb].items() if key != missing})
+    office.ask(verb)
+    assert not office.bugs
+    if verb != "shutdown":
+        assert office.ask("status").answers
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(WRONG),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+KEYS = st.sampled_from(sorted({key for args in ARGUMENTS.values() for key in args}))
+NAMES = st.sampled_from(
+    ["web", "web:1", "web:9", "@etl", "@", "*", "w?b", "db", "app", "import", "prepare", "", "\udcff"]
+)
+LIKELY = {
+    "names": st.lists(NAMES, max_size=3),
+    "scales": st.lists(st.builds("{}={}".format, NAMES, st.integers(-1, 5)), max_size=2),
+    "wait": st.booleans(),
+    "all": st.booleans(),
+    "env": st.lists(st.sampled_from(["A=b", "=", "A", "A=\n"]), max_size=2),
+    "args": st.lists(st.text(max_size=5), max_size=2),
+    "for": st.floats() | st.integers(),
+    "reason": st.text(),
+    "signal": st.sampled_from(["HUP", "sigterm", "9", "0", "99", "KILL", "x", "²"]),
+    "since": st.sampled_from(["l.0", "l.1", "l.", ".", "x.1", "l.²", "l.-1"]),
+    "dry_run": st.booleans(),
+    "follow": st.booleans(),
+}
+LIKELY_ARGS = st.fixed_dictionaries({}, optional=LIKELY)
+REQUESTS = st.lists(
+    st.tuples(
+        st.sampled_from([*(verb for verb in REMOTE if verb != "shutdown"), "check", "nonsense", "__init__", ""]),
+        LIKELY_ARGS | st.dictionaries(KEYS, JSON, max_size=4),
+        st.booleans(),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(REQUESTS)
+def test_whatever_is_asked_the_parent_goes_on(tmp_path_factory: pytest.TempPathFactory, requests: list[Any]) -> None:
+    office = Office(tmp_path_factory.mktemp("office"))
+    for verb, args, hangs_up in requests:
+        caller = office.ask(verb, **args)
+        assert len(caller.answers) + len(caller.errors) <= 1
+        if hangs_up:
+            caller.close()
+        office.host.time += 0.7
+        office.settle()
+    assert not office.bugs
+    assert office.ask("status").answers
+    assert office.ask("shutdown").answers == []
+    assert office.parent.fleet.busy == 0
+
+
+def test_a_bug_in_a_verb_costs_its_client_an_answer_and_is_logged(tmp_path: Path) -> None:
+    def broken(parent: object, client: Asker, args: dict[str, Any]) -> None:
+        raise ZeroDivisionError("oh")
+
+    office = Office(tmp_path)
+    office.parent._verbs["broken"] = SimpleNamespace(answer=broken)  # type: ignore[assignment]
+    caller = office.ask("broken")
+    ((text, code),) = caller.errors
+    assert code == 1
+    assert "ZeroDivisionError: oh" in text
+    assert "test_control_verbs.py" in text
+    (logged,) = office.bugs
+    assert "verb broken" in logged
+    assert office.ask("version").answers
+
+
+def test_a_refusal_is_no_bug(tmp_path: Path) -> None:
+    def refuses(parent: object, client: Asker, args: dict[str, Any]) -> None:
+        raise RefusedError("no", 3)
+
+    office = Office(tmp_path)
+    office.parent._verbs["refuses"] = SimpleNamespace(answer=refuses)  # type: ignore[assignment]
+    assert office.ask("refuses").errors == [("no", 3)]
+    assert not office.bugs
+
+
+def test_an_unknown_verb_is_told_which_there_are(tmp_path: Path) -> None:
+    ((text, code),) = Office(tmp_path).ask("statsu").errors
+    assert code == 2
+    assert "status" in text
+
+
+@pytest.mark.parametrize("verb", ["check", "completion"])
+def test_a_verb_without_an_answer_is_no_verb_of_the_supervisor(tmp_path: Path, verb: str) -> None:
+    assert Office(tmp_path).ask(verb).errors[0][1] == 2
+
+
+def test_a_wait_ends_with_its_client(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    caller = Caller()
+    office.parent.occur(Request(caller, "stop", {"names": ["web"], "wait": True}))
+    assert office.parent.waits
+    caller.close()
+    assert not office.parent.waits
+    office.settle()
+    assert caller.answers == []
+
+
+def test_a_wait_tells_every_state_on_the_way(tmp_path: Path) -> None:
+    caller = Office(tmp_path).ask("restart", names=["db"], wait=True)
+    states = [one.get("outcome") or one["state"] for one in caller.told]
+    assert states == ["running", "stopping", "starting", "running"]  # first its dependent goes
+    assert caller.told[1]["why"] == "restart asked by root"
+
+
+def test_a_run_that_is_stopped_before_its_turn_is_answered(tmp_path: Path) -> None:
+    """It was held, but something under way would have let it start: nobody may wait for it for ever."""
+    office = Office(tmp_path)
+    office.parent.fleet.shutdown = None
+    caller = Caller()
+    office.parent.occur(Request(caller, "run", {"names": ["import"], "wait": True}))
+    office.parent.occur(Request(Caller(), "stop", {"names": ["import"]}))
+    office.settle()
+    assert len(caller.answers) == 1
