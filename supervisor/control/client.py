@@ -29,6 +29,14 @@ def _exists(directory: str) -> bool:
     return os.path.exists(f"{directory}/supervisor.sock")
 
 
+def _why(path: str, error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return f"no permission to talk to the supervisor at {path}: only root, its owner and socket_group may"
+    absent = isinstance(error, (FileNotFoundError, ConnectionRefusedError))
+    why = "it is not running" if absent else error.strerror or error
+    return f"no supervisor at {path}: {why}; start it, or name another socket with --socket or $SUPERVISOR_SOCKET"
+
+
 class Connection:
     """One connection to a supervisor."""
 
@@ -42,18 +50,9 @@ class Connection:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.connect(path)
-        except PermissionError:
-            raise UnreachableError(
-                f"no permission to talk to the supervisor at {path}: only root, its owner and socket_group may"
-            ) from None
         except OSError as error:
-            why = (
-                "it is not running"
-                if isinstance(error, (FileNotFoundError, ConnectionRefusedError))
-                else error.strerror
-            )
-            hint = "start it, or name another socket with --socket or $SUPERVISOR_SOCKET"
-            raise UnreachableError(f"no supervisor at {path}: {why or error}; {hint}") from None
+            self._socket.close()
+            raise UnreachableError(_why(path, error)) from None
         self._received = bytearray()
 
     def ask(self, verb: str, args: dict[str, Any], every: float | None = None) -> Iterator[dict[str, Any] | None]:
