@@ -52,7 +52,7 @@ class Announcer:
             instance=new.index,
             run=run.id if run else None,
             trigger=run.trigger if run else None,
-            pid=run.pid if run else None,
+            pid=(run.pid or None) if run else None,
             **{"from": str(old.state), "to": str(new.state)},
             why=why or None,
             exit=report.last_exit(ended, self._host.stamp) if ended else None,

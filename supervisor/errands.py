@@ -55,6 +55,8 @@ def prepare(explicit: str | None) -> Loaded:
     for key in ("runtime_dir", "state_dir", "log_dir"):
         try:
             os.makedirs(getattr(settings, key), mode=0o755, exist_ok=True)
+            if key == "runtime_dir" and os.stat(settings.runtime_dir).st_uid not in (0, os.geteuid()):
+                problems.append(f"{path}: supervisor: {key}: {settings.runtime_dir} belongs to somebody else")
         except OSError as error:
             problems.append(f"{path}: supervisor: {key}: cannot make the directory: {error}")
     if problems:

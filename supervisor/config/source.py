@@ -58,6 +58,8 @@ def reason(error: Exception) -> str:
     """Why a file could not be read, in the words of the system."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
+    if "embedded null" in str(error):  # each version of Python goes on in its own words
+        return "a path cannot hold a NUL"
     return str(error)
 
 

@@ -26,7 +26,7 @@ UNREADABLE = [
     ("fifo.toml", os.mkfifo, "fifo.toml:1: cannot read the config: not a regular file"),
     ("/dev/zero", lambda _: None, "/dev/zero:1: cannot read the config: not a regular file"),
     ("a\nb", lambda _: None, "a\\nb:1: cannot read the config: no such file or directory"),
-    ("a\0b", lambda _: None, "a\\x00b:1: cannot read the config: embedded null byte"),
+    ("a\0b", lambda _: None, "a\\x00b:1: cannot read the config: a path cannot hold a NUL"),
     ("", lambda _: None, '"":1: cannot read the config: no such file or directory'),
     ("x" * 300, lambda _: None, f"{'x' * 300}:1: cannot read the config: file name too long"),
     ("loop", lambda path: path.symlink_to("loop"), "loop:1: cannot read the config: too many levels of symbolic links"),
