@@ -30,7 +30,7 @@ from supervisor.core.fleet import Change, Fleet, Shutdown, new_instances, supctl
 from supervisor.core.freeze import CONFIG, SUPCTL, Freeze
 from supervisor.core.instance import Instance
 from supervisor.core.reload import Plan
-from supervisor.core.states import ALIVE, State
+from supervisor.core.states import ALIVE
 from supervisor.host.interface import (
     CannotForkError,
     Done,
@@ -186,7 +186,8 @@ class Parent:
         for entry in in_journal["freezes"] if in_journal else kept:
             self.fleet.freeze(self._kept_freeze(entry), now)
         self._config_freezes(self.config, now)
-        self.scales = facts.get("fleet scales", {}).get("scales", {})
+        scales = facts.get("fleet scales", {}).get("scales", {})
+        self.scales = {name: replicas for name, replicas in scales.items() if name in self.written.tasks}
         self.config = _scaled(self.written, self.scales)
         ended = [key for fact in facts.values() if "instance" in fact and (key := self._adopt(fact, now))]
         for task in self.config.tasks.values():
@@ -196,14 +197,14 @@ class Parent:
         for key in ended:
             instance = self.fleet.instances[key]
             if instance.run:
-                self.fleet.apply(key, ev.Exited(instance.run.number, None, empty=True), now)
+                self.fleet.note(key, ev.Exited(instance.run.number, None, empty=True), now)
         self.fleet.settle(now)
         self.host.watch(self.config.watched)
 
     def _adopt(self, fact: dict[str, Any], now: float) -> str:
         """Puts one instance of an earlier supervisor into the fleet. Returns its key if its run has ended unseen."""
         name = fact["instance"]
-        task = self.config.tasks.get(name.rpartition(":")[0])
+        task = self._helpers().get(name) or self.config.tasks.get(name.rpartition(":")[0])
         try:
             instance = instance_of(fact, task)
         except (KeyError, TypeError, ValueError) as error:
@@ -214,14 +215,13 @@ class Parent:
             return ""
         self.fleet.add(instance)
         if task is None or instance.index > task.replicas:
-            self.fleet.apply(instance.key, ev.Retire("the new config"), now)
+            self.fleet.note(instance.key, ev.Retire("the new config"), now)
         if alive and instance.run:
             self.host.log("info", f"{instance.name}: adopted (pid {instance.run.pid}, run {instance.run.id})")
             self.announce.event("adopted", name=instance.name, run=instance.run.id, pid=instance.run.pid)
-            if (
-                instance.state is State.STARTING
-            ):  # its program runs: a child that still waited has ended with its parent
-                self.fleet.apply(instance.key, ev.Started(instance.run.number), now)
+            self.fleet.note(instance.key, ev.Adopted(instance.run.number), now)  # a child that waited has ended by now
+            if instance.task.helper:
+                self.fleet.note(instance.key, ev.Outdate("it speaks through the stdout of an earlier supervisor"), now)
             return ""
         return instance.key if instance.state in ALIVE else ""
 
@@ -231,15 +231,20 @@ class Parent:
             if instance.index not in there:
                 self.fleet.add(instance)
                 if task.autostart:
-                    self.fleet.apply(instance.key, ev.Want("start", "the supervisor"), now)
+                    self.fleet.note(instance.key, ev.Want("start", "the supervisor"), now)
 
     def _start_helpers(self, now: float) -> None:
         """@scribe runs as soon as a task's output is inherited, and from then on."""
-        inherits = any(task.log.to == "inherit" for task in self.config.tasks.values())
-        if inherits and not any(self.fleet.copies(SCRIBE)):
-            task = Task(SCRIBE, command=errands.scribe_command(self.running_settings.runtime_dir))
-            self.fleet.add(Instance(task, 1, since=now))
-            self.fleet.apply(f"{SCRIBE}:1", ev.Want("start", "the supervisor"), now)
+        for key, task in self._helpers().items():
+            if key not in self.fleet.instances:
+                self.fleet.add(Instance(task, 1, since=now))
+                self.fleet.note(key, ev.Want("start", "the supervisor"), now)
+
+    def _helpers(self) -> dict[str, Task]:
+        """The helpers that this config needs, by the key of their instance."""
+        if not any(task.log.to == "inherit" for task in self.config.tasks.values()):
+            return {}
+        return {f"{SCRIBE}:1": Task(SCRIBE, command=errands.scribe_command(self.running_settings.runtime_dir))}
 
     def shut_down(self, reason: str, exit_code: int = 0) -> None:
         """Begins the end: ready is withdrawn, everything is stopped, dependents first."""

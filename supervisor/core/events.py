@@ -98,6 +98,13 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopted:
+    """A new supervisor has found the run alive."""
+
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
 class NotStarted:
     """Something between fork and exec failed; there is no process, or it is about to end by itself."""
 
@@ -132,8 +139,8 @@ class Emptied:
 
 Event = (
     Want | Unwant | Outdate | Redefine | Retire | Admit | Hold | Refresh
-    | Leave | Kill | Due | Forked | Started | NotStarted | Exited | Emptied
+    | Leave | Kill | Due | Forked | Started | Adopted | NotStarted | Exited | Emptied
 )  # fmt: skip
 
-OF_A_RUN = (Forked, Started, NotStarted, Exited, Emptied)
+OF_A_RUN = (Forked, Started, Adopted, NotStarted, Exited, Emptied)
 """The answers: they can only act on the run that they name."""

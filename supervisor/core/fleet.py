@@ -52,6 +52,7 @@ class Fleet:
         self.freezes: tuple[Freeze, ...] = ()
         self.shutdown: Shutdown | None = None
         self.busy = 0  # tasks (not helpers) that have a process
+        self.tasks: dict[str, Task] = {}  # of the config; a task with no replicas has no instance
         self._copies: dict[str, list[str]] = {}
         self._dependents: dict[str, list[str]] = {}
         self._startup: list[str] = []
@@ -82,7 +83,7 @@ class Fleet:
 
     def freezes_of(self, task: str) -> tuple[Freeze, ...]:
         """The freezes that forbid a start of this task."""
-        if not self.freezes:
+        if not self.freezes or task.startswith("@"):  # a helper
             return ()
         groups = tuple(group.name for group in self.groups.values() if task in group.tasks)
         return tuple(freeze for freeze in self.freezes if freeze.covers(task, groups))
@@ -114,7 +115,7 @@ class Fleet:
 
     def connect(self, config: Config) -> None:
         """Takes over groups and dependencies. Call it after instances were added or redefined."""
-        self.groups = config.groups
+        self.groups, self.tasks = config.groups, config.tasks
         tasks = {instance.task.name: instance.task for instance in self.instances.values()} | config.tasks
         self._startup = [name for name, task in tasks.items() if task.kind is Kind.STARTUP]
         self._dependents = {}
@@ -125,16 +126,19 @@ class Fleet:
 
     def apply(self, key: str, event: ev.Event, now: float) -> None:
         """Something happened to one instance. One that has left the fleet meanwhile is passed over."""
-        if key in self.instances:
-            self._step(key, event, now)
-            self.settle(now)
+        self.note(key, event, now)
+        self.settle(now)
 
     def apply_all(self, keys: Iterable[str], event: ev.Event, now: float) -> None:
         """The same happened to several at once; all of them have it before anything follows from it."""
         for key in list(keys):
-            if key in self.instances:
-                self._step(key, event, now)
+            self.note(key, event, now)
         self.settle(now)
+
+    def note(self, key: str, event: ev.Event, now: float) -> None:
+        """As `apply`, but what follows from it waits for `settle`: for things that happen at once."""
+        if key in self.instances:
+            self._step(key, event, now)
 
     def freeze(self, freeze: Freeze, now: float) -> None:
         """Adds a freeze, in place of an older one of the same identity."""
@@ -260,11 +264,21 @@ class Fleet:
         self._to_look[new.key] = None
         for name in new.task.dependencies:
             self._to_look.update(dict.fromkeys(self._copies.get(name, ())))
-        for name in self._dependents.get(new.task.name, ()):
+        for name in self._above(new.task.name):
             self._to_look.update(dict.fromkeys(self._copies.get(name, ())))
         startup_settled = new.task.kind is Kind.STARTUP and (old.ready, old.wanted) != (new.ready, new.wanted)
         if startup_settled or (self.shutdown and not self.busy):
             self._to_look.update(dict.fromkeys(self.instances))
+
+    def _above(self, task: str) -> dict[str, None]:
+        """The tasks that depend on this one, directly or not: who must leave is decided from the bottom up."""
+        found: dict[str, None] = {}
+        new = [task]
+        while new:
+            fresh = [name for name in self._dependents.get(new.pop(), ()) if name not in found]
+            found.update(dict.fromkeys(fresh))
+            new += fresh
+        return found
 
     def _remove(self, instance: Instance) -> None:
         del self.instances[instance.key]

@@ -39,4 +39,6 @@ class Freeze:
 
     def covers(self, task: str, groups: tuple[str, ...]) -> bool:
         """Whether it forbids a start of this task, which is in these groups."""
-        return self.scope in (EVERYTHING, task) or self.scope[1:] in groups
+        if self.scope.startswith("@"):
+            return self.scope[1:] in groups
+        return self.scope in (EVERYTHING, task)

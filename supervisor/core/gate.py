@@ -44,7 +44,9 @@ def may_start(fleet: Fleet, instance: Instance) -> Verdict:
         ]
     for name in instance.task.dependencies:
         verb = "requires" if name in instance.task.requires else "starts after"
-        reasons += [f"{verb} {other.name}, which {_is(other)}" for other in fleet.copies(name) if not other.ready]
+        copies = _staying(fleet, name)
+        reasons += [f"{verb} {other.name}, which {_is(other)}" for other in copies if not other.ready]
+        reasons += [] if copies else [f"{verb} {name}, which has no instance"]
     return Verdict(tuple(reasons), frozen=bool(freezes)) if reasons else OPEN
 
 
@@ -56,8 +58,17 @@ def will_start(fleet: Fleet, instance: Instance) -> bool:
     if verdict.frozen or fleet.shutdown:
         return False
     pending = [other for other in fleet.startup if other.wanted] if instance.task.kind is not Kind.STARTUP else []
-    pending += [other for name in instance.task.dependencies for other in fleet.copies(name)]
+    for name in instance.task.dependencies:
+        copies = _staying(fleet, name)
+        if not copies:
+            return False
+        pending += copies
     return all(other.ready or _under_way(fleet, other) for other in pending)
+
+
+def _staying(fleet: Fleet, task: str) -> list[Instance]:
+    """The copies that count for those that depend on the task: not those that leave for good."""
+    return [other for other in fleet.copies(task) if not other.retired]
 
 
 def _under_way(fleet: Fleet, other: Instance) -> bool:
@@ -72,14 +83,22 @@ def must_leave(fleet: Fleet, instance: Instance) -> str:
         return "" if instance.task.helper and fleet.busy else "the supervisor is shutting down"
     if not instance.wanted:
         return f"removed from the config by {instance.by}" if instance.retired else f"stop asked by {instance.by}"
-    return instance.outdated or _requirement_gone(fleet, instance)
+    if instance.outdated and not fleet.freezes_of(instance.task.name):  # frozen: it could not come back
+        return instance.outdated
+    return _requirement_gone(fleet, instance)
 
 
 def _requirement_gone(fleet: Fleet, instance: Instance) -> str:
-    """`requires`: it goes down with what it requires, before it when that is going to be stopped."""
+    """`requires`: it goes down with what it requires, before it when that is going to be stopped.
+
+    What never was up has not gone down: a new copy (`supctl scale`), or a requirement that a reload has added.
+    """
     for name in instance.task.requires:
-        for other in fleet.copies(name):
-            if not other.ready:
+        copies = _staying(fleet, name)
+        if not copies:
+            return f"requires {name}, which has no instance"
+        for other in copies:
+            if not other.ready and not (other.wanted and other.last is None):
                 return f"requires {other.name}, which {_is(other)}"
             if other.state is State.RUNNING and must_leave(fleet, other):
                 return f"requires {other.name}, which is about to stop"

@@ -27,7 +27,9 @@ from supervisor.core.states import State
 Step = tuple[Instance, tuple[actions.Action, ...]]
 
 KILL_AGAIN = 1.0
-"""Seconds until SIGKILL is repeated, doubled each time up to a minute; only a process in state D needs that."""
+"""Seconds until SIGKILL is repeated, doubled each time up to about a minute; only a process in state D needs that."""
+
+DOUBLINGS = 6
 
 
 def step(instance: Instance, event: ev.Event, now: float) -> Step:
@@ -57,11 +59,16 @@ def _want_held(i: Instance, e: ev.Want, now: float) -> Step:
 
 
 def _want_alive(i: Instance, e: ev.Want, now: float) -> Step:
+    """One that the config no longer has cannot be had back by that, only by a config that has it again."""
+    if i.retired:
+        return i, ()
     trigger = i.trigger if i.wanted else e.trigger
     return replace(_fresh(i), wanted=True, by=e.by, trigger=trigger, order=e.order), ()
 
 
 def _want_stopping(i: Instance, e: ev.Want, now: float) -> Step:
+    if i.retired:
+        return i, ()
     i, _ = _want_alive(i, e, now)
     return replace(i, run=replace(_run(i), cause=_run(i).cause or f"start asked by {e.by}", blamed=False)), ()
 
@@ -123,12 +130,20 @@ def _forked_too_late(i: Instance, e: ev.Forked, now: float) -> Step:
     return replace(i, run=run), (actions.Destroy(i.key, run),)
 
 
-def _started(i: Instance, e: ev.Started, now: float) -> Step:
+def _started(i: Instance, e: ev.Started | ev.Adopted, now: float) -> Step:
     return become(i, State.RUNNING, now, run=replace(_run(i), program=True)), ()
 
 
 def _started_stopping(i: Instance, e: ev.Started, now: float) -> Step:
     return replace(i, run=replace(_run(i), program=True)), ()
+
+
+def _stop_anew(i: Instance, e: ev.Adopted, now: float) -> Step:
+    """Whether the earlier supervisor came to send the stop signal is not known: it is sent, and the grace begins."""
+    run = _run(i)
+    if run.kills:
+        return i, ()
+    return replace(i, deadline=now + i.task.stop.grace), (actions.Terminate(i.key, run, i.task.stop),)
 
 
 def _restart_due(i: Instance, e: ev.Due | ev.Hold, now: float) -> Step:
@@ -158,9 +173,8 @@ def _kill(i: Instance, e: ev.Kill, now: float) -> Step:
 
 
 def _kill_stopping(i: Instance, e: ev.Kill | ev.Due, now: float) -> Step:
-    kills = _run(i).kills + 1
-    run = replace(_run(i), kills=kills)
-    wait = min(KILL_AGAIN * 2 ** (kills - 1), 60.0)
+    run = replace(_run(i), kills=_run(i).kills + 1)
+    wait = KILL_AGAIN * 2 ** min(run.kills - 1, DOUBLINGS)
     return replace(i, run=run, deadline=now + wait), (actions.Destroy(i.key, run),)
 
 
@@ -181,7 +195,8 @@ def _exited(i: Instance, e: ev.Exited, now: float) -> Step:
 
 
 def _exited_stopping(i: Instance, e: ev.Exited, now: float) -> Step:
-    outcome = outcome_of(i, e.status, now)
+    """The first outcome wins: a supervisor that takes over the rest of a run is told of its leader's end again."""
+    outcome = _run(i).outcome or outcome_of(i, e.status, now)
     if e.empty:
         return _conclude(i, outcome, now), ()
     return replace(i, run=replace(_run(i), outcome=outcome)), ()
@@ -234,7 +249,7 @@ def _by_policy(i: Instance, run: Run, outcome: Outcome, now: float) -> Instance:
     )
     if not again and (outcome.success or task.kind is Kind.TRIGGERED):
         return become(i, State.STOPPED, now, wanted=False, by="its own end")
-    if not again or backoff.exhausted(i.failed_at, task.give_up):
+    if not again or (not outcome.success and backoff.exhausted(i.failed_at, task.give_up)):
         return become(i, State.FAILED, now)
     wait = backoff.delay(task.backoff, i.streak, run.id)
     return become(i, State.BACKOFF, now, now + wait) if wait > 0 else become(i, State.HELD, now)
@@ -268,7 +283,7 @@ _ROWS: dict[type, tuple[Handler, ...]] = {
     ev.Want:       (_want,    _want_held,_want_alive,  _want_alive,  _want_stopping,   _want,            _want),
     ev.Unwant:     (__,       _unwant,   _unwant_alive,_unwant_alive,_unwant_alive,    _unwant,          _unwant),
     ev.Retire:     (_retire,  _retire,   _retire_alive,_retire_alive,_retire_alive,    _retire,          _retire),
-    ev.Outdate:    (__,       __,        _outdate,     _outdate,     __,               __,               __),
+    ev.Outdate:    (__,       __,        _outdate,     _outdate,     _outdate,         __,               __),
     ev.Redefine:   (_define, _define,   _define,      _define,      _define,          _reconsider,      _reconsider),
     ev.Refresh:    (_refresh, _refresh,  _refresh,     _refresh,     _refresh,         _refresh,         __),
     ev.Admit:      (no,       _admit,    no,           no,           no,               no,               no),
@@ -278,6 +293,7 @@ _ROWS: dict[type, tuple[Handler, ...]] = {
     ev.Due:        (no,       no,        _too_slow,    no,           _kill_stopping,   _restart_due,     no),
     ev.Forked:     (no,       no,        _forked,      no,           _forked_too_late, no,               no),
     ev.Started:    (no,       no,        _started,     no,           _started_stopping,no,               no),
+    ev.Adopted:    (no,       no,        _started,     __,           _stop_anew,       no,               no),
     ev.NotStarted: (no,       no,        _not_started, no,           _not_started,     no,               no),
     ev.Exited:     (no,       no,        _exited,      _exited,      _exited_stopping, no,               no),
     ev.Emptied:    (no,       no,        no,           no,           _emptied,         no,               no),

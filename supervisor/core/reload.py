@@ -58,35 +58,37 @@ def compare(old: Config, new: Config) -> Plan:
 def apply(fleet: Fleet, plan: Plan, new: Config, by: str, now: float) -> None:
     """Carries out a plan; `new` is what it was made from."""
     for name in plan.removed:
-        fleet.apply_all([i.key for i in fleet.copies(name)], ev.Retire(by), now)
-    for name in (*plan.changed, *plan.restarted):
+        for key in [i.key for i in fleet.copies(name)]:
+            fleet.note(key, ev.Retire(by), now)
+    for name in (*plan.changed, *plan.restarted, *plan.added):
         redefine(fleet, new.tasks[name], by, now)
     for name in plan.restarted:
-        keys = [i.key for i in fleet.copies(name) if i.state in ALIVE]
         reason = f"definition changed by {by}: {', '.join(plan.restarted[name])}"
-        fleet.apply_all(keys, ev.Outdate(reason), now)
-    for name in plan.added:
-        redefine(fleet, new.tasks[name], by, now)
+        for key in [i.key for i in fleet.copies(name) if i.state in ALIVE]:
+            fleet.note(key, ev.Outdate(reason), now)
     fleet.connect(new)
     fleet.settle(now)
 
 
 def redefine(fleet: Fleet, task: Task, by: str, now: float) -> None:
-    """Gives the copies of a task a new definition, and makes them as many as it says. For `supctl scale` too."""
+    """Gives the copies of a task a new definition, and makes them as many as it says. For `supctl scale` too.
+
+    What follows from it waits for `connect` and `settle`: a half of a new config must stop nobody.
+    """
     old = list(fleet.copies(task.name))
     staying = {i.index for i in old if not i.retired}
     wanted = any(i.wanted for i in old) if staying else task.autostart
     for instance in old:
-        fleet.apply(instance.key, ev.Redefine(task), now)
+        fleet.note(instance.key, ev.Redefine(task), now)
         if instance.index > task.replicas:
-            fleet.apply(instance.key, ev.Retire(by), now)
+            fleet.note(instance.key, ev.Retire(by), now)
     for instance in new_instances(task, now):
         if instance.index in staying:
             continue
         if instance.key not in fleet.instances:
             fleet.add(instance)
         if wanted:
-            fleet.apply(instance.key, ev.Want("start", by), now)
+            fleet.note(instance.key, ev.Want("start", by), now)
 
 
 def settled(settings: Settings, running: Settings) -> Settings:

@@ -23,7 +23,7 @@ def select(fleet: Fleet, names: list[str]) -> list[Instance]:
     chosen: set[str] = set()
     for name in names:
         found = _matching(fleet, name)
-        if not found:
+        if not found and name not in fleet.tasks and name[1:] not in (fleet.groups if name[:1] == "@" else ()):
             raise UnknownNameError(_unknown(fleet, name))
         chosen.update(found)
     return [instance for instance in everything(fleet) if instance.key in chosen]

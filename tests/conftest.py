@@ -1,0 +1,1 @@
+"""What all tests share. Its place also puts this folder on the import path: `from sim.scenario import Scenario`."""

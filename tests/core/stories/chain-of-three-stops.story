@@ -1,0 +1,14 @@
+# To stop the last of three that require each other takes all of them down, dependents first.
+task db
+task app requires=db
+task web requires=app
+start
+expect forked db
+at 1s
+expect forked app web
+supctl stop db
+after 1s
+expect db stopped "stopped by root"
+expect app held "requires db, which is stopped"
+expect web held "requires app, which is held"
+expect signals web SIGTERM, app SIGTERM, db SIGTERM

@@ -1,0 +1,11 @@
+# A helper is no task: no freeze holds it, and its back-off is its own.
+task web log=inherit
+supervisor freeze
+start
+expect forked @scribe
+at 1s @scribe exits 1
+expect @scribe backoff for 100ms
+at 2s @scribe exits 1
+expect @scribe backoff for 200ms
+at 3s
+expect forked @scribe @scribe

@@ -1,0 +1,16 @@
+# The leader ends, others of its group go on: they get the stop signal, the grace, SIGKILL; only then comes the restart.
+task web grace=3
+web will exit 1 after 1s, leave 2 stubborn
+start
+at 1.1s
+expect web stopping for 2.9015s "its main process ended (exit 1), others of the run are left"
+expect signals web SIGTERM
+expect forked web
+at 3.9s expect signals nothing
+at 4.01s
+expect signals web SIGKILL
+expect web backoff "exit 1"
+expect alive 0
+at 4.2s
+expect forked web
+expect web running

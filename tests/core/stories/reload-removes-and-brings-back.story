@@ -1,0 +1,16 @@
+# A task removed while it runs is stopped; added again while it still stops, it comes back when it is gone.
+task web grace=10
+web will ignore the stop
+start
+at 1s remove web
+supctl reload
+at 2s expect web stopping "removed from the config by root"
+# what the config no longer has cannot be started
+supctl start web
+at 3s expect no reply
+task web grace=10
+supctl reload
+at 10.9s expect alive 1
+at 12s
+expect web running
+expect forked web web

@@ -1,0 +1,20 @@
+# A start-up task that fails for good holds the others, says so, and does not keep the service manager waiting.
+task migrate kind=startup
+task web
+migrate:1 will exit 3 after 1s
+start
+at 2s
+expect migrate failed "exit 3"
+expect web held "start-up task migrate has not succeeded (exit 3)"
+expect why migrate "Nothing happens by itself: `supctl start migrate`"
+expect ready
+supctl start web
+expect reply "held"
+expect forked migrate
+# a person clears it
+migrate:1 will exit 0 after 1s
+supctl start migrate web
+at 4s
+expect reply "running"
+expect migrate stopped "done"
+expect web running

@@ -1,0 +1,14 @@
+# After a thaw the back-off begins afresh: the fifth failure of before waits no longer than the first.
+task web initial=1 max=100
+web will exit 1 after 10ms
+web will exit 1 after 10ms
+web will exit 1 after 10ms
+web will exit 1 after 10ms
+start
+at 1.5s expect web backoff for 1.525s
+at 4s expect web backoff
+supctl freeze
+expect web held
+supctl thaw
+at 4.1s
+expect web backoff for 910ms "exit 1"

@@ -1,0 +1,9 @@
+# `next` of a long-lived run starts the row afresh.
+task web initial=1 reset_after=10
+web will exit 1 after 1s
+web will exit 1 after 1s
+web will exit 1 after 20s
+start
+at 1.5s expect web backoff for 501ms
+at 3.5s expect web backoff for 1.502s
+at 25.5s expect web backoff for 503ms

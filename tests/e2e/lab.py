@@ -1,0 +1,248 @@
+"""A lab: a config in a directory of its own, a real supervisor over it, a real supctl, and the events as they come.
+
+Nothing sleeps: `until` waits for an event, `wait_for` for a fact of the world; both are bounded by PATIENCE. At the
+end of each test the supervisor is stopped and not one process of its tasks may be left.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from supervisor.control import wire
+from supervisor.control.client import Connection, UnreachableError
+
+PATIENCE = 30.0
+"""Seconds; a bound against hanging, never a measure."""
+
+SUPERVISOR = [sys.executable, "-m", "supervisor"]
+SUPCTL = [sys.executable, "-c", "from supervisor.cli.main import main; main()"]
+
+
+def wait_for(fact: Callable[[], Any], what: str = "") -> Any:
+    """The value of `fact` as soon as it is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := fact()):
+        assert time.monotonic() < deadline, f"never came true: {what or fact}"
+        time.sleep(0.01)
+    return value
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@dataclass
+class Answer:
+    """What a supctl printed and returned."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Lab:
+    """One supervisor and everything around it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.dir = directory
+        self.run = directory / "run"
+        self.path = directory / "supervisor.toml"
+        self.socket = self.run / "supervisor.sock"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("SUPERVISOR_", "NOTIFY_", "WATCHDOG_"))}
+        self.events: list[dict[str, Any]] = []
+        self._connection: Connection | None = None
+        self._follow: Any = None
+        self._seen = 0
+
+    # -- the config -----------------------------------------------------------------------------------------------
+
+    def text(self, tasks: str, settings: str = "") -> str:
+        """A whole config: short waits, no output, unless the tasks say otherwise."""
+        head = f'[supervisor]\nname = "lab"\nruntime_dir = "{self.run}"\nstate_dir = "{self.dir}/state"\n'
+        head += f'log_dir = "{self.dir}/log"\nlog_level = "debug"\n'
+        defaults = ""
+        if "[defaults]" not in tasks:
+            defaults = '[defaults]\nlog = { to = "none" }\nstop = { grace = "10s" }\n'
+            defaults += 'backoff = { initial = "10ms", jitter = 0 }\n'
+        return f"{head}{settings}\n{defaults}{tasks}\n"
+
+    def write(self, tasks: str, settings: str = "") -> None:
+        """Replaces the config at once, by a rename."""
+        new = self.path.with_suffix(".new")
+        new.write_text(self.text(tasks, settings))
+        new.rename(self.path)
+
+    # -- the supervisor -------------------------------------------------------------------------------------------
+
+    def start(self, tasks: str | None = None, settings: str = "", *, wait: bool = True, **popen: Any) -> "Lab":
+        """Starts it; comes back when it answers (`wait`)."""
+        if tasks is not None:
+            self.write(tasks, settings)
+        env = {**self.env, **popen.pop("env", {})}
+        command = popen.pop("command", [*SUPERVISOR, "-c", str(self.path)])
+        with open(self.dir / "stdout", "ab") as out, open(self.dir / "stderr", "ab") as err:
+            popen = {"stdout": out, "stderr": err, "stdin": subprocess.DEVNULL, "cwd": self.dir, **popen}
+            self.process = subprocess.Popen(command, env=env, **popen)
+        if wait:
+            self.follow()
+        return self
+
+    def follow(self) -> None:
+        """Follows the events from the first that is kept; waits until the supervisor answers."""
+
+        def connected() -> bool:
+            assert self.process is None or self.process.poll() is None, f"the supervisor ended:\n{self.stderr}"
+            try:
+                self._connection = Connection(str(self.socket))
+            except UnreachableError:
+                return False
+            return True
+
+        self.hang_up()
+        self.events, self._seen = [], 0
+        wait_for(connected, "the supervisor answers")
+        assert self._connection
+        self._follow = self._connection.ask("events", {"follow": True}, 0.1)
+
+    def hang_up(self) -> None:
+        """Follows no longer."""
+        if self._connection:
+            self._connection.close()
+
+    @property
+    def pid(self) -> int:
+        assert self.process
+        return self.process.pid
+
+    def end(self, how: int = signal.SIGTERM) -> int:
+        """Sends a signal and returns the exit status."""
+        assert self.process
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(PATIENCE)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+
+    def expect_exit(self) -> int:
+        """Waits for it to end by itself."""
+        assert self.process
+        return self.process.wait(PATIENCE)
+
+    @property
+    def stderr(self) -> str:
+        return (self.dir / "stderr").read_text(errors="replace")
+
+    @property
+    def stdout(self) -> str:
+        return (self.dir / "stdout").read_text(errors="replace")
+
+    def processes(self) -> list[int]:
+        """Every living process of a task of this lab, recognised by its environment."""
+        mark = f"SUPERVISOR_SOCKET={self.socket}".encode()
+        found = []
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                try:
+                    environ = Path(f"/proc/{name}/environ").read_bytes()
+                except OSError:
+                    continue
+                if mark in environ and alive(int(name)) and int(name) != os.getpid():
+                    found.append(int(name))
+        return found
+
+    # -- asking ---------------------------------------------------------------------------------------------------
+
+    def ctl(self, *words: str, code: int | None = 0, env: dict[str, str] | None = None, **options: Any) -> Answer:
+        """A real supctl. `code` is the exit code that is expected, None for any."""
+        where = {**self.env, "SUPERVISOR_SOCKET": str(self.socket), "NO_COLOR": "1", **(env or {})}
+        options = {"capture_output": True, "text": True, "timeout": PATIENCE, "cwd": self.dir, **options}
+        done = subprocess.run([*SUPCTL, *words], check=False, env=where, **options)
+        answer = Answer(done.returncode, done.stdout, done.stderr)
+        assert code is None or answer.code == code, f"supctl {words}: {answer}\n{self.stderr}"
+        return answer
+
+    def ask(self, verb: str, **args: Any) -> dict[str, Any]:
+        """The last line of an answer, without the program supctl around it."""
+        with closing(Connection(str(self.socket))) as connection:
+            return [message for message in connection.ask(verb, args) if message][-1]
+
+    def tasks(self) -> dict[str, dict[str, Any]]:
+        """`tasks` of the status, by name."""
+        return {task["name"]: task for task in self.ask("status")["answer"]["tasks"]}
+
+    def until(self, kind: str = "state", **wanted: Any) -> dict[str, Any]:
+        """The next event of this kind with these values, after the one that was last waited for."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            while self._seen < len(self.events):
+                event = self.events[self._seen]
+                self._seen += 1
+                if event["event"] == kind and all(event.get(key) == value for key, value in wanted.items()):
+                    return event
+            assert time.monotonic() < deadline, f"no {kind} {wanted} in {self.events}\n{self.stderr}"
+            self._take()
+
+    def up(self, *names: str) -> dict[str, int]:
+        """The pids of these tasks, once they run."""
+        self._seen = 0
+        return {name: self.until(name=name, to="running")["pid"] for name in sorted(names, key=self._first)}
+
+    def _first(self, name: str) -> int:
+        def place() -> int:
+            self._take()
+            return next(
+                (n for n, e in enumerate(self.events, 1) if e.get("name") == name and e.get("to") == "running"), 0
+            )
+
+        return int(wait_for(place, f"{name} runs"))
+
+    def _take(self) -> None:
+        try:
+            message = next(self._follow)
+        except UnreachableError as error:
+            raise AssertionError(f"{error}; {self.events}\n{self.stderr}") from None
+        if message:
+            self.events.append(message["event"])
+
+    def clean(self) -> None:
+        """Stops the supervisor; nothing may be left."""
+        self.hang_up()
+        running = self.process is not None and self.process.poll() is None
+        if running:
+            self.end()
+        left = self.processes()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.dir, ignore_errors=True)
+        assert not (running and left), f"left behind: {left}"
+
+
+def send(lab: Lab, line: bytes) -> dict[str, Any]:
+    """One line to the socket, one back."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(lab.socket))
+        connection.sendall(line)
+        answer: dict[str, Any] = wire.decode(connection.makefile("rb").readline())
+        return answer

@@ -1,0 +1,410 @@
+"""supctl: exit codes 0 to 5, JSON as documented, and texts for people."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+
+import pytest
+from lab import PATIENCE, SUPCTL, Lab, wait_for
+
+from supervisor import verbs
+
+TASKS = """
+[group.etl]
+tasks = ["import"]
+[task.web]
+command = "sleep 1000"
+replicas = 2
+[task.db]
+command = "sleep 1000"
+[task.import]
+kind = "triggered"
+command = ["sh", "-c", "echo $DAY $*; test $1 = good", "sh"]
+log = { to = "import.log" }
+"""
+
+SUPERVISOR_SHAPE = {
+    "name": str,
+    "pid": int,
+    "version": str,
+    "since": str,
+    "state": str,
+    "frozen": list,
+    "config": dict,
+}
+FREEZE_SHAPE = {"scope": str, "source": str, "by": str, "since": str, "until": (str, None), "reason": (str, None)}
+CONFIG_SHAPE = {"path": str, "loaded": str, "error": (str, None)}
+TASK_SHAPE = {
+    "name": str,
+    "task": str,
+    "instance": int,
+    "group": (str, None),
+    "kind": str,
+    "state": str,
+    "wanted": bool,
+    "pid": (int, None),
+    "run": (str, None),
+    "since": str,
+    "uptime_s": (float, int, None),
+    "restarts": int,
+    "failures": int,
+    "health": (str, None),
+    "ready": bool,
+    "why": str,
+    "next": (dict, None),
+    "last_exit": (dict, None),
+    "cpu_percent": (float, None),
+    "memory_bytes": (int, None),
+    "processes": (int, None),
+}
+NEXT_SHAPE = {"at": str, "what": str}
+EXIT_SHAPE = {
+    "at": str,
+    "code": (int, None),
+    "signal": (str, None),
+    "core_dumped": bool,
+    "reason": str,
+    "duration_s": (float, int),
+}
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+
+
+def check(value: dict, shape: dict) -> None:
+    """The same keys, and each of an allowed type; null only where it is allowed."""
+    assert list(value) == list(shape)
+    for key, kinds in shape.items():
+        allowed = kinds if isinstance(kinds, tuple) else (kinds,)
+        types = tuple(type(None) if kind is None else kind for kind in allowed)
+        assert type(value[key]) in types, (key, value[key])
+
+
+def test_status_json_has_the_documented_shape(lab: Lab) -> None:
+    lab.start(
+        TASKS
+        + """
+        [task.crash]
+        command = "sh -c 'kill -SEGV $$'"
+        backoff = { initial = "1m" }
+        """
+    )
+    lab.up("web:1", "web:2", "db")
+    lab.until(name="crash", to="backoff")
+    lab.ctl("freeze", "db", "--for", "1h", "--reason", "tests")
+    status = lab.ctl("status", "--json", code=3).json
+    assert list(status) == ["supervisor", "tasks"]
+    check(status["supervisor"], SUPERVISOR_SHAPE)
+    check(status["supervisor"]["config"], CONFIG_SHAPE)
+    check(status["supervisor"]["frozen"][0], FREEZE_SHAPE)
+    by_name = {task["name"]: task for task in status["tasks"]}
+    assert list(by_name) == ["web:1", "web:2", "db", "import", "crash"]
+    for task in by_name.values():
+        check(task, TASK_SHAPE)
+    check(by_name["crash"]["next"], NEXT_SHAPE)
+    check(by_name["crash"]["last_exit"], EXIT_SHAPE)
+    assert by_name["crash"]["last_exit"]["signal"] == "SIGSEGV"
+    assert by_name["crash"]["pid"] is None
+    assert by_name["import"]["group"] == "etl"
+    assert by_name["db"]["last_exit"] is None
+    assert by_name["db"]["next"] is None
+    assert json.dumps(status).count("Z") >= 8
+
+
+WORDS = [
+    (["status"], 0, "NAME"),
+    (["status", "w*", "@etl", "db"], 0, "import"),
+    (["status", "wbe"], 4, "supctl: no task 'wbe'; did you mean 'web'?"),
+    (["status", "@elt"], 4, "no group '@elt'; did you mean '@etl'?"),
+    (["status", "x*"], 4, "no task matches 'x*'"),
+    (["start", "web"], 0, "web:1: running (pid "),
+    (["start"], 2, "which tasks? Give a NAME, or --all"),
+    (["stop", "nothing"], 4, "no task 'nothing'; see `supctl status`"),
+    (["run", "db"], 1, "db is continuous, not triggered; use `supctl start`"),
+    (["run", "import", "--env", "oops"], 2, "--env takes NAME=VALUE, not 'oops'"),
+    (["run", "import", "--", "bad"], 0, "import: run "),
+    (["run", "import", "--wait", "--", "bad"], 1, "exit 1 after"),
+    (["run", "import", "--wait", "--", "good"], 0, "exit 0 after"),
+    (["signal", "NOPE", "db"], 2, "no signal 'NOPE'; see `kill -l`"),
+    (["signal", "HUP", "import"], 1, "import: not running"),
+    (["signal", "0", "db"], 2, "no signal '0'"),
+    (["show", "nothing"], 4, "no task 'nothing'"),
+    (["show", "db/99"], 4, "no run 'db/99' is on"),
+    (["why", "db"], 0, "db is running since"),
+    (["version"], 0, "supervisor "),
+    (["statsu"], 2, "no verb 'statsu'; did you mean 'status'?"),
+    (["qqq"], 2, "no verb 'qqq'; see `supctl --help`"),
+    ([], 2, "required: VERB"),
+    (["status", "--", "x"], 2, "status takes no words after --"),
+    (["status", "--interval", "0"], 2, "--interval"),
+    (["freeze", "--reason", "x" * 1001], 2, "at most 1000 characters"),
+    (["status", "--socket", "/nowhere"], 5, "no supervisor at /nowhere: it is not running"),
+    (["--socket", "/nowhere", "status"], 5, "no supervisor at /nowhere: it is not running"),
+    (["--socket", "/nowhere", "version"], 0, "supervisor not reached"),
+]
+
+
+def test_what_is_said_and_which_exit_code(lab: Lab) -> None:
+    """One supervisor for the whole table; after each line it is as before."""
+    lab.start(TASKS)
+    lab.up("web:1", "web:2", "db")
+    for words, code, says in WORDS:
+        answer = lab.ctl(*words, code=None)
+        assert answer.code == code, (words, answer)
+        assert says in (answer.out if code in (0, 3) or says in answer.out else answer.err), (words, answer)
+        wait_for(lambda: lab.tasks()["import"]["state"] == "stopped")
+
+
+def test_run_passes_variables_and_words(lab: Lab) -> None:
+    lab.start(TASKS)
+    odd = ["good", "two words", "--wait", "ünïcode", "$HOME", "*"]
+    lab.ctl("run", "import", "--wait", "--env", "DAY=1=2", "--env", "OTHER=x", "--", *odd)
+    assert (lab.dir / "import.log").read_text() == "1=2 " + " ".join(odd) + "\n"
+    raw = subprocess.run(
+        [*SUPCTL, "run", "import", "--wait", "--", "good", b"caf\xe9"],
+        check=True, capture_output=True, env={**lab.env, "SUPERVISOR_SOCKET": str(lab.socket)},
+    )  # fmt: skip
+    assert b"exit 0" in raw.stdout
+    assert (lab.dir / "import.log").read_bytes().endswith(b"good caf\xe9\n")
+
+
+def test_a_run_that_cannot_start_or_is_held_or_is_on_says_so(lab: Lab) -> None:
+    lab.start(
+        """
+        [task.gone]
+        kind = "triggered"
+        command = "./program"
+        [task.long]
+        kind = "triggered"
+        command = "sleep 1000"
+        """.replace('"./program"', f'"{sys.executable}"').replace("[task.gone]", '[task.gone]\ndirectory = "there"')
+    ) if (lab.dir / "there").mkdir() is None else None
+    (lab.dir / "there").rmdir()
+    assert "cannot start: chdir" in lab.ctl("run", "gone", code=1).out
+    assert "long: run long:1/1@" in lab.ctl("run", "long").out
+    assert "is still on; `supctl stop long` ends it" in lab.ctl("run", "long", code=1).err
+    lab.ctl("stop", "long")
+    lab.ctl("freeze")
+    held = lab.ctl("run", "long", "--json", code=3).json
+    assert held["instances"][0]["outcome"] == "held"
+    lab.ctl("thaw")
+    lab.until(name="long", to="running", trigger="manual")
+
+
+def test_signal_reaches_the_main_process(lab: Lab) -> None:
+    lab.start(
+        """
+        [task.one]
+        command = ["sh", "-c", "trap 'echo got it > mark' USR1; echo up > ready; while :; do sleep 0.02; done"]
+        """
+    )
+    pid = lab.up("one")["one"]
+    wait_for((lab.dir / "ready").exists)
+    assert lab.ctl("signal", "usr1", "one").out == f"one: SIGUSR1 sent to pid {pid}\n"
+    wait_for((lab.dir / "mark").exists)
+    assert lab.until("signal")["names"] == ["one"]
+
+
+def test_show_and_why(lab: Lab) -> None:
+    lab.start('[task.web]\ncommand = "sleep 1000"\nenvironment = { SECRET = "hunter2" }')
+    pid = lab.up("web")["web"]
+    shown = lab.ctl("show", "web")
+    assert f"has pid {pid}" in shown.out
+    assert 'command              ["sleep", "1000"]' in shown.out
+    assert "hunter2" not in shown.out + lab.ctl("show", "web", "--json").out
+    assert f"as defined in {lab.path}:" in shown.out
+    (one,) = lab.ctl("show", "web/1", "--json").json["instances"]
+    check({key: one[key] for key in TASK_SHAPE}, TASK_SHAPE)
+    assert one["definition"]["stop"] == {"signal": "SIGTERM", "grace": 10.0, "to": "group"}
+    (why,) = lab.ctl("why", "web", "--json").json["instances"]
+    assert why["why"] == one["explanation"] or why["name"] == "web"
+
+
+def test_events(lab: Lab) -> None:
+    lab.start('[task.a]\ncommand = "sleep 1000"')
+    lab.up("a")
+    events = [json.loads(line) for line in lab.ctl("events").out.splitlines()]
+    assert [event["event"] for event in events] == ["state", "ready", "state"]
+    assert list(events[0]) == [
+        "cursor", "at", "event", "name", "task", "instance", "run", "trigger", "pid", "from", "to", "why", "exit",
+    ]  # fmt: skip
+    assert events[0]["pid"] is None
+    assert lab.ctl("events", "--since", events[-1]["cursor"]).out == ""
+    assert lab.ctl("events", "--since", events[0]["cursor"]).out.count("\n") == 2
+    gap = json.loads(lab.ctl("events", "--since", "another.7").out.splitlines()[0])
+    assert gap["event"] == "gap"
+    with subprocess.Popen(
+        [*SUPCTL, "events", "-f", "--since", events[-1]["cursor"]],
+        stdout=subprocess.PIPE, env={**lab.env, "SUPERVISOR_SOCKET": str(lab.socket)},
+    ) as follower:  # fmt: skip
+        assert follower.stdout
+        lab.ctl("stop", "a")
+        told = [json.loads(follower.stdout.readline()) for _ in range(2)]
+        assert [event["to"] for event in told] == ["stopping", "stopped"]
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(PATIENCE) == 130
+    piped = subprocess.run(["sh", "-c", '"$@" | head -1', "sh", *SUPCTL, "events"], check=True, capture_output=True,
+                           env={**lab.env, "SUPERVISOR_SOCKET": str(lab.socket)})  # fmt: skip
+    assert piped.stdout.count(b"\n") == 1
+    assert piped.stderr == b""
+
+
+def test_start_of_what_crashes_and_stop_of_what_rests(lab: Lab) -> None:
+    lab.start('[task.a]\ncommand = "sleep 1000"\nautostart = false')
+    assert lab.ctl("stop", "a").out == "a: was not running\n"
+    assert lab.ctl("start", "a", "--no-wait", "--json").json["instances"][0]["ok"] is True
+    lab.until(name="a", to="running")
+    assert "a: stopped (killed by SIGTERM after" in lab.ctl("stop", "a").out
+    assert "stopped by" in lab.ctl("why", "a").out
+    restarted = lab.ctl("restart", "a", "--json").json["instances"][0]
+    assert list(restarted) == ["name", "outcome", "ok", "text", "run"]
+
+
+def test_restart_is_a_new_process(lab: Lab) -> None:
+    lab.start('[task.a]\ncommand = "sleep 1000"\n[task.b]\ncommand = "sleep 1000"')
+    old = lab.up("a", "b")
+    lab.ctl("restart", "a")
+    now = lab.tasks()
+    assert now["a"]["pid"] not in (None, old["a"])
+    assert now["b"]["pid"] == old["b"]
+
+
+def test_no_permission_is_told_from_not_running(lab: Lab) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be somebody else")
+    lab.start('[task.a]\ncommand = "sleep 1000"', 'socket_mode = "0600"')
+    lab.dir.chmod(0o755)
+    answer = lab.ctl("status", code=5, user="nobody", cwd="/", env={"PYTHONPATH": ":".join(sys.path)})
+    assert "no permission to talk to the supervisor at" in answer.err
+
+
+@pytest.mark.parametrize("verb", sorted(verbs.NAMES))
+def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from supervisor.cli.main import run
+
+    with pytest.raises(SystemExit) as end:
+        run([verb, "--help"])
+    assert end.value.code == 0
+    out = capsys.readouterr().out
+    assert f"example:\n  supctl {verb}" in out
+    assert "usage: supctl" in out
+
+
+# -- on a terminal ----------------------------------------------------------------------------------------------------
+
+
+class Terminal:
+    """A supctl on a terminal of its own."""
+
+    def __init__(self, lab: Lab, *words: str) -> None:
+        env = {**lab.env, "SUPERVISOR_SOCKET": str(lab.socket), "TERM": "xterm", "COLUMNS": "80"}
+        self.text = b""
+        self.ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [*SUPCTL, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
+        )
+        os.close(theirs)
+
+    def until(self, part: bytes) -> bytes:
+        """What was shown up to here, once it has `part`."""
+
+        def shown() -> bool:
+            if select.select([self.ours], [], [], 0.05)[0]:
+                try:
+                    self.text += os.read(self.ours, 65536)
+                except OSError:
+                    assert part in self.text, self.text
+            return part in self.text
+
+        wait_for(shown, f"{part!r} on the terminal")
+        return self.text
+
+    def end(self, number: int | None = None) -> int:
+        if number:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(PATIENCE)
+        finally:
+            os.close(self.ours)
+
+
+def test_watch_shows_it_again(lab: Lab) -> None:
+    lab.start(TASKS)
+    lab.up("web:1", "web:2", "db")
+    terminal = Terminal(lab, "status", "--watch", "--interval", "0.1")
+    terminal.until(b"db")
+    terminal.text = b""
+    lab.ctl("stop", "db")
+    terminal.until(b"stopped by")
+    assert terminal.text.count(b"\033[H") >= 1
+    assert terminal.end(signal.SIGINT) == 130
+
+
+def test_a_wait_of_more_than_a_second_shows_what_it_waits_for(lab: Lab) -> None:
+    lab.start(
+        """
+        [task.slow]
+        command = ["sh", "-c", "trap '' TERM; echo up > ready; while :; do sleep 0.05; done"]
+        stop = { grace = "1600ms" }
+        """
+    )
+    lab.up("slow")
+    wait_for((lab.dir / "ready").exists)
+    terminal = Terminal(lab, "stop", "slow")
+    terminal.until(b"stop: 1 s, waits for slow stopping (stop asked by ")
+    terminal.until(b"slow: stopped (killed by SIGKILL")
+    assert terminal.end() == 0
+
+
+def test_colour_only_on_a_terminal_and_only_if_wanted(lab: Lab) -> None:
+    lab.start(TASKS)
+    lab.up("web:1", "web:2", "db")
+    assert "\033" not in lab.ctl("status", env={"NO_COLOR": ""}).out
+    terminal = Terminal(lab, "status")
+    terminal.until(b"\033[32mrunning")
+    assert terminal.end() == 0
+    lab.env["NO_COLOR"] = "1"
+    terminal = Terminal(lab, "status")
+    terminal.until(b"import")
+    assert b"\033[" not in terminal.text
+    terminal.end()
+
+
+# -- completion -------------------------------------------------------------------------------------------------------
+
+
+def test_completion_in_bash(lab: Lab) -> None:
+    """The script is sourced by a real bash, and asked for words."""
+    script = lab.dir / "completion.bash"
+    script.write_text(lab.ctl("completion", "bash").out)
+    ask = f"""
+        source {script}
+        complete_it() {{
+            COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _shtab_supctl; echo "${{COMPREPLY[*]}}"
+        }}
+        complete_it supctl st
+        complete_it supctl freeze --
+        complete_it supctl --
+    """
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
+    words = [line.split() for line in done.stdout.splitlines()]
+    assert set(words[0]) == {"status", "start", "stop"}
+    assert {"--reason", "--for", "--json", "--socket"} <= set(words[1])
+    assert "--socket" in words[2]
+
+
+def test_completion_for_zsh_names_every_verb(lab: Lab) -> None:
+    script = lab.ctl("completion", "zsh").out
+    assert script.startswith("#compdef supctl")
+    for verb in verbs.NAMES:
+        assert verb in script
+    assert "--reason" in script
+
+
+def test_completion_without_shtab_says_what_is_missing(lab: Lab) -> None:
+    (lab.dir / "shtab.py").write_text("raise ImportError")
+    answer = lab.ctl("completion", "bash", code=1, env={"PYTHONPATH": f"{lab.dir}:{lab.env.get('PYTHONPATH', '')}"})
+    assert "pip install 'supctl[completion]'" in answer.err
+    assert answer.out == ""

@@ -1,0 +1,110 @@
+"""What a story expects: lines that begin with `expect`.
+
+expect KEY STATE [for 5s] ["why"]   the state; the time until its deadline; words of its `why` column
+expect why KEY "words"              the paragraph of `supctl why`
+expect no KEY                       it has left the fleet
+expect forked KEY …                 the forks since this was last asked, in order; `expect forked nothing`
+expect signals KEY SIGNAL, …        the same for signals; `expect signals nothing`
+expect reply "words"                the newest client's answer, as `supctl` prints it; `expect no reply`
+expect refused "words"              it was refused
+expect log "words"                  a line of the log since this was last asked
+expect ready | expect not ready     as the service manager was told
+expect alive 3                      processes with something to run
+expect ended 0                      the supervisor is through, with this exit code
+expect dead                         the supervisor was killed
+"""
+
+from __future__ import annotations
+
+import io
+import re
+
+from sim.scenario import Scenario, StoryError, duration, full, short
+
+from supervisor import verbs
+from supervisor.core import report
+from supervisor.verbs.screen import Screen
+
+
+def expect(story: Scenario, line: str) -> None:  # noqa: C901 - a table of lines
+    """Checks one line; raises AssertionError with what is there instead."""
+    quoted = re.search(r'"(.*)"', line)
+    said = quoted[1] if quoted else ""
+    words = (line[: quoted.start()] if quoted else line).split("#")[0].split()[1:]
+    match words:
+        case ["forked", *keys]:
+            _same(keys, [short(key) for key in story.world.forked])
+            story.world.forked.clear()
+        case ["signals", *pairs]:
+            expected = [part.strip() for part in " ".join(pairs).split(",")]
+            _same(expected, [f"{short(key)} {name}" for key, name in story.world.signals])
+            story.world.signals.clear()
+        case ["reply"]:
+            _contains(said, reply(story))
+        case ["no", "reply"]:
+            assert not story.clients[-1].done, reply(story)
+        case ["refused"]:
+            assert story.clients[-1].refused is not None, f"not refused: {reply(story)}"
+            _contains(said, story.clients[-1].refused)
+        case ["log"]:
+            _contains(said, "\n".join(story.world.log))
+            story.world.log.clear()
+        case ["ready"]:
+            assert "READY=1" in story.host.notified, story.host.notified
+        case ["not", "ready"]:
+            assert "READY=1" not in story.host.notified
+        case ["alive", count]:
+            living = [short(process.key) for process in story.world.processes.values() if process.alive]
+            assert len(living) == int(count), f"alive: {living}"
+        case ["ended", code]:
+            assert story.ended == int(code), f"exit code {story.ended}"
+        case ["dead"]:
+            assert story.parent is None
+        case _:
+            _instance(story, words, said)
+
+
+def _instance(story: Scenario, words: list[str], said: str) -> None:
+    assert story.parent, "the supervisor is dead"
+    fleet = story.parent.fleet
+    match words:
+        case ["no", key]:
+            assert full(key) not in fleet.instances, f"{key} is {fleet.instances[full(key)].state}"
+        case ["why", key]:
+            _contains(said, report.why(fleet, story.instance(key), story.host.now(), story.host.stamp))
+        case [key, state, *rest]:
+            instance = story.instance(key)
+            why = report.short_reason(fleet, instance)
+            assert instance.state == state, f"{key} is {instance.state}: {why}"
+            _contains(said, why)
+            if rest:
+                _deadline(instance.deadline, story.world.time, rest)
+        case _:
+            raise StoryError(f"not understood: expect {' '.join(words)}")
+
+
+def _deadline(deadline: float | None, now: float, words: list[str]) -> None:
+    if len(words) != 2 or words[0] != "for":
+        raise StoryError(f"not understood: {' '.join(words)}")
+    assert deadline is not None, "it has no deadline"
+    assert abs(deadline - now - duration(words[1])) < 0.005, f"for {deadline - now:.3f} s"
+
+
+def reply(story: Scenario) -> str:
+    """What `supctl` prints for the newest client."""
+    client = story.clients[-1]
+    assert client.done, f"no answer to {client.asked!r}"
+    if client.refused is not None:
+        return f"refused: {client.refused}"
+    out = io.StringIO()
+    verbs.load(client.verb).render(client.answers[0], client.options, Screen(out))
+    return out.getvalue()
+
+
+def _same(expected: list[str], found: list[str]) -> None:
+    expected = [] if expected == ["nothing"] else expected
+    assert found == expected, f"found {', '.join(found) or 'nothing'}"
+
+
+def _contains(words: str, text: str) -> None:
+    assert words in text, f"found {text!r}"

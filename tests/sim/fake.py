@@ -1,0 +1,249 @@
+"""What one supervisor sees of the world: an `interface.Host` in virtual time.
+
+It behaves as the real host does, also where that is odd (what ends before its exec is told as started first; the
+rest of an adopted group is only looked at when it is killed); `tests/contract` holds the two together.
+
+A fuse may be set: the supervisor then dies, as by SIGKILL, at that call to the host: before it has done
+anything, in the middle of a write, or when it is done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sim.world import Process, World
+
+from supervisor import errands
+from supervisor.core.definition import StopPolicy
+from supervisor.core.events import Emptied, Exited, NotStarted, Started, Status
+from supervisor.core.instance import Run
+from supervisor.host.interface import CannotForkError, Done, Happened, Launch, Occurrence
+from supervisor.store.records import _encode, _name
+
+
+class Died(BaseException):
+    """The supervisor has got SIGKILL."""
+
+
+class AsleepError(Exception):
+    """Nothing will ever happen again: a real host would sleep for ever."""
+
+
+class FakeHost:
+    """Implements `interface.Host`."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.alive = True
+        self.fuse: int | None = None  # calls until it dies; two to each: before and after
+        self.watched: tuple[tuple[str, str], ...] = ()
+        self.notified: list[str] = []
+        self.titles = ""
+        self._inbox: list[Occurrence] = []
+        self._known: dict[str, Process] = {}
+        self._ended: dict[str, Process] = {}
+        self._failed: dict[int, str] = {}
+        self._errands = 0
+        world.host = self
+
+    @property
+    def busy(self) -> bool:
+        """Whether the next wait returns at once."""
+        return bool(self._inbox)
+
+    def _burn(self) -> None:
+        if self.fuse is not None:
+            self.fuse -= 1
+            if self.fuse <= 0:
+                raise Died
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        return self.world.time
+
+    def stamp(self, at: float | None = None) -> str:
+        wall = (self.world.time if at is None else at) + self.world.wall
+        return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def moment(self, stamp: str) -> float:
+        return datetime.fromisoformat(stamp).timestamp() - self.world.wall
+
+    def wait(self, deadline: float | None) -> list[Occurrence]:
+        self._burn()
+        world = self.world
+        while not self._inbox:
+            moment = world.next_moment()
+            if moment is None or (deadline is not None and deadline < moment):
+                if deadline is None:
+                    raise AsleepError
+                world.time = max(world.time, deadline)
+                break
+            world.happen()
+        self._burn()
+        inbox, self._inbox = self._inbox, []
+        return inbox
+
+    def tell(self, occurrence: Occurrence) -> None:
+        """Something occurs: a signal, a request, a touched file."""
+        self._inbox.append(occurrence)
+
+    # -- processes ----------------------------------------------------------------------------------------------------
+
+    def fork(self, launch: Launch) -> tuple[int, int]:
+        self._burn()
+        process = self.world.fork(self, launch.key, launch.run.number)
+        if process.being.cannot_fork:
+            raise CannotForkError(f"fork: {process.being.cannot_fork}")
+        self._known[launch.key] = process
+        self._burn()
+        return process.pid, process.birth
+
+    def go(self, key: str) -> None:
+        self._burn()
+        process = self._known.get(key)
+        if process:
+            process.go = True
+            self.world.later(0.0005, lambda: self.world.run(process))
+        self._burn()
+
+    def adopt(self, key: str, run: Run) -> bool:
+        self._burn()
+        process = self.world.processes.get(run.pid)
+        if process is None or process.birth != run.birth:
+            return False
+        self._known[key] = process
+        if not process.leader:
+            self._ended[key] = process
+            self.tell(Happened(key, Exited(run.number, None, empty=False)))
+        return True
+
+    def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
+        self._burn()
+        process = self._of(key, run)
+        if process:
+            self.world.signal(process, policy.signal, policy.to)
+        self._burn()
+
+    def destroy(self, key: str, run: Run) -> None:
+        self._burn()
+        process = self._of(key, run)
+        if process:
+            self.world.signal(process, "SIGKILL", "group")
+            self._look_for_empty()
+        self._burn()
+
+    def signal(self, key: str, name: str) -> bool:
+        self._burn()
+        process = self._known.get(key)
+        if process is None or not process.leader:
+            return False
+        self.world.signal(process, name, "main")
+        return True
+
+    def _of(self, key: str, run: Run) -> Process | None:
+        process = self._known.get(key)
+        return process if process and process.run == run.number else None
+
+    # -- what the world tells -----------------------------------------------------------------------------------------
+
+    def executed(self, process: Process) -> None:
+        """The child has become its program."""
+        if self._ours(process):
+            self.tell(Happened(process.key, Started(process.run)))
+
+    def failed_to_exec(self, process: Process) -> None:
+        """The child has reported why it cannot."""
+        self._failed[process.pid] = process.being.cannot_exec
+
+    def leader_ended(self, process: Process, status: Status) -> None:
+        """Reaped, or, if it was adopted, seen to be gone."""
+        if self._known.get(process.key) is not process:
+            return
+        key, run = process.key, process.run
+        failure = self._failed.pop(process.pid, "")
+        if failure and self._ours(process):
+            self.tell(Happened(key, NotStarted(run, failure)))
+            del self._known[key]
+            return
+        if self._ours(process) and not process.program:
+            self.tell(Happened(key, Started(run)))  # its end of the channel is closed: that looks like an exec
+        self.tell(Happened(key, Exited(run, status if self._ours(process) else None, empty=not process.members)))
+        if process.members:
+            self._ended[key] = process
+        else:
+            del self._known[key]
+
+    def members_ended(self, process: Process) -> None:
+        """Orphans come to us as a subreaper, if they are our descendants."""
+        if self._ours(process):
+            self._look_for_empty()
+
+    def _look_for_empty(self) -> None:
+        for key, process in list(self._ended.items()):
+            if not process.members:
+                self.tell(Happened(key, Emptied(process.run)))
+                del self._ended[key], self._known[key]
+
+    def _ours(self, process: Process) -> bool:
+        return process.parent is self
+
+    # -- memory, errands, the world -----------------------------------------------------------------------------------
+
+    def remember(self, records: list[dict[str, Any]]) -> None:
+        """Line by line, so that a death in the middle leaves a torn last line: one that is not there."""
+        self._burn()
+        for record in records:
+            name = _name(record)
+            if record.get("gone"):
+                self.world.journal.pop(name, None)
+            else:
+                self.world.journal[name] = _encode(record)
+            self._burn()
+
+    def errand(self, function: Callable[..., Any], *arguments: object) -> int:
+        self._burn()
+        self._errands += 1
+        number = self._errands
+        value, error = None, ""
+        try:
+            value = self._do(function, *arguments)
+        except Exception as problem:  # noqa: BLE001 - as the real one tells whoever asked
+            error = str(problem) if isinstance(problem, OSError) else f"{type(problem).__name__}: {problem}"
+
+        def done() -> None:
+            if self.alive:
+                self._look_for_empty()  # the errand's process is reaped
+                self.tell(Done(number, value, error))
+
+        self.world.later(self.world.errand_takes, done)
+        return number
+
+    def _do(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        if function is errands.load:
+            return self.world.load()
+        if function is errands.keep_freezes:
+            if self.world.disk_full:
+                raise OSError(28, "No space left on device")
+            self.world.disk = json.loads(json.dumps(arguments[1]))
+            return None
+        return function(*arguments)
+
+    def watch(self, places: tuple[tuple[str, str], ...]) -> None:
+        self._burn()
+        self.watched = places
+
+    def notify(self, *assignments: str) -> None:
+        self._burn()
+        self.notified += assignments
+
+    def title(self, text: str) -> None:
+        self._burn()
+        self.titles = text
+
+    def log(self, level: str, text: str) -> None:
+        self._burn()
+        self.world.log.append(f"{level}: {text}")

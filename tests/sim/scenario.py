@@ -1,0 +1,317 @@
+"""A story, line by line: a machine, a supervisor on it, people who ask for things, and what is expected.
+
+A line is a config line (`wording`), an expectation (`expectations`), or one of these; `KEY` is "web" or "web:2":
+
+    start                        a supervisor starts, or the next one after a crash
+    at 5s [LINE]                 go on to this moment (from the beginning of the story), then do the line
+    after 2s [LINE]              go on for so long
+    KEY will WORDS [, WORDS …]   how its next run behaves, if it is not to run until it is stopped:
+                                 `exit 1 after 2s`, `die of SIGSEGV after 1s`, `ignore the stop`, `stop in 3s`,
+                                 `stop politely`, `leave 2`, `leave 2 stubborn`, `hang 5s`, `survive 3 kills`,
+                                 `fail to fork: WHY`, `fail to exec: WHY`
+    KEY exits 1 | KEY dies of SIGSEGV | KEY loses its group       now
+    supctl VERB … [as NAME]      as on the command line
+    SIGTERM | SIGINT | SIGHUP    to the supervisor
+    touched                      the file of the config has changed (a config line after `start` changes only the file)
+    crash | crash in 7 calls     kill -9 to the supervisor: now, or at a call to its host
+    wall jumps 3600              seconds
+    disk full | disk free | errands take 2s
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from argparse import ArgumentParser
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from sim.fake import AsleepError, Died, FakeHost
+from sim.wording import Draft
+from sim.world import BOOT, Being, World
+
+from supervisor import verbs
+from supervisor.core.events import Status
+from supervisor.core.instance import Instance
+from supervisor.host.interface import Request, Signalled, Touched
+from supervisor.parent import Parent
+from supervisor.verbs.interface import RefusedError
+
+SPIN = 2000
+"""Turns of the loop without any time passing: more than that is a loop that never sleeps."""
+
+
+class StoryError(Exception):
+    """A line that is not understood."""
+
+
+@dataclass(eq=False)
+class Client:
+    """Somebody who asked, and what was answered."""
+
+    by: str
+    asked: str
+    verb: str = ""
+    options: Any = None
+    on_close: Any = None
+    answers: list[Any] = field(default_factory=list)
+    refused: str | None = None
+    exit_code: int = 0
+    told: list[Any] = field(default_factory=list)
+    lost: bool = False  # the supervisor died before it answered
+
+    @property
+    def closed(self) -> bool:
+        return False
+
+    def answer(self, value: object) -> None:
+        assert not self.done, f"a second answer to {self.asked!r}"
+        self.answers.append(value)
+
+    def fail(self, text: str, exit_code: int = 1) -> None:
+        assert not self.done, f"a second answer to {self.asked!r}"
+        self.refused, self.exit_code = text, exit_code
+
+    def progress(self, value: object) -> None:
+        self.told.append(value)
+
+    def send(self, line: bytes) -> None:
+        self.told.append(line)
+
+    @property
+    def done(self) -> bool:
+        return bool(self.answers) or self.refused is not None
+
+
+class Scenario:
+    """The state of a story that is being told."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.draft = Draft()
+        self.parent: Parent | None = None
+        self.ended: int | None = None  # the exit code of a supervisor that is through
+        self.clients: list[Client] = []
+        self.lives = 0
+
+    @property
+    def host(self) -> FakeHost:
+        if self.world.host is None:
+            raise StoryError("no supervisor is running; write `start` first")
+        return self.world.host
+
+    def instance(self, key: str) -> Instance:
+        if self.parent is None:
+            raise StoryError("no supervisor is running")
+        return self.parent.fleet.instances[full(key)]
+
+    def seconds(self) -> float:
+        """Since the beginning of the story."""
+        return self.world.time - BOOT
+
+    # -- lines --------------------------------------------------------------------------------------------------------
+
+    def do(self, line: str) -> None:
+        """Does what one line says; anything but an expectation is followed by all that happens at that moment."""
+        words = shlex.split(line) if line.startswith("supctl") else line.split("#", maxsplit=1)[0].split()
+        match words:
+            case []:
+                return
+            case ["at", moment, *rest]:
+                self.run_until(BOOT + duration(moment))
+                self.do(" ".join(rest))
+            case ["after", moment, *rest]:
+                self.run_until(self.world.time + duration(moment))
+                self.do(" ".join(rest))
+            case _:
+                if not self._edit(words) and not self._world(words, line):
+                    self._supervisor(words, line)
+                    self.run_until(self.world.time)
+
+    def _edit(self, words: list[str]) -> bool:
+        if not self.draft.write(words):
+            return False
+        self.world.file = self.draft.config()
+        return True
+
+    def _world(self, words: list[str], line: str) -> bool:
+        """What happens on the machine."""
+        match words:
+            case [key, "will", *_]:
+                self.world.will[full(key)].append(being(line.split(" will ", 1)[1]))
+            case [key, "exits", code]:
+                self._end(key, Status(int(code)))
+            case [key, "dies", "of", signal]:
+                self._end(key, Status(None, signal))
+            case [key, "loses", "its", "group"]:
+                for process in self.world.living(full(key)):
+                    self.world.leave(process)
+            case ["wall", "jumps", seconds]:
+                self.world.wall += float(seconds)
+            case ["disk", state]:
+                self.world.disk_full = state == "full"
+            case ["errands", "take", moment]:
+                self.world.errand_takes = duration(moment)
+            case ["crash", "in", count, "calls"]:
+                self.host.fuse = int(count)
+            case _:
+                return False
+        return True
+
+    def _end(self, key: str, status: Status) -> None:
+        for process in self.world.living(full(key)):
+            if process.program:
+                self.world.end(process, status)
+        self.run_until(self.world.time)
+
+    def _supervisor(self, words: list[str], line: str) -> None:
+        match words:
+            case ["start"]:
+                self.start()
+            case ["crash"]:
+                self._died()
+            case ["touched"]:
+                self.host.tell(Touched())
+            case ["SIGTERM" | "SIGINT" | "SIGHUP"]:
+                self.host.tell(Signalled(words[0]))
+            case ["supctl", *rest]:
+                self._supctl(rest, line)
+            case _:
+                raise StoryError(f"not understood: {line!r}")
+
+    def _supctl(self, words: list[str], line: str) -> None:
+        by = "root"
+        if len(words) > 2 and words[-2] == "as":
+            by, words = words[-1], words[:-2]
+        extra: list[str] = []
+        if "--" in words:
+            cut = words.index("--")
+            words, extra = words[:cut], words[cut + 1 :]
+        module = verbs.load(words[0])
+        options = _parser(words[0]).parse_args(words[1:])
+        options.words = extra
+        client = Client(by, line, words[0], options)
+        self.clients.append(client)
+        try:
+            self.host.tell(Request(client, words[0], module.request(options)))
+        except RefusedError as refusal:
+            client.fail(str(refusal), refusal.exit_code)
+
+    # -- the supervisor -----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """One comes up over what is there: its journal, its disk, its processes."""
+        if isinstance(self.world.file, str):
+            raise StoryError("a supervisor does not start with a broken config")
+        self.lives += 1
+        self.ended = None
+        host = FakeHost(self.world)
+        try:
+            self.parent = Parent(host, self.world.file, epoch="e", life=f"l{self.lives}")
+            self.parent.take_over(self.world.facts(), tuple(self.world.disk))
+            self.parent.settle()
+        except Died:
+            self._died()
+
+    def _died(self) -> None:
+        self.world.supervisor_ended()
+        self.parent = None
+        for client in self.clients:
+            client.lost = client.lost or not client.done
+
+    def _through(self) -> None:
+        """As `app` does when the loop has ended."""
+        assert self.parent
+        for client in self.parent.goodbye:
+            client.answer({"name": "vm-7"})
+        self.ended = self.parent.fleet.shutdown.exit_code if self.parent.fleet.shutdown else 0
+        self.world.journal.clear()
+        self._died()
+
+    def run_until(self, moment: float) -> None:
+        """Lets everything happen up to a moment, and all that follows at it."""
+        turns = 0
+        while True:
+            before = self.world.time
+            if not self.turn(moment):
+                return
+            turns = turns + 1 if self.world.time == before else 0
+            if turns > SPIN:
+                raise AssertionError("the loop spins: it never sleeps")
+
+    def turn(self, moment: float) -> bool:
+        """One turn of the loop, no longer than to a moment. False when nothing is left to happen up to then."""
+        world = self.world
+        upcoming = world.next_moment()
+        if self.parent is None:
+            if upcoming is None or upcoming > moment:
+                world.time = max(world.time, moment)
+                return False
+            world.happen()
+            return True
+        try:
+            if not self.parent.turn(moment):
+                self._through()
+                return True
+        except Died:
+            self._died()
+            return True
+        except AsleepError:
+            return False
+        upcoming, deadline = world.next_moment(), self.parent.fleet.next_deadline()
+        later = all(at is None or at > moment for at in (upcoming, deadline))
+        return world.time < moment or not later or self.host.busy
+
+
+def full(key: str) -> str:
+    """The key of an instance: "web" is "web:1"."""
+    return key if ":" in key else f"{key}:1"
+
+
+def short(key: str) -> str:
+    """The other way round."""
+    return key.removesuffix(":1")
+
+
+def duration(text: str) -> float:
+    """ "5s", "200ms", "2m", "1h"."""
+    found = re.fullmatch(r"([\d.]+)(ms|s|m|h)", text)
+    if not found:
+        raise StoryError(f"not a duration: {text!r}")
+    return float(found[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+_TRAITS = (
+    (r"exit (\d+) after (\S+)", lambda m: {"status": Status(int(m[1])), "lives": duration(m[2])}),
+    (r"die of (\w+) after (\S+)", lambda m: {"status": Status(None, m[1]), "lives": duration(m[2])}),
+    (r"ignore the stop", lambda m: {"stops": None}),
+    (r"stop in (\S+)", lambda m: {"stops": duration(m[1])}),
+    (r"stop politely", lambda m: {"polite": True}),
+    (r"leave (\d+) stubborn", lambda m: {"leaves": int(m[1]), "left_stop": None}),
+    (r"leave (\d+)", lambda m: {"leaves": int(m[1])}),
+    (r"hang (\S+)", lambda m: {"hangs": duration(m[1])}),
+    (r"survive (\d+) kills", lambda m: {"kills": int(m[1]) + 1}),
+    (r"fail to fork: (.+)", lambda m: {"cannot_fork": m[1]}),
+    (r"fail to exec: (.+)", lambda m: {"cannot_exec": m[1]}),
+)  # fmt: skip
+
+
+def being(text: str) -> Being:
+    """What `KEY will …` says."""
+    made = Being()
+    for part in text.split(","):
+        for pattern, traits in _TRAITS:
+            if found := re.fullmatch(pattern, part.strip()):
+                made = replace(made, **traits(found))
+                break
+        else:
+            raise StoryError(f"not understood: will {part.strip()!r}")
+    return made
+
+
+@cache
+def _parser(verb: str) -> ArgumentParser:
+    parser = ArgumentParser(prog=verb, exit_on_error=False)
+    verbs.load(verb).arguments(parser)
+    return parser

@@ -1,0 +1,130 @@
+"""The lines of a config in a story: `task web requires=db grace=2 replicas=2`, and what they make.
+
+    task NAME [KEY=VALUE …]     KEY is that of the config; lists with commas; the tables are flat:
+                                grace, signal, to (of `stop`); initial, factor, max, jitter, reset_after (of `backoff`);
+                                give_up=3/60 (failures/seconds); a bare `freeze` is `freeze=yes`
+    group NAME TASK …           a bare `freeze` among the names is its switch
+    supervisor [KEY=VALUE …]    stop_grace, freeze
+
+Back-off has no jitter here unless it is asked for, so that times are round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from supervisor.core.definition import (
+    Backoff,
+    Config,
+    ConfigFreeze,
+    GiveUp,
+    Group,
+    Kind,
+    Log,
+    Restart,
+    Settings,
+    StopPolicy,
+    Task,
+)
+
+_YES = {"yes": True, "no": False}
+_STOP = {"grace", "signal", "to"}
+_BACKOFF = {"initial", "factor", "max", "jitter", "reset_after"}
+
+
+@dataclass
+class Draft:
+    """A config as its lines, which may be changed one by one."""
+
+    tasks: dict[str, dict[str, str]] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    broken: str = ""
+
+    def write(self, words: list[str]) -> bool:
+        """Takes in one line. False when it is not one of a config; a line for the same name replaces the old one."""
+        match words:
+            case ["task", name, *rest]:
+                self.tasks[name] = _pairs(rest)
+            case ["group", name, *rest]:
+                self.groups[name] = rest
+            case ["supervisor", *rest]:
+                self.settings = _pairs(rest)
+            case ["remove", name]:
+                del self.tasks[name]
+                self.groups = {key: [word for word in words if word != name] for key, words in self.groups.items()}
+            case ["broken", *rest]:
+                self.broken = " ".join(rest)
+                return True
+            case _:
+                return False
+        self.broken = ""
+        return True
+
+    def config(self) -> Config | str:
+        """What reading it gives."""
+        if self.broken:
+            return self.broken
+        tasks = {name: task_of(name, pairs) for name, pairs in self.tasks.items()}
+        groups = {
+            name: Group(name, tuple(word for word in words if word != "freeze"), "freeze" in words)
+            for name, words in self.groups.items()
+        }
+        settings = Settings(
+            "vm-7", "/run/s", "/var/s", "/log/s",
+            freeze=_flag(self.settings, "freeze"), stop_grace=float(self.settings.get("stop_grace", 300)),
+        )  # fmt: skip
+        freezes = [ConfigFreeze("", "conf:supervisor")] if settings.freeze else []
+        freezes += [ConfigFreeze(f"@{group.name}", f"conf:@{group.name}") for group in groups.values() if group.freeze]
+        freezes += [ConfigFreeze(task.name, f"conf:{task.name}") for task in tasks.values() if task.freeze]
+        return Config("conf", settings, tasks, groups, tuple(freezes), (("/etc", "conf"),))
+
+
+def task_of(name: str, pairs: dict[str, str]) -> Task:
+    """One task, with the defaults of the config for its kind."""
+    kind = Kind(pairs.get("kind", "continuous"))
+    plain: dict[str, Any] = {"restart": Restart.ALWAYS if kind is Kind.CONTINUOUS else Restart.NEVER}
+    plain["autostart"] = kind is not Kind.TRIGGERED
+    stop: dict[str, Any] = {}
+    backoff: dict[str, Any] = {"jitter": 0.0}
+    for key, text in pairs.items():
+        if key in _STOP:
+            stop[key] = float(text) if key == "grace" else text
+        elif key in _BACKOFF:
+            backoff[key] = float(text)
+        else:
+            plain[key] = _value(key, text)
+    return Task(name, **(plain | {"kind": kind, "stop": StopPolicy(**stop), "backoff": Backoff(**backoff)}))
+
+
+def _value(key: str, text: str) -> Any:
+    match key:
+        case "replicas":
+            return int(text)
+        case "autostart" | "freeze":
+            return _YES[text]
+        case "after" | "requires":
+            return tuple(text.split(","))
+        case "log":
+            return Log(text)
+        case "command":
+            return (text,)
+        case "restart":
+            return Restart(text)
+        case "success_exit":
+            return tuple(int(word) if word.isdigit() else word for word in text.split(","))
+        case "give_up":
+            failures, _, within = text.partition("/")
+            return GiveUp(int(failures), float(within))
+        case "start_timeout":
+            return float(text)
+    return text
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    return {key: value or "yes" for key, _, value in (word.partition("=") for word in words)}
+
+
+def _flag(pairs: dict[str, str], key: str) -> bool:
+    return _YES[pairs.get(key, "no")]

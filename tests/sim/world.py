@@ -1,0 +1,224 @@
+"""A machine in virtual time: processes that are small scripts, a clock, a disk, and what survives a supervisor.
+
+The world goes on when a supervisor dies; `fake.FakeHost` is what one supervisor sees of it. A process is a `Being`:
+how long it lives, how it ends, what it does about signals, what it leaves behind.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
+
+from supervisor.core.definition import Config
+from supervisor.core.events import Status
+from supervisor.errands import Loaded
+
+if TYPE_CHECKING:
+    from sim.fake import FakeHost
+
+BOOT = 1000.0
+"""Monotonic seconds at which a world begins; stories count from here."""
+
+WALL = 1_795_000_000.0
+"""Seconds since 1970 at that moment."""
+
+ENDS_OF_ITSELF = frozenset({"SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"})
+
+
+DONE = Status(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Being:
+    """How one run behaves. Times are seconds."""
+
+    lives: float | None = None  # None: until it is stopped
+    status: Status = DONE  # how it ends by itself
+    stops: float | None = 0.01  # how long it takes to end after a stop signal; None: it ignores that
+    polite: bool = False  # ends with exit 0 then; else the signal kills it
+    leaves: int = 0  # processes of its group that stay when the leader ends
+    left_stop: float | None = 0.01  # as `stops`, of those
+    hangs: float = 0.0005  # before it waits for its go byte
+    kills: int = 1  # how many SIGKILLs it takes: above 1 is a process in state D
+    cannot_fork: str = ""
+    cannot_exec: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Process:
+    """One run as the kernel knows it: a leader, perhaps with a group."""
+
+    key: str
+    run: int
+    pid: int
+    birth: int
+    being: Being
+    parent: FakeHost  # the supervisor that forked it
+    leader: bool = True
+    members: int = 0  # of its group, without the leader
+    ready: bool = False  # waits for its go byte
+    go: bool = False
+    program: bool = False  # exec has succeeded
+    asked: float | None = None  # the first stop signal
+    killed: int = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether anything of the run is left that may do work: a child whose parent died before go never will."""
+        return (self.leader and (self.program or self.go or self.parent.alive)) or self.members > 0
+
+
+@dataclass
+class World:
+    """Everything outside of the supervisor."""
+
+    time: float = BOOT
+    wall: float = WALL - BOOT  # wall clock minus monotonic clock
+    processes: dict[int, Process] = field(default_factory=dict)
+    will: dict[str, deque[Being]] = field(default_factory=lambda: defaultdict(deque))
+    file: Config | str = ""  # the config as it is written; a text: what is wrong with it
+    journal: dict[str, str] = field(default_factory=dict)
+    disk: list[dict[str, Any]] = field(default_factory=list)  # the freezes in the state directory
+    disk_full: bool = False
+    errand_takes: float = 0.01
+    host: FakeHost | None = None
+    forked: list[str] = field(default_factory=list)
+    signals: list[tuple[str, str]] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    on_fork: Callable[[Process], None] = lambda process: None
+    on_kill: Callable[[Process], None] = lambda process: None
+    _last_pid: int = 100
+    _count: int = 0
+    _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Has something happen."""
+        self._count += 1
+        heappush(self._agenda, (self.time + seconds, self._count, act))
+
+    def next_moment(self) -> float | None:
+        """When the next thing happens."""
+        return self._agenda[0][0] if self._agenda else None
+
+    def happen(self) -> None:
+        """Goes on to the next thing that happens, and everything else at that very moment."""
+        self.time = max(self.time, self._agenda[0][0])
+        while self._agenda and self._agenda[0][0] <= self.time:
+            heappop(self._agenda)[2]()
+
+    # -- processes ----------------------------------------------------------------------------------------------------
+
+    def fork(self, host: FakeHost, key: str, run: int) -> Process:
+        """A child that waits; the being has been taken already."""
+        queue = self.will[key]
+        being = queue.popleft() if queue else Being()
+        self._last_pid += 1
+        process = Process(key, run, self._last_pid, int(self.time * 100), being, host)
+        if being.cannot_fork:
+            return process
+        self.processes[process.pid] = process
+        self.forked.append(key)
+        self.on_fork(process)
+        self.later(being.hangs, lambda: self._waits(process))
+        return process
+
+    def _waits(self, process: Process) -> None:
+        process.ready = True
+        if process.go:
+            self.run(process)  # the byte has been there for a while
+        elif not process.parent.alive:
+            self.end(process, Status(0))
+
+    def run(self, process: Process) -> None:
+        """It has its go byte: exec."""
+        process.go = True
+        if not process.leader or not process.ready or process.program:
+            return
+        if process.being.cannot_exec:
+            if self.host:
+                self.host.failed_to_exec(process)
+            self.end(process, Status(127))
+            return
+        process.program = True
+        process.members = process.being.leaves
+        if self.host:
+            self.host.executed(process)
+        if process.being.lives is not None:
+            self.later(process.being.lives, lambda: self.end(process, process.being.status))
+
+    def end(self, process: Process, status: Status) -> None:
+        """The leader ends."""
+        if process.leader:
+            process.leader = False
+            if self.host:
+                self.host.leader_ended(process, status)
+            self._tidy(process)
+
+    def leave(self, process: Process, count: int = 0) -> None:
+        """The members of the group end, down to `count`."""
+        if process.members > count:
+            process.members = count
+            if self.host and not count:
+                self.host.members_ended(process)
+            self._tidy(process)
+
+    def _tidy(self, process: Process) -> None:
+        if not process.leader and not process.members:
+            self.processes.pop(process.pid, None)
+
+    def signal(self, process: Process, name: str, to: str) -> None:
+        """Delivers a signal to the leader ("main") or to all of the group."""
+        self.signals.append((process.key, name))
+        being = process.being
+        if name == "SIGKILL":
+            self._kill(process, to)
+            return
+        if name not in ENDS_OF_ITSELF:
+            return
+        if process.asked is None:
+            process.asked = self.time
+        if process.leader:
+            takes = being.stops if process.program else 0.0  # default dispositions before the exec
+            if takes is not None:
+                status = Status(0) if being.polite and process.program else Status(None, name)
+                self.later(takes, lambda: self.end(process, status))
+        if process.members and (to != "main" or not process.leader) and being.left_stop is not None:
+            self.later(being.left_stop, lambda: self.leave(process))
+
+    def _kill(self, process: Process, to: str) -> None:
+        self.on_kill(process)
+        process.killed += 1
+        if process.killed < process.being.kills:
+            return
+        self.later(0.0001, lambda: self.end(process, Status(None, "SIGKILL")))
+        if to != "main":
+            self.later(0.0001, lambda: self.leave(process))
+
+    # -- the supervisor -----------------------------------------------------------------------------------------------
+
+    def supervisor_ended(self) -> None:
+        """It is gone: children that still wait see that and end; the others live on."""
+        host, self.host = self.host, None
+        if host:
+            host.alive = False
+        for process in list(self.processes.values()):
+            if process.ready and not process.go:
+                self.end(process, Status(0))
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """The journal as the next supervisor reads it."""
+        return {name: json.loads(line) for name, line in self.journal.items()}
+
+    def load(self) -> Loaded:
+        """What the errand that reads the config finds."""
+        return Loaded(None, (self.file,)) if isinstance(self.file, str) else Loaded(self.file)
+
+    def living(self, key: str) -> list[Process]:
+        """The living runs of an instance; more than one is what must never be."""
+        return [process for process in self.processes.values() if process.key == key and process.alive]
