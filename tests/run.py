@@ -36,7 +36,7 @@ def environment(place):
     python = place / "bin" / "python"
     installed = place / "installed-for"
     wanted = hashlib.sha256((PROJECT / "pyproject.toml").read_bytes() + str(PROJECT).encode()).hexdigest()
-    if not python.exists():
+    if not (place / "bin" / "pip").exists():
         run([sys.executable, "-m", "venv", str(place)])
     if not installed.exists() or installed.read_text() != wanted:
         quiet = ["--quiet", "--disable-pip-version-check"]

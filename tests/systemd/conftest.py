@@ -156,7 +156,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     units = state / "units"
     units.mkdir()
     (units / UNIT.name).write_bytes(UNIT.read_bytes())
-    needed = [PROJECT / "pyproject.toml", Path(sys.prefix) / "pyvenv.cfg", Path(sys.executable).resolve()]
+    needed = [PROJECT / "pyproject.toml", Path(sys.prefix) / "bin", Path(sys.base_prefix) / "lib"]
     environ = os.environ | {
         "UNITS": str(units),
         "HOOK": str(HERE / "lab" / "hook.sh"),

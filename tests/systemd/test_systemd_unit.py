@@ -191,3 +191,17 @@ def test_a_task_is_not_told_what_is_the_supervisors(service: "Service") -> None:
     service.until("written", lambda: file.exists() and "SUPERVISOR_TASK=env" in file.read_text())
     names = {line.partition("=")[0] for line in file.read_text().splitlines()}
     assert not names & {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "INVOCATION_ID", "JOURNAL_STREAM"}
+
+
+def test_a_task_has_neither_the_protection_nor_the_raised_limit_of_the_supervisor(service: "Service") -> None:
+    script = "cat /proc/self/oom_score_adj > /run/own.new; ulimit -Sn >> /run/own.new; mv /run/own.new /run/own"
+    service.machine.run("rm", "-f", "/run/own")
+    service.configure(f'[task.own]\ncommand = ["sh", "-c", "{script}; exec sleep 1000"]\n')
+    service.systemctl("start")
+    file = service.machine.root / "run/own"
+    service.until("written", file.exists)
+    assert file.read_text() == "0\n1024\n"
+    limits = (service.machine.root / "proc" / service.show("MainPID") / "limits").read_text()
+    soft, hard = re.search(r"Max open files +(\d+) +(\d+)", limits).groups()
+    assert soft == hard
+    assert int(hard) > 1024
