@@ -47,6 +47,9 @@ def may_start(fleet: Fleet, instance: Instance) -> Verdict:
         copies = _staying(fleet, name)
         reasons += [f"{verb} {other.name}, which {_is(other)}" for other in copies if not other.ready]
         reasons += [] if copies else [f"{verb} {name}, which has no instance"]
+        if name in instance.task.requires:  # it would have to leave again at once
+            leaving = (other for other in copies if other.ready and other.run and must_leave(fleet, other))
+            reasons += [f"requires {other.name}, which is about to stop" for other in leaving]
     return Verdict(tuple(reasons), frozen=bool(freezes)) if reasons else OPEN
 
 

@@ -58,6 +58,8 @@ def went_down(fleet: Fleet, instance: Instance) -> Result | None:
 
     if instance.run is None:
         return result(instance, "stopped", ok=True, text=_how(instance))
+    if instance.wanted:
+        return result(instance, str(instance.state), ok=False, text=f"start asked by {instance.by} meanwhile")
     if instance.run.kills >= STUCK:
         text = f"still there after SIGKILL (pid {instance.run.pid}); it goes on being tried"
         return result(instance, "stopping", ok=False, text=text)

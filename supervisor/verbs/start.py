@@ -27,7 +27,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     instances = chosen(parent, args)
     if flag(args, "all"):
         instances = [i for i in instances if i.task.kind != "triggered"]
-    resting = [i.key for i in instances if not (i.wanted and i.run)]
+    resting = [i.key for i in instances if not (i.wanted and i.state in ("starting", "running"))]
     parent.fleet.apply_all(resting, Want("start", client.by), parent.host.now())
     if flag(args, "wait"):
         parent.follow(client, [parent.fleet.instances[i.key] for i in instances], came_up)

@@ -125,6 +125,7 @@ class FakeHost:
         self._burn()
         process = self._of(key, run)
         if process:
+            process.grace_ends = self.world.time + policy.grace
             self.world.signal(process, policy.signal, policy.to)
         self._burn()
 

@@ -225,6 +225,9 @@ class Scenario:
         assert self.parent
         for client in self.parent.goodbye:
             client.answer({"name": "vm-7"})
+        errand = ("freeze", "thaw", "reload")  # what a disk is still at is not waited for
+        waiting = [client.asked for client in self.clients if not (client.done or client.lost or client.verb in errand)]
+        assert not waiting, f"the supervisor ends without an answer to {waiting}"
         self.ended = self.parent.fleet.shutdown.exit_code if self.parent.fleet.shutdown else 0
         self.world.journal.clear()
         self._died()

@@ -63,7 +63,7 @@ class Process:
     ready: bool = False  # waits for its go byte
     go: bool = False
     program: bool = False  # exec has succeeded
-    asked: float | None = None  # the first stop signal
+    grace_ends: float | None = None  # the supervisor has asked it to stop
     killed: int = 0
 
     @property
@@ -181,8 +181,6 @@ class World:
             return
         if name not in ENDS_OF_ITSELF:
             return
-        if process.asked is None:
-            process.asked = self.time
         if process.leader:
             takes = being.stops if process.program else 0.0  # default dispositions before the exec
             if takes is not None:

@@ -7,7 +7,7 @@ at 2s web exits 1
 at 3s start
 expect web stopping "others of the run are left"
 expect forked web
-at 5.1s expect web backoff "ended unseen"
-at 6s
+at 6.05s expect web backoff "ended unseen"
+at 7s
 expect forked web
-expect alive 2
+expect alive 1

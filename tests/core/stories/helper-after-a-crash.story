@@ -5,7 +5,7 @@ at 1s crash
 start
 at 2s
 expect signals @scribe SIGTERM
-expect forked @scribe web @scribe
+expect forked web @scribe @scribe
 expect @scribe running
 SIGTERM
 at 3s

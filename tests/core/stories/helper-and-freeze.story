@@ -6,6 +6,6 @@ expect forked @scribe
 at 1s @scribe exits 1
 expect @scribe backoff for 100ms
 at 2s @scribe exits 1
-expect @scribe backoff for 200ms
+expect @scribe backoff for 192ms
 at 3s
 expect forked @scribe @scribe

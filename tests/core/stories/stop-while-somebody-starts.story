@@ -5,5 +5,7 @@ start
 at 1s supctl stop web as ann
 at 2s supctl start web --no-wait as bob
 expect reply "asked; stopping now"
+supctl stop web --no-wait
+supctl start web as cid
 at 5s
 expect web running

@@ -1,0 +1,119 @@
+"""What holds after every step of every history, whatever happens. Each is a promise of the contract.
+
+They are checked against the world (processes, signals), not against what the supervisor believes.
+"""
+
+from __future__ import annotations
+
+from sim.scenario import Scenario
+from sim.world import Process
+
+from supervisor.core.freeze import SUPCTL
+from supervisor.core.instance import Instance
+from supervisor.core.states import ALIVE, WAITING, State
+
+AT_ONCE = 0.1
+"""Seconds: SIGKILL comes no later than this after the grace (promise 3)."""
+
+
+class Invariants:
+    """Watches one scenario."""
+
+    def __init__(self, story: Scenario) -> None:
+        self.story = story
+        self._seen_by: object = None
+        story.world.on_fork = self.forked
+        story.world.on_kill = self.killed
+
+    # -- at the moment at which it happens ----------------------------------------------------------------------------
+
+    def forked(self, process: Process) -> None:
+        """Promises 2 and 4: never beside an old run, never while frozen."""
+        others = [other for other in self.story.world.living(process.key) if other is not process]
+        assert not others, f"{process.key}: run {process.run} was forked while run {others[0].run} lives"
+        parent = self.story.parent
+        if parent is None or process.key.startswith("@"):
+            return
+        task = process.key.rpartition(":")[0]
+        groups = [f"@{group.name}" for group in parent.fleet.groups.values() if task in group.tasks]
+        covering = [f for f in parent.fleet.freezes if f.scope in ("", task, *groups)]
+        assert not covering, f"{process.key} was forked while {covering[0].says}"
+
+    def killed(self, process: Process) -> None:
+        """Promise 3: never before the grace is over. (No later than at once after: see `_deadlines`.)"""
+        if process.killed or not process.program or self._kills_all():
+            return
+        ends = process.grace_ends
+        assert ends is not None, f"{process.key}: SIGKILL to what was not asked to stop"
+        early = ends - self.story.world.time
+        assert early < 0.001, f"{process.key}: SIGKILL {early:.3f} s before the end of its grace"
+
+    def _kills_all(self) -> bool:
+        parent = self.story.parent
+        shutdown = parent.fleet.shutdown if parent else None
+        return shutdown is not None and shutdown.deadline is None
+
+    # -- after each step ----------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Everything that can be seen at any time."""
+        parent = self.story.parent
+        if parent is not self._seen_by:
+            self._seen_by = parent
+        if parent is None:
+            return
+        for key, instance in parent.fleet.instances.items():
+            self._consistent(instance)
+            if not instance.task.helper and instance.state in (State.STARTING, State.RUNNING, State.STOPPING):
+                assert len(self.story.world.living(key)) <= 1, f"{key}: two runs live"
+        self._deadlines()
+        self._freezes()
+        self._known()
+
+    def _consistent(self, i: Instance) -> None:
+        assert (i.run is not None) == (i.state in ALIVE), f"{i.key}: {i.state}, run {i.run}"
+        assert (i.deadline is not None) == (i.state in WAITING), f"{i.key}: {i.state}, deadline {i.deadline}"
+        assert i.wanted or i.state not in (State.HELD, State.BACKOFF, State.FAILED), f"{i.key}: {i.state}, not wanted"
+
+    def _deadlines(self) -> None:
+        assert self.story.parent
+        now = self.story.world.time
+        for i in self.story.parent.fleet.instances.values():
+            assert i.deadline is None or i.deadline > now - AT_ONCE, f"{i.key}: {i.state} {now - i.deadline:.3f} s late"
+
+    def _freezes(self) -> None:
+        """A freeze that was answered holds until it is undone, whoever dies meanwhile."""
+        assert self.story.parent
+        frozen: set[str] = set()
+        for client in self.story.clients:
+            for_good = client.verb == "freeze" and client.options.duration is None
+            if for_good and client.answers and not client.answers[0]["warning"]:
+                frozen |= {"" if scope == "all" else scope for scope in client.answers[0]["frozen"]}
+            elif client.verb in ("thaw", "freeze") and client.refused is None:  # one with an end replaces one without
+                gone = {name.partition(":")[0] for name in client.options.names} or {""}
+                frozen -= gone
+        now = {freeze.scope for freeze in self.story.parent.fleet.freezes if freeze.source == SUPCTL}
+        assert frozen <= now, f"the freeze of {frozen - now} is lost"
+
+    def _known(self) -> None:
+        """Adoption loses nothing: every living run is one that the supervisor knows as living."""
+        assert self.story.parent
+        instances = self.story.parent.fleet.instances
+        for process in self.story.world.processes.values():
+            if process.alive and process.go:
+                instance = instances.get(process.key)
+                run = instance.run if instance else None
+                assert run and run.number == process.run, f"{process.key}: run {process.run} lives, known is {run}"
+
+    # -- at the end ---------------------------------------------------------------------------------------------------
+
+    def answered(self) -> None:
+        """Every client has its answer, unless its supervisor died. (That none has two is checked by `Client`.)"""
+        waiting = [c.asked for c in self.story.clients if not c.done and not c.lost]
+        assert not waiting, f"never answered: {waiting}"
+
+    def nothing_left(self) -> None:
+        """Promise 2, for everything."""
+        assert self.story.ended is not None, "the supervisor does not end"
+        left = [process.key for process in self.story.world.processes.values() if process.alive]
+        assert not left, f"left alive: {left}"

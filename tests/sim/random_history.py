@@ -1,0 +1,170 @@
+"""Random histories: lines of a story, drawn from a seed.
+
+What is drawn is text, and the text is what is run. So the history of a failing seed is a story as it stands: it can be
+kept in `tests/core/stories`, and shortened there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+NAMES = ("db", "web", "xetl", "import", "migrate", "mail")
+
+
+def config(rng: Random) -> list[str]:
+    """The lines of a config: up to six tasks, groups, switches."""
+    names = list(NAMES[: rng.randint(1, len(NAMES))])
+    lines = [f"supervisor stop_grace={rng.choice((2, 30, 300))}" + (" freeze" if rng.random() < 0.05 else "")]
+    lines += [task(rng, names, number) for number in range(len(names))]
+    members = rng.sample(names, rng.randint(1, len(names)))
+    lines.append(" ".join(["group", "etl", *members, *(["freeze"] if rng.random() < 0.05 else [])]))
+    return lines
+
+
+def task(rng: Random, names: list[str], number: int) -> str:
+    """One task; it depends on earlier ones only, and a start-up task on start-up tasks."""
+    name = names[number]
+    kind = {"import": "triggered", "migrate": "startup"}.get(name, "continuous")
+    words = ["task", name]
+    if kind != "continuous":
+        words.append(f"kind={kind}")
+    before = [] if kind == "startup" else names[:number]
+    for key in ("after", "requires"):
+        if before and rng.random() < 0.4:
+            words.append(f"{key}={','.join(rng.sample(before, rng.randint(1, min(2, len(before)))))}")
+    if rng.random() < 0.3 or kind == "continuous":
+        words.append(f"restart={rng.choice(('always', 'always', 'on-failure', 'never'))}")
+    words.append(f"grace={rng.choice((0.5, 1, 5))}")
+    words.append(f"initial={rng.choice((0, 0.1, 0.1, 2))}")
+    if rng.random() < 0.3:
+        words.append(f"replicas={rng.choice((0, 2, 3))}")
+    if rng.random() < 0.3:
+        words.append(f"give_up={rng.choice((1, 2, 3))}/{rng.choice((1, 30))}")
+    if rng.random() < 0.2:
+        words.append(f"start_timeout={rng.choice((0.5, 3))}")
+    if rng.random() < 0.1:
+        words.append("freeze")
+    if rng.random() < 0.1:
+        words.append("log=inherit")
+    if rng.random() < 0.1:
+        words.append("to=main")
+    words.append(f"command=v{rng.randint(1, 2)}")
+    return " ".join(words)
+
+
+def being(rng: Random) -> str:
+    """How a run behaves."""
+    words = []
+    if rng.random() < 0.6:
+        how = rng.choice(("exit 0", "exit 1", "exit 1", "die of SIGSEGV"))
+        words.append(f"{how} after {rng.choice(('1ms', '50ms', '1s', '12s'))}")
+    if rng.random() < 0.3:
+        words.append(rng.choice(("ignore the stop", "stop in 300ms", "stop politely")))
+    if rng.random() < 0.2:
+        words.append(rng.choice(("leave 1", "leave 2 stubborn")))
+    if rng.random() < 0.15:
+        words.append(f"hang {rng.choice(('200ms', '4s'))}")
+    if rng.random() < 0.05:
+        words.append(f"survive {rng.choice((1, 5))} kills")
+    if rng.random() < 0.1:
+        return "fail to fork: Resource temporarily unavailable"
+    if rng.random() < 0.1:
+        return "fail to exec: exec: No such file or directory"
+    return ", ".join(words) or "stop politely"
+
+
+class History:
+    """One history after the config: an endless run of lines."""
+
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
+        self.lines = config(rng)
+        self.names = [line.split()[1] for line in self.lines if line.startswith("task")]
+        self._shut = False
+
+    def key(self) -> str:
+        rng = self.rng
+        name = rng.choice(self.names)
+        return name if rng.random() < 0.7 else f"{name}:{rng.randint(1, 3)}"
+
+    def go_on(self, *, alive: bool) -> Iterator[str]:
+        """The next lines. `alive`: whether a supervisor is running."""
+        rng = self.rng
+        roll = rng.random()
+        if roll < 0.35:
+            yield f"after {rng.choice(('0ms', '1ms', '20ms', '200ms', '1s', '3s', '11s'))}"
+        elif roll < 0.5:
+            yield f"{self.key()} will {being(rng)}"
+        elif roll < 0.58:
+            yield f"{self.key()} {rng.choice(('exits 0', 'exits 1', 'dies of SIGKILL', 'loses its group'))}"
+        elif roll < 0.62:
+            yield rng.choice(("disk full", "disk free", "wall jumps -7200", "wall jumps 86400", "errands take 2s"))
+        elif roll < 0.72:
+            yield from self._edit(alive=alive)
+        elif not alive:
+            yield "start"
+        elif roll < 0.78:
+            yield rng.choice(("crash", *[f"crash in {rng.randint(1, 60)} calls"] * 4))
+        elif roll < 0.785:
+            yield rng.choice(("SIGTERM", "SIGINT", "supctl shutdown"))
+        else:
+            yield self._ask()
+
+    def _edit(self, *, alive: bool) -> Iterator[str]:
+        rng = self.rng
+        roll = rng.random()
+        if roll < 0.6:
+            yield task(rng, self.names, rng.randrange(len(self.names)))
+        elif roll < 0.75:
+            members = rng.sample(self.names, rng.randint(1, len(self.names)))
+            yield " ".join(["group", "etl", *members, *(["freeze"] if rng.random() < 0.3 else [])])
+        elif roll < 0.85:
+            yield f"supervisor stop_grace={rng.choice((2, 30))}" + (" freeze" if rng.random() < 0.3 else "")
+        elif roll < 0.95 or not alive:
+            last = self.names[-1]
+            yield f"remove {last}"
+            if rng.random() < 0.7 and alive:
+                yield "SIGHUP"
+            yield task(rng, self.names, len(self.names) - 1)
+        else:
+            yield "broken conf:1: no such key"
+            yield "supctl reload"
+            yield f"supervisor stop_grace={rng.choice((2, 30))}"
+        if alive:
+            yield rng.choice(("SIGHUP", "supctl reload", "supctl reload", "touched", "supctl reload --dry-run"))
+
+    def _ask(self) -> str:
+        rng, key = self.rng, self.key()
+        name = rng.choice((key, key, key, "@etl", "'*'"))
+        scope = rng.choice((key.partition(":")[0], "@etl", ""))
+        wait = rng.choice(("", "", " --no-wait"))
+        return rng.choice(
+            (
+                f"supctl start {name}{wait}",
+                f"supctl start {name}{wait}",
+                f"supctl stop {name}{wait}",
+                f"supctl restart {name}{wait}",
+                f"supctl run {key.partition(':')[0]}" + rng.choice(("", " --wait")),
+                f"supctl freeze {scope}" + rng.choice(("", "", " --for 3s")),
+                f"supctl thaw {scope}",
+                "supctl thaw",
+                f"supctl scale {key.partition(':')[0]}={rng.randint(0, 4)}{wait}",
+                f"supctl signal {rng.choice(('TERM', 'KILL', 'HUP', 'USR1'))} {name}",
+                "supctl status",
+                f"supctl why {name}",
+                f"supctl show {key}",
+            )
+        ).strip()
+
+
+def ending(lines: list[str]) -> Iterator[str]:
+    """After the chaos: every switch is off, and there is time to come to rest."""
+    yield "disk free"
+    yield "errands take 10ms"
+    for line in lines:
+        yield " ".join(word for word in line.split() if word != "freeze")
+    yield "start"
+    yield "supctl thaw"
+    yield "supctl reload"
+    yield "after 2m"

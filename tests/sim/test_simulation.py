@@ -1,0 +1,90 @@
+"""Thousands of random histories of the whole parent over a fake machine, in virtual time.
+
+Each seed is a config and some fifty lines of a story: processes that end, hang, ignore signals and leave others
+behind; forks that fail; people who ask for everything; edits and reloads, valid or not; a wall clock that jumps; and a
+supervisor that is killed at any call to its host, also between the journal and what depends on it. After each line the
+promises are checked (`invariants`); in the end every switch is off, everybody has been answered, and a shutdown leaves nothing.
+
+    SIMULATION_SEEDS=20000 pytest tests/sim          more of them
+    SIMULATION_FIRST=1234 SIMULATION_SEEDS=1 …       a certain one
+
+A seed that fails prints its history as a story; kept in `tests/core/stories`, it is a test from then on.
+"""
+
+import os
+from random import Random
+
+import pytest
+from sim import random_history
+from sim.invariants import Invariants
+from sim.scenario import Scenario
+
+from supervisor.core import lifecycle
+from supervisor.core.instance import become
+from supervisor.core.states import EDGES
+
+FIRST = int(os.environ.get("SIMULATION_FIRST", "1"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "1500"))
+LINES = 60
+CHUNKS = 10
+
+
+def history(seed: int) -> Scenario:
+    """Runs one seed; what goes wrong carries the story that leads there."""
+    rng = Random(seed)
+    drawn = random_history.History(rng)
+    story, told = Scenario(), []
+    watch = Invariants(story)
+
+    def do(line: str) -> None:
+        told.append(line)
+        story.do(line)
+        watch.check()
+
+    try:
+        for line in [*drawn.lines, "start"]:
+            do(line)
+        for _ in range(LINES):
+            for line in drawn.go_on(alive=story.parent is not None):
+                if story.parent is not None or not line.startswith(("sup", "SIG", "touched")) or line[3] == "e":
+                    do(line)
+        for line in random_history.ending(drawn.lines):
+            if line != "start" or story.parent is None:
+                if story.parent is not None:
+                    story.host.fuse = None
+                do(line)
+        if story.parent is not None and story.parent.fleet.shutdown is None:
+            do("supctl stop '*'")
+            do("after 5m")
+            do("SIGTERM")
+        do("after 10m")
+        watch.answered()
+        watch.nothing_left()
+    except Exception as error:
+        error.add_note(f"seed {seed}, as a story:\n\n" + "\n".join(told))
+        error.add_note("the log:\n  " + "\n  ".join(story.world.log[-15:]))
+        raise
+    return story
+
+
+@pytest.fixture(scope="module")
+def walked():
+    """The edges of the state table that were walked, by any seed."""
+    return set()
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_histories(chunk, walked, monkeypatch):
+    def noting(old, state, *arguments, **changes):
+        walked.add((old.state, state))
+        return become(old, state, *arguments, **changes)
+
+    monkeypatch.setattr(lifecycle, "become", noting)
+    for seed in range(FIRST + chunk, FIRST + SEEDS, CHUNKS):
+        history(seed)
+
+
+@pytest.mark.skipif(SEEDS < 500, reason="too few seeds to walk every edge")
+def test_every_legal_edge_was_walked(walked):
+    missing = EDGES - walked
+    assert not missing, f"dead permissions: {sorted(missing)}"
