@@ -1,29 +1,19 @@
-"""The program `supervisor`: arguments, config, lock, journal, socket, and then the loop of `parent`.
+"""The program `supervisor`: its arguments, and who is started first.
 
-The config is read by an errand, also at the start, so the parent never holds the parser and the schema; what the
-parent needs itself is imported meanwhile.
+Nothing but the spawner is imported before the spawner is forked: so it stays small, and every fork cheap.
 """
 
 from __future__ import annotations
 
-import fcntl
-import gc
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
 
-from supervisor import errands
-from supervisor.host.log import Log
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from supervisor.control.server import Server
-    from supervisor.core.definition import Config
-    from supervisor.errands import Loaded
-    from supervisor.host.linux import Linux
-    from supervisor.parent import Parent
+    from typing import NoReturn
 
 EX_CONFIG = 78  # sysexits.h; systemd: RestartPreventExitStatus=78
-FAILED, USAGE = 1, 2
+USAGE = 2
 
 HELP = """usage: supervisor [-c FILE] [--check] [--version] [--help]
 
@@ -104,105 +94,9 @@ def _check(explicit: str | None) -> int:
 
 def supervise(explicit: str | None) -> int:
     """Comes up, supervises until the end, and returns the exit code."""
-    from supervisor.host.linux import Linux  # noqa: PLC0415 - after the arguments
+    from supervisor.host.spawner import Spawner  # noqa: PLC0415
 
-    log = Log()
-    host = Linux(log)
-    host.close_inherited()
-    errand = host.errand(errands.prepare, explicit)
-    from supervisor import parent  # noqa: F401, PLC0415 - while the errand reads the config
+    spawner = Spawner()
+    from supervisor import boot  # noqa: PLC0415
 
-    loaded = _wait_for(host, errand)
-    if loaded.config is None:
-        for error in loaded.errors:
-            log.write("error", error)
-        return EX_CONFIG
-    log.level = loaded.config.settings.log_level
-    log.write("info", loaded.chosen)
-    try:
-        _lock(f"{loaded.config.settings.runtime_dir}/lock")
-        return _run(host, loaded, loaded.config)
-    except _CannotRunError as error:
-        log.write("error", str(error))
-        return FAILED
-
-
-class _CannotRunError(Exception):
-    """Something that a supervisor needs is not to be had."""
-
-
-def _wait_for(host: Linux, errand: int) -> Loaded:
-    """The answer of the errand; signals meanwhile end the supervisor, as nothing runs yet."""
-    from supervisor.errands import Loaded  # noqa: PLC0415
-    from supervisor.host.interface import Done, Signalled  # noqa: PLC0415
-
-    while True:
-        for occurrence in host.wait(None):
-            match occurrence:
-                case Done(number, value, error) if number == errand:
-                    return value if not error else Loaded(None, (f"cannot read the config: {error}",))
-                case Signalled("SIGTERM" | "SIGINT"):
-                    sys.exit(0)
-                case _:
-                    pass
-
-
-def _lock(path: str) -> None:
-    """Only one supervisor per runtime directory: a record lock, which dies with its holder and is not inherited.
-
-    The descriptor stays open until the process ends.
-
-    Raises:
-        _CannotRunError: another one holds it.
-    """
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise _CannotRunError(f"cannot open {path}: {error.strerror}") from None
-    try:
-        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.read(fd, 20).decode().strip()
-        raise _CannotRunError(f"another supervisor (pid {holder}) runs with {os.path.dirname(path)}") from None
-    os.ftruncate(fd, 0)
-    os.write(fd, f"{os.getpid()}\n".encode())
-
-
-def _run(host: Linux, loaded: Loaded, config: Config) -> int:
-    from supervisor.control.server import InUseError, Server  # noqa: PLC0415
-    from supervisor.parent import Parent  # noqa: PLC0415
-    from supervisor.store.records import Journal  # noqa: PLC0415
-
-    settings = config.settings
-    with open("/proc/sys/kernel/random/boot_id") as file:
-        boot = file.read().strip()
-    path = f"{settings.runtime_dir}/supervisor.sock"
-    server = Server(host.loop, host.now, loaded.people or {}, loaded.socket_gid)
-    try:
-        journal = Journal(f"{settings.runtime_dir}/journal", boot, epoch=os.urandom(3).hex())
-        server.listen(path, settings.socket_mode)
-    except (OSError, InUseError) as error:
-        raise _CannotRunError(f"cannot start in {settings.runtime_dir}: {error}") from None
-    for complaint in journal.complaints:
-        host.log("warning", complaint)
-    host.keep_in(journal)
-    parent = Parent(host, config, epoch=journal.epoch, life=os.urandom(3).hex())
-    parent.take_over(journal.facts, loaded.freezes)
-    parent.settle()
-    gc.collect()
-    gc.freeze()
-    code = _loop(parent, server)
-    for client in parent.goodbye:
-        client.answer({"name": settings.name})
-    server.close()
-    journal.clear()
-    return code
-
-
-def _loop(parent: Parent, server: Server) -> int:
-    while parent.turn(server.next_deadline()):
-        for occurrence in server.turn(parent.host.now()):
-            parent.occur(occurrence)
-            parent.settle()
-    shutdown = parent.fleet.shutdown
-    return shutdown.exit_code if shutdown else 0
+    return boot.supervise(explicit, spawner)

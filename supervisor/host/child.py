@@ -2,7 +2,9 @@
 
 The steps are a table, in the order in which they are done; the name of the step is what a person reads when it
 fails: "cannot start web: chdir /srv/app: No such file or directory". Everything that may block or fail (opening log
-files, looking up a user, reading environment files) is done here, in the child, never in the parent.
+files, looking up a user, reading environment files) is done here, in the child. What can be worked out without I/O
+is worked out before the fork (`Setup`): each page that a child writes to costs it 5 µs, and Python writes to
+the page of every object that it looks at.
 
 The last step but one is to wait for the go byte: the parent sends it when the record of this child is
 written. If the parent dies first, the child ends without having run anything of the task (crash-only).
@@ -12,16 +14,36 @@ See credentials(7), setsid(2), execve(2); the order of user and directory follow
 
 from __future__ import annotations
 
+import ctypes
 import os
-import resource
 import signal
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
 
-from supervisor.host.interface import Launch
-
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # the spawner must stay small
+    from collections.abc import Callable
     from pwd import struct_passwd
+    from typing import NoReturn, TypedDict
+
+    class Spec(TypedDict):
+        """A launch as plain values, as it is sent to the spawner."""
+
+        title: str
+        helper: bool
+        command: tuple[str, ...]
+        python: str | None
+        stop_signal: str
+        directory: str | None
+        user: str | None
+        umask: int | None
+        inherit_environment: bool
+        environment: dict[str, str]
+        environment_file: tuple[str, ...]
+        order: dict[str, str]
+        own: dict[str, str]
+        out: str
+        err: str
+        fifos: bool
+
 
 OWN_VARIABLES = (
     "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
@@ -30,31 +52,27 @@ OWN_VARIABLES = (
 )  # fmt: skip
 """What the service manager told the supervisor about itself; a task must not take it for its own."""
 
+_libc = ctypes.CDLL(None, use_errno=True)
+
 
 class StepError(Exception):
     """A step failed for a reason that is no OSError."""
 
 
 class Setup:
-    """The steps of one launch, and what they leave for the next ones."""
+    """One launch: what is known before the fork, and the steps after it."""
 
-    def __init__(
-        self, launch: Launch, open_files: tuple[int, int], oom_score: str, signals: tuple[signal.Signals, ...]
-    ) -> None:
-        """What the supervisor changed of itself or was given: its limit of descriptors, OOM score, signal handlers."""
-        self.changed_signals = signals
-        self.launch = launch
-        self.task = launch.task
-        self.open_files = open_files
-        self.oom_score = oom_score
-        self.environment: dict[str, str] = {}
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.late = bool(spec["environment_file"] or spec["user"])  # the environment needs I/O
+        self.environment = {} if self.late else self._variables({}, {})
+        self.program = None if self.late or spec["python"] else Program(spec["command"], self.environment)
 
-    def steps(self) -> tuple[tuple[str, Callable[[], None]], ...]:
+    def steps(self) -> tuple[tuple[str, Callable[[], object]], ...]:
         """Name and function of each step, in order."""
         return (
-            ("setsid", self.session),
+            ("setsid", os.setsid),
             ("reset signals", self.signals),
-            ("reset limits", self.limits),
             ("open output", self.output),
             ("set umask", self.umask),
             ("read environment_file", self.variables),
@@ -62,163 +80,149 @@ class Setup:
             ("chdir", self.directory),
         )
 
-    def session(self) -> None:
-        """A session and process group of its own, so that a signal can reach all of the run."""
-        os.setsid()
-
     def signals(self) -> None:
-        """Default dispositions and an empty mask; what was sent meanwhile arrives now."""
-        for number in self.changed_signals:
+        """What the spawner ignores. Everything else is at its default there, and no signal is blocked."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
-        signal.set_wakeup_fd(-1)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-    def limits(self) -> None:
-        """The parent's raised descriptor limit and its protection from the OOM killer are its own."""
-        resource.setrlimit(resource.RLIMIT_NOFILE, self.open_files)
-        if self.oom_score != "0":
-            with open("/proc/self/oom_score_adj", "w") as file:
-                file.write("0")
 
     def output(self) -> None:
         """Descriptors 0, 1 and 2."""
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
-        if self.task.helper:  # speaks through the supervisor's own stdout and stderr
-            os.set_inheritable(1, True)
-            os.set_inheritable(2, True)
+        if self.spec["helper"]:  # speaks through the supervisor's own stdout and stderr
             return
-        out, err = output_paths(self.launch)
+        out, err = self.spec["out"], self.spec["err"]
         fd = self._open(out) if out else null
         os.dup2(fd, 1)
         os.dup2(fd if err == out else self._open(err) if err else null, 2)
 
     def _open(self, path: str) -> int:
         """A FIFO is opened read-write, so that it outlives its readers; a file is appended to."""
-        flags = os.O_RDWR if path.startswith(self.launch.runtime_dir + "/") else os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        flags = os.O_RDWR if self.spec["fifos"] else os.O_WRONLY | os.O_APPEND | os.O_CREAT
         fd = os.open(path, flags | os.O_NOCTTY, 0o640)
-        if self.task.user is not None:  # so that the task can open /dev/stdout again
-            os.fchown(fd, _entry(self.task.user).pw_uid, -1)
+        if self.spec["user"] is not None:  # so that the task can open /dev/stdout again
+            os.fchown(fd, _entry(self.spec["user"]).pw_uid, -1)
         return fd
 
     def umask(self) -> None:
         """The task's, or the supervisor's own."""
-        if self.task.umask is not None:
-            os.umask(self.task.umask)
+        if self.spec["umask"] is not None:
+            os.umask(self.spec["umask"])
 
     def variables(self) -> None:
-        """The environment: the supervisor's, the user's, its files', the task's, the order's, and our own."""
-        task, run = self.task, self.launch.run
-        environment = dict(os.environ) if task.inherit_environment else {}
+        """The environment, if it could not be made before the fork."""
+        if self.late:
+            files: dict[str, str] = {}
+            for path in self.spec["environment_file"]:
+                files |= read_environment_file(path)
+            self.environment = self._variables(_of_user(self.spec["user"]) if self.spec["user"] else {}, files)
+
+    def _variables(self, user: dict[str, str], files: dict[str, str]) -> dict[str, str]:
+        """The supervisor's, the user's, the files', the task's, the order's and our own; a later one wins."""
+        spec = self.spec
+        inherited = dict(os.environ) if spec["inherit_environment"] else {}
         for name in OWN_VARIABLES:
-            environment.pop(name, None)
-        if task.user is not None:
-            environment |= _of_user(task.user)
-        own = {
-            "SUPERVISOR_TASK": task.name,
-            "SUPERVISOR_INSTANCE": str(self.launch.index),
-            "SUPERVISOR_REPLICAS": str(task.replicas),
-            "SUPERVISOR_RUN": run.id,
-            "SUPERVISOR_TRIGGER": run.trigger,
-            "SUPERVISOR_ATTEMPT": str(run.attempt),
-            "SUPERVISOR_LAST_EXIT": self.launch.last_exit,
-            "SUPERVISOR_SOCKET": f"{self.launch.runtime_dir}/supervisor.sock",
-        }
-        for path in task.environment_file:
-            environment |= read_environment_file(path)
-        environment |= {name: fill(value, own) for name, value in task.environment.items()}
-        if run.order:
-            environment |= dict(run.order.environment)
-        self.environment = environment | own
+            inherited.pop(name, None)
+        task = {name: fill(value, spec["own"]) for name, value in spec["environment"].items()}
+        return {**inherited, **user, **files, **task, **spec["order"], **spec["own"]}
 
     def user(self) -> None:
         """Group, supplementary groups and user, as the password database says now."""
-        if self.task.user is None:
+        if self.spec["user"] is None:
             return
-        entry = _entry(self.task.user)
+        entry = _entry(self.spec["user"])
         os.initgroups(entry.pw_name, entry.pw_gid)
         os.setgid(entry.pw_gid)
         os.setuid(entry.pw_uid)
 
     def directory(self) -> None:
         """Entered as the user, who may see less than root does, or more (NFS)."""
-        if self.task.directory:
-            os.chdir(self.task.directory)
-
-    def command(self) -> list[str]:
-        """The words of the program, with what only this instance knows filled in."""
-        extra = self.launch.run.order.arguments if self.launch.run.order else ()
-        return [*(fill(word, self.environment) for word in self.task.command), *extra]
+        if self.spec["directory"]:
+            os.chdir(self.spec["directory"])
 
 
-def become(setup: Setup, go: Callable[[], bool], report: Callable[[str], None], call: Callable[[], None]) -> NoReturn:
-    """Does every step, waits for `go`, and becomes the program. Never returns.
+class Program:
+    """argv, envp and the places to look for the file, as execve(2) wants them: nothing is left to do in the child."""
 
-    Args:
-        setup: what to do.
-        go: waits; False when the parent has died.
-        report: tells the parent which step failed.
-        call: runs the Python callable of a task that has one, instead of a program.
+    def __init__(self, command: tuple[str, ...], environment: dict[str, str]) -> None:
+        words = [os.fsencode(fill(word, environment)) for word in command]
+        self.name = os.fsdecode(words[0])
+        folders = [""] if b"/" in words[0] else environment.get("PATH", os.defpath).split(":")
+        self._files = [os.path.join(os.fsencode(folder), words[0]) for folder in folders]
+        variables = [os.fsencode(f"{name}={value}") for name, value in environment.items()]
+        self._argv = (ctypes.c_char_p * (len(words) + 1))(*words)
+        self._envp = (ctypes.c_char_p * (len(variables) + 1))(*variables)
+
+    def execute(self) -> None:
+        """Becomes the program; as execvp(3), a file that may not be executed is passed over for a later one.
+
+        Raises:
+            OSError: always, when it returns at all; the text says what is wrong with the file.
+        """
+        failure = 2
+        for file in self._files:
+            _libc.execve(file, self._argv, self._envp)
+            error = ctypes.get_errno()
+            if error not in (2, 20):  # ENOENT, ENOTDIR
+                failure = error
+                if error != 13:  # EACCES
+                    break
+        raise OSError(failure, self._complaint(failure), self.name)
+
+    def _complaint(self, error: int) -> str:
+        if "/" in self.name and error == 2 and os.path.exists(self.name):
+            return "the interpreter in its first line does not exist"
+        if "/" in self.name and os.path.isdir(self.name):
+            return "is a directory"
+        return "not a program: it has no #! line" if error == 8 else os.strerror(error)
+
+
+def become(setup: Setup, channel: int) -> NoReturn:
+    """Does every step, waits for the go byte on the channel, and becomes the program. Never returns.
+
+    What fails is told over the channel, in words; an exec that succeeds closes it.
     """
     step = ""
     try:
         for name, act in setup.steps():
             step = name
             act()
+        if setup.late and not setup.spec["python"]:
+            setup.program = Program(setup.spec["command"], setup.environment)
         step = "wait"
-        if not go():
+        if os.read(channel, 1) != b"g":
             os._exit(0)
-        if setup.task.python:
-            os.environ.clear()
-            os.environ.update(setup.environment)
-            call()
-        else:
-            step = "exec"
-            _execute(setup.command(), setup.environment)
+        step = "exec"
+        if setup.program:
+            setup.program.execute()
+        _call(setup, channel)
     except OSError as error:
         what = f" {error.filename}" if error.filename else ""
-        report(f"{step}{what}: {error.strerror or error}")
-    except BaseException as error:  # noqa: BLE001 - a child must never run on as a second parent
-        report(f"{step}: {error}")
+        _report(channel, f"{step}{what}: {error.strerror or error}")
+    except BaseException as error:  # noqa: BLE001 - a child must never run on as a second spawner
+        _report(channel, f"{step}: {error}")
     os._exit(127)
 
 
-def _execute(words: list[str], environment: dict[str, str]) -> None:
-    """execvpe(3), with errors that say what is wrong with the file.
+def _call(setup: Setup, channel: int) -> None:
+    """Runs the Python callable of a task in this very process."""
+    import setproctitle  # noqa: F401, PLC0415 - looks for its room in the environment, while that is as it was
 
-    Raises:
-        OSError: always, when it returns at all.
-    """
+    from supervisor import task  # noqa: PLC0415 - only in a child
+
+    spec = setup.spec
+    os.environ.clear()
+    os.environ.update(setup.environment)
+    os.close(channel)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    task.run(spec["python"] or "", [fill(w, spec["own"]) for w in spec["command"]], spec["title"], spec["stop_signal"])
+
+
+def _report(channel: int, text: str) -> None:
     try:
-        os.execvpe(words[0], words, environment)  # noqa: S606 - no shell is wanted
-    except FileNotFoundError as error:
-        if "/" in words[0] and os.path.exists(words[0]):
-            raise OSError(error.errno, "the interpreter in its first line does not exist", words[0]) from None
-        raise OSError(error.errno, error.strerror, words[0]) from None
-    except OSError as error:
-        text = "not a program: it has no #! line" if error.strerror == "Exec format error" else error.strerror
-        if os.path.isdir(words[0]):
-            text = "is a directory"
-        raise OSError(error.errno, text, words[0]) from None
-
-
-def output_paths(launch: Launch) -> tuple[str, str]:
-    """Where stdout and stderr of a launch go: absolute paths, "" for nowhere."""
-    log, task = launch.task.log, launch.task
-    name = task.name if launch.index == 1 else launch.key
-    if log.to == "inherit":
-        out, err = fifo_paths(launch.runtime_dir, launch.key)
-        return out, "" if log.stderr == "none" else err
-    out = {"file": f"{launch.log_dir}/{name}.log", "none": ""}.get(log.to, log.to)
-    if log.stderr == "none" or not out:
-        return out, ""
-    root, extension = os.path.splitext(out)
-    return out, out if log.stderr == "merged" else f"{root}.err{extension}"
-
-
-def fifo_paths(runtime_dir: str, key: str) -> tuple[str, str]:
-    """The FIFOs of an instance whose output @scribe reads: stdout, stderr."""
-    return f"{runtime_dir}/output/{key}.out", f"{runtime_dir}/output/{key}.err"
+        os.write(channel, text.encode(errors="replace")[:4000])
+    except OSError:
+        return
 
 
 def fill(text: str, values: dict[str, str]) -> str:

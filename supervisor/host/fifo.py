@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from supervisor.host.child import fifo_paths
+from supervisor.host.launch import fifo_paths
 
 
 class Fifos:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -17,19 +16,26 @@ from supervisor.host.log import Log
 from supervisor.host.loop import Loop, Signals
 from supervisor.host.notify import Notifier
 from supervisor.host.process import Processes
+from supervisor.host.spawner import Spawner
 from supervisor.store.records import Journal
 
 
 class Linux:
     """Implements `interface.Host`."""
 
-    def __init__(self, log: Log) -> None:
-        """Becomes a subreaper and takes over the signal handlers of the process."""
+    def __init__(self, log: Log, spawner: Spawner | None = None) -> None:
+        """Becomes a subreaper and takes over the signal handlers of the process.
+
+        Args:
+            log: where lines for the operator go.
+            spawner: one that was forked while the process was small; default: a new one.
+        """
+        self._spawner = spawner or Spawner()
         self.loop = Loop()
         self.logger = log
         self._signals = Signals()
         self.loop.watch(self._signals.fd, self._signalled)
-        self._processes = Processes(self.loop)
+        self._processes = Processes(self.loop, self._spawner)
         self._errands = Errands(self.loop)
         self._fifos = Fifos()
         self._watch: Watch | None = None
@@ -138,12 +144,3 @@ class Linux:
     def log(self, level: str, text: str) -> None:
         """See `Host.log`."""
         self.logger.write(level, text)
-
-    def close_inherited(self) -> None:
-        """No task shall get descriptors that were left open for the supervisor by accident."""
-        for name in os.listdir("/proc/self/fd"):
-            if int(name) > 2:
-                try:
-                    os.set_inheritable(int(name), False)
-                except OSError:
-                    continue

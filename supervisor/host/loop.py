@@ -53,6 +53,7 @@ class Signals:
         for name in self.NAMES:
             signal.signal(signal.Signals[name], lambda *_: None)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.Signals[name] for name in self.NAMES])  # as we were started
 
     def read(self) -> set[str]:
         """What has arrived since the last call."""

@@ -1,4 +1,4 @@
-"""Children: fork, the go byte, exits, signals.
+"""Children: the go byte, exits, signals. The fork itself is `spawner`'s, what follows in the child is `child`'s.
 
 A child is known by the pidfd of its leader, so that an end is told by the kernel at once and no signal can hit a
 stranger. Everything that ends as our child is reaped in one place (`reap`), also orphans that the kernel
@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from supervisor.core.definition import StopPolicy
 from supervisor.core.events import Emptied, Exited, NotStarted, Started, Status
 from supervisor.core.instance import Run
-from supervisor.host import child
 from supervisor.host.interface import CannotForkError, Happened, Launch
+from supervisor.host.launch import spec_of
 from supervisor.host.loop import Loop
+from supervisor.host.spawner import Spawner
 
 PR_SET_CHILD_SUBREAPER = 36
-_EVERY_SIGNAL = signal.valid_signals()
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Process:
     run: int
     pid: int
     pidfd: int
-    channel: socket.socket | None  # to the child until its exec: our go byte, its report
+    channel: int | None  # to the child until its exec: our go byte, its report
     ours: bool = True  # our child: its exit status will be known
     failure: str = ""  # what the child reported between fork and exec
     ended: bool = False  # the leader is gone, something of its group is left
@@ -43,16 +43,14 @@ class Process:
 class Processes:
     """Every living run, by instance and by pid."""
 
-    def __init__(self, loop: Loop) -> None:
-        """`loop` tells when a descriptor is readable."""
+    def __init__(self, loop: Loop, spawner: Spawner) -> None:
+        """`loop` tells when a descriptor is readable, `spawner` forks."""
         self.by_key: dict[str, Process] = {}
         self.by_pid: dict[int, Process] = {}
         self._loop = loop
-        self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self._open_files[1], self._open_files[1]))
-        self._changed_signals = tuple(n for n in _EVERY_SIGNAL if signal.getsignal(n) not in (signal.SIG_DFL, None))
-        with open("/proc/self/oom_score_adj") as file:
-            self._oom_score = file.read().strip()
+        self._spawner = spawner
+        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the spawner, and so the tasks, keep the soft one
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
@@ -61,47 +59,30 @@ class Processes:
     def fork(self, launch: Launch) -> tuple[int, int]:
         """See `interface.Host.fork`."""
         step = "socketpair"
-        ours = None
+        channel = None
         try:
             ours, theirs = socket.socketpair()
+            channel = ours.detach()
             with theirs:
                 step = "fork"
-                pid = self._fork(launch, ours, theirs)
+                pid = self._spawner.spawn(spec_of(launch), theirs.fileno())
             step = "pidfd_open"
             pidfd = os.pidfd_open(pid)
         except OSError as error:
-            if ours:
-                ours.close()  # a child that exists already sees that, and ends
-            raise CannotForkError(f"{step}: {error.strerror}") from error
-        process = Process(launch.key, launch.run.number, pid, pidfd, ours)
+            if channel is not None:
+                os.close(channel)  # a child that exists already sees that, and ends
+            raise CannotForkError(f"{step}: {error.strerror or error}") from error
+        process = Process(launch.key, launch.run.number, pid, pidfd, channel)
         self._add(process)
-        self._loop.watch(ours.fileno(), lambda _: self._reported(process))
+        self._loop.watch(channel, lambda _: self._reported(process))
         return pid, birth(pid)
-
-    def _fork(self, launch: Launch, ours: socket.socket, theirs: socket.socket) -> int:
-        """Signals wait meanwhile, so that no handler of the parent ever runs in the child."""
-        old = signal.pthread_sigmask(signal.SIG_BLOCK, _EVERY_SIGNAL)
-        try:
-            pid = os.fork()
-            if pid == 0:
-                ours.close()
-                setup = child.Setup(launch, self._open_files, self._oom_score, self._changed_signals)
-                child.become(
-                    setup,
-                    go=lambda: theirs.recv(1) == b"g",
-                    report=lambda text: theirs.sendall(text.encode(errors="replace")[:4000]),
-                    call=lambda: _call(setup, theirs),
-                )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, old)
-        return pid
 
     def go(self, key: str) -> None:
         """See `interface.Host.go`."""
         process = self.by_key.get(key)
-        if process and process.channel:
+        if process and process.channel is not None:
             with suppress(OSError):  # it has died meanwhile: its end will be told
-                process.channel.send(b"g")
+                os.write(process.channel, b"g")
 
     def adopt(self, key: str, run: Run) -> bool:
         """See `interface.Host.adopt`. A pid that another process has by now is recognised by its birth."""
@@ -124,7 +105,7 @@ class Processes:
         channel = process.channel
         if channel is None:
             return []
-        text = channel.recv(4096)
+        text = os.read(channel, 4096)
         if text:
             process.failure = text.decode(errors="replace")
             return []  # it ends by itself now; that is the event
@@ -132,9 +113,9 @@ class Processes:
         return [] if process.failure else [Happened(process.key, Started(process.run))]
 
     def _close_channel(self, process: Process) -> None:
-        if process.channel:
-            self._loop.unwatch(process.channel.fileno())
-            process.channel.close()
+        if process.channel is not None:
+            self._loop.unwatch(process.channel)
+            os.close(process.channel)
             process.channel = None
 
     # -- down ---------------------------------------------------------------------------------------------------------
@@ -235,15 +216,6 @@ def _stat(pid: int, count: int) -> list[bytes]:
         return [b"X", *[b"0"] * (count - 1)]
     finally:
         os.close(fd)
-
-
-def _call(setup: child.Setup, channel: socket.socket) -> None:
-    """Runs the Python callable of a task in this very process, which keeps nothing of the parent's descriptors."""
-    from supervisor import task  # noqa: PLC0415 - only in a child
-
-    channel.shutdown(socket.SHUT_RDWR)
-    os.closerange(3, setup.open_files[1])
-    task.run(setup.task.python or "", setup.command(), setup.launch.key, setup.task.stop.signal)
 
 
 def _send(process: Process, number: int) -> bool:
