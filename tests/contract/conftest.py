@@ -1,0 +1,77 @@
+"""Each test here runs on the fake machine, on this one, and, when we are root, on this one as a normal user.
+
+The real ones run in a forked child: the host becomes a subreaper, takes over the signals and reaps every child.
+"""
+
+import os
+import pwd
+import traceback
+from functools import partial
+
+import pytest
+from contract.machine import Fake, Real
+
+MACHINES = ["fake", "linux", *(["linux-as-nobody"] if os.geteuid() == 0 else [])]
+
+
+@pytest.fixture(params=MACHINES)
+def machine(request, tmp_path):
+    """Filled in by `pytest_pyfunc_call`, in the process in which the test runs."""
+    return request.param, tmp_path
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Calls the test with a machine."""
+    if "machine" not in pyfuncitem.funcargs:
+        return None
+    kind, tmp_path = pyfuncitem.funcargs["machine"]
+    others = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames if name != "machine"}
+    test = partial(pyfuncitem.obj, **others)
+    if kind == "fake":
+        test(machine=Fake(tmp_path))
+        return True
+    said = _in_a_child(lambda: _real(test, tmp_path), kind == "linux-as-nobody", tmp_path)
+    if said:
+        pytest.fail(said, pytrace=False)
+    return True
+
+
+def _real(test, tmp_path):
+    machine = Real(tmp_path)
+    try:
+        test(machine=machine)
+    finally:
+        machine.end()
+
+
+def _in_a_child(act, as_nobody, tmp_path):
+    """What went wrong there, as text."""
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        text = "it ended without a word"
+        try:
+            if as_nobody:
+                _become_nobody(tmp_path)
+            act()
+            text = ""
+        except BaseException:  # noqa: BLE001 - a child must say it, and never run on
+            text = traceback.format_exc()
+        finally:
+            os.write(theirs, text.encode())
+            os._exit(0)
+    os.close(theirs)
+    with open(ours, encoding="utf-8") as file:
+        text = file.read()
+    _, status = os.waitpid(pid, 0)
+    return text or (f"the child ended with status {status}" if status else "")
+
+
+def _become_nobody(tmp_path):
+    entry = pwd.getpwnam("nobody")
+    for place in (tmp_path, *tmp_path.parents[:3]):
+        os.chmod(place, 0o777)
+    os.setgroups([])
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)

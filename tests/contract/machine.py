@@ -1,0 +1,273 @@
+"""One interface over two machines: the fake one of the simulation, and this very one, for tests that must hold on both.
+
+What a process does is said by a name (`sleeps`, `exits 3` …); each machine has its own way to make one of it.
+The real one is used in a forked child per test (`conftest`), since it takes over signals and reaps every child.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sim.fake import FakeHost
+from sim.world import Being, World
+
+from supervisor.core.definition import Log as LogTo
+from supervisor.core.definition import StopPolicy, Task
+from supervisor.core.events import Event, Status
+from supervisor.core.instance import Run
+from supervisor.host.interface import Done, Happened, Host, Launch, Occurrence
+from supervisor.host.linux import Linux
+from supervisor.host.log import Log
+from supervisor.store.records import Journal
+
+BOUND = 20.0
+"""Seconds after which something that should have happened has not."""
+
+BEINGS = {
+    "sleeps": Being(),
+    "exits 3": Being(lives=0.01, status=Status(3)),
+    "dies of SIGUSR1": Being(lives=0.01, status=Status(None, "SIGUSR1")),
+    "ignores SIGTERM": Being(stops=None),
+    "leaves one": Being(lives=0.01, leaves=1),
+    "leaves a stubborn one": Being(lives=0.01, leaves=1, left_stop=None),
+    "is missing": Being(cannot_exec="exec /nowhere/program: No such file or directory"),
+}
+
+SCRIPTS = {
+    "sleeps": "echo > {ready}; exec sleep 1000",
+    "exits 3": "echo > {ready}; exit 3",
+    "dies of SIGUSR1": "echo > {ready}; kill -USR1 $$",
+    "ignores SIGTERM": "trap '' TERM; echo > {ready}; exec sleep 1000",
+    "leaves one": "sleep 1000 & echo > {ready}; exit 0",
+    "leaves a stubborn one": "trap '' TERM; sleep 1000 & echo > {ready}; exit 0",
+}
+
+
+class Machine:
+    """What the tests use of either."""
+
+    host: Host
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.place = tmp_path
+        self.runs = 0
+
+    def launch(self, how: str, key: str = "web:1") -> Launch:
+        """A launch of something that behaves like this."""
+        self.runs += 1
+        task = Task(key.partition(":")[0], command=self.command(how, key), log=LogTo("none"))
+        run = Run(self.runs, f"{key}/{self.runs}@e", "start", 1, self.host.now())
+        return Launch(key, task, 1, run, "", str(self.place), str(self.place))
+
+    def fork(self, how: str, key: str = "web:1") -> Run:
+        """Forks it; it waits. The run as the parent would keep it."""
+        launch = self.launch(how, key)
+        pid, birth = self.host.fork(launch)
+        return replace(launch.run, pid=pid, birth=birth)
+
+    def start(self, how: str, key: str = "web:1") -> Run:
+        """Forks it and lets it run; it has done all that its name says, but for its own end."""
+        run = self.fork(how, key)
+        self.host.go(key)
+        self.until(bool)
+        self.is_ready()
+        return run
+
+    def until(self, enough: Callable[[list[Any]], bool]) -> list[Any]:
+        """What is told, until it is enough: events, and the answers of errands."""
+        seen: list[Any] = []
+        end = self.host.now() + BOUND
+        while not enough(seen):
+            assert self.host.now() < end, f"not enough in {BOUND:g} s: {seen}"
+            seen += map(_plain, self.host.wait(end))
+        return seen
+
+    def quiet(self, seconds: float) -> list[Any]:
+        """What is told in the next moments."""
+        end = self.host.now() + seconds
+        seen: list[Any] = []
+        while self.host.now() < end:
+            seen += map(_plain, self.host.wait(end))
+        return seen
+
+    def command(self, how: str, key: str) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def is_ready(self) -> None:
+        """Returns when the newest run has set itself up."""
+        raise NotImplementedError
+
+    def has_run(self) -> bool:
+        """Whether any program has begun to run."""
+        raise NotImplementedError
+
+    def alive(self, run: Run) -> bool:
+        """Whether the leader of a run lives."""
+        raise NotImplementedError
+
+    def gone(self, run: Run) -> None:
+        """Returns when the leader of a run is gone."""
+        raise NotImplementedError
+
+    def life(self, act: Callable[[], Any]) -> Any:
+        """A supervisor that does something, and then dies as by kill -9; the next one is `host` from then on."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """What was remembered, as the next supervisor reads it."""
+        raise NotImplementedError
+
+    def refuse(self, patched: pytest.MonkeyPatch) -> None:
+        """The machine refuses the next fork."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Leaves nothing behind."""
+
+
+def _plain(occurrence: Occurrence) -> Event | Occurrence:
+    return occurrence.event if isinstance(occurrence, Happened) else occurrence
+
+
+class Fake(Machine):
+    """The machine of the simulation."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        super().__init__(tmp_path)
+        self.world = World()
+        self.host = FakeHost(self.world)
+
+    def command(self, how: str, key: str) -> tuple[str, ...]:
+        self.world.will[key].append(BEINGS[how])
+        return (how,)
+
+    def is_ready(self) -> None:
+        pass
+
+    def has_run(self) -> bool:
+        return any(process.program for process in self.world.processes.values())
+
+    def alive(self, run: Run) -> bool:
+        process = self.world.processes.get(run.pid)
+        return process is not None and process.leader
+
+    def gone(self, run: Run) -> None:
+        while self.alive(run):
+            self.world.happen()
+
+    def life(self, act: Callable[[], Any]) -> Any:
+        value = act()
+        self.world.supervisor_ended()
+        self.host = FakeHost(self.world)
+        return value
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        return self.world.facts()
+
+    def refuse(self, patched: pytest.MonkeyPatch) -> None:
+        self.world.will["web:1"].appendleft(Being(cannot_fork="Too many open files"))
+
+
+class Real(Machine):
+    """This machine."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        super().__init__(tmp_path)
+        self.ready = tmp_path / "ready"
+        os.mkfifo(self.ready)
+        self.pipe = os.open(self.ready, os.O_RDWR | os.O_NONBLOCK)
+        self.pids = tmp_path / "pids"
+        self.pids.touch()
+
+    def __getattr__(self, name: str) -> Host:
+        """The host is made when it is first asked for: some tests have one that dies before."""
+        if name != "host":
+            raise AttributeError(name)
+        self._begin()
+        return self.host
+
+    def _begin(self) -> None:
+        self.host = Linux(Log(os.open(os.devnull, os.O_WRONLY)))
+        self.host.keep_in(Journal(str(self.place / "journal"), "boot", "e"))
+
+    def command(self, how: str, key: str) -> tuple[str, ...]:
+        if how == "is missing":
+            return ("/nowhere/program",)
+        return ("sh", "-c", SCRIPTS[how].format(ready=self.ready))
+
+    def fork(self, how: str, key: str = "web:1") -> Run:
+        run = super().fork(how, key)
+        with self.pids.open("a") as file:
+            file.write(f"{run.pid}\n")
+        return run
+
+    def _poll(self, seconds: float) -> bool:
+        return bool(select.select([self.pipe], [], [], seconds)[0])
+
+    def is_ready(self) -> None:
+        assert self._poll(BOUND), "the program does not run"
+        os.read(self.pipe, 100)
+
+    def has_run(self) -> bool:
+        return self._poll(0.0)
+
+    def alive(self, run: Run) -> bool:
+        try:
+            text = Path(f"/proc/{run.pid}/stat").read_text()
+        except OSError:
+            return False
+        return text.rpartition(") ")[2][0] not in "ZX"
+
+    def gone(self, run: Run) -> None:
+        try:
+            pidfd = os.pidfd_open(run.pid)
+        except OSError:
+            return
+        assert select.select([pidfd], [], [], BOUND)[0], "it lives on"
+        os.close(pidfd)
+
+    def life(self, act: Callable[[], Any]) -> Any:
+        ours, theirs = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            value = act()
+            os.write(theirs, pickle.dumps((self.runs, value)))
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.close(theirs)
+        with open(ours, "rb") as file:
+            self.runs, value = pickle.loads(file.read())
+        os.waitpid(pid, 0)
+        return value
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        return Journal(str(self.place / "journal"), "boot", "e").facts
+
+    def refuse(self, patched: pytest.MonkeyPatch) -> None:
+        def refused() -> None:
+            raise OSError(24, "Too many open files")
+
+        patched.setattr(socket, "socketpair", refused)
+
+    def end(self) -> None:
+        for pid in self.pids.read_text().split():
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(int(pid), signal.SIGKILL)
+
+
+def answer(seen: list[Any]) -> bool:
+    """For `until`: an errand is done."""
+    return any(isinstance(one, Done) for one in seen)
+
+
+POLICY = StopPolicy("SIGTERM", 5.0, "group")
+TO_MAIN = StopPolicy("SIGTERM", 5.0, "main")

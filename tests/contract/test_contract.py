@@ -1,0 +1,223 @@
+"""The promises of `host/interface.py`, on every machine: what the simulation takes for granted is so."""
+
+from dataclasses import replace
+
+import pytest
+from contract.machine import POLICY, TO_MAIN, Machine, answer
+
+from supervisor.core.events import Emptied, Exited, NotStarted, Started, Status
+from supervisor.host.interface import CannotForkError, Done
+
+
+def ended(seen):
+    return any(isinstance(one, (Exited, NotStarted)) for one in seen)
+
+
+def emptied(seen):
+    return any(isinstance(one, Emptied) for one in seen)
+
+
+# -- up ---------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_of_the_task_runs_before_go(machine: Machine):
+    run = machine.fork("sleeps")
+    assert run.pid > 1
+    assert run.birth > 0
+    assert machine.quiet(0.1) == []
+    assert machine.alive(run)
+    assert not machine.has_run()
+    machine.host.go("web:1")
+    assert machine.until(bool) == [Started(1)]
+    machine.is_ready()
+
+
+def test_a_program_that_is_missing(machine: Machine):
+    machine.fork("is missing")
+    machine.host.go("web:1")
+    assert machine.until(ended) == [NotStarted(1, "exec /nowhere/program: No such file or directory")]
+    assert machine.quiet(0.05) == []
+
+
+@pytest.mark.parametrize(
+    ("how", "status"), [("exits 3", Status(3)), ("dies of SIGUSR1", Status(None, "SIGUSR1"))], ids=str
+)
+def test_how_it_ended(machine: Machine, how: str, status: Status):
+    machine.fork(how)
+    machine.host.go("web:1")
+    assert machine.until(ended) == [Started(1), Exited(1, status, empty=True)]
+
+
+def test_two_at_once_are_told_apart(machine: Machine):
+    machine.start("sleeps", "web:1")
+    second = machine.start("sleeps", "web:2")
+    machine.host.destroy("web:2", second)
+    assert machine.until(ended) == [Exited(2, Status(None, "SIGKILL"), empty=True)]
+
+
+# -- down -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", [POLICY, TO_MAIN], ids=["to group", "to main"])
+def test_the_stop_signal(machine: Machine, policy):
+    run = machine.start("sleeps")
+    machine.host.terminate("web:1", run, policy)
+    assert machine.until(ended) == [Exited(1, Status(None, "SIGTERM"), empty=True)]
+    assert not machine.alive(run)
+
+
+def test_sigkill_is_for_what_ignores_the_stop_signal(machine: Machine):
+    run = machine.start("ignores SIGTERM")
+    machine.host.terminate("web:1", run, POLICY)
+    assert machine.quiet(0.1) == []
+    assert machine.alive(run)
+    machine.host.destroy("web:1", run)
+    assert machine.until(ended) == [Exited(1, Status(None, "SIGKILL"), empty=True)]
+
+
+def test_a_stop_before_go(machine: Machine):
+    run = machine.fork("sleeps")
+    machine.quiet(0.05)
+    machine.host.terminate("web:1", run, POLICY)
+    seen = machine.until(ended)
+    assert seen[-1] == Exited(1, Status(None, "SIGTERM"), empty=True)
+    assert not machine.has_run()
+
+
+def test_another_run_is_not_meant(machine: Machine):
+    run = machine.start("sleeps")
+    other = replace(run, number=run.number + 1)
+    machine.host.terminate("web:1", other, POLICY)
+    machine.host.destroy("web:1", other)
+    machine.host.destroy("other:1", run)
+    assert machine.quiet(0.1) == []
+    assert machine.alive(run)
+
+
+def test_what_the_leader_leaves_behind(machine: Machine):
+    run = machine.fork("leaves one")
+    machine.host.go("web:1")
+    assert machine.until(ended) == [Started(1), Exited(1, Status(0), empty=False)]
+    assert machine.quiet(0.1) == []
+    machine.host.terminate("web:1", run, TO_MAIN)  # its leader is gone, so the group is meant
+    assert machine.until(emptied) == [Emptied(1)]
+
+
+def test_what_the_leader_leaves_behind_and_ignores_the_stop_signal(machine: Machine):
+    run = machine.fork("leaves a stubborn one")
+    machine.host.go("web:1")
+    machine.until(ended)
+    machine.host.terminate("web:1", run, POLICY)
+    assert machine.quiet(0.1) == []
+    machine.host.destroy("web:1", run)
+    assert machine.until(emptied) == [Emptied(1)]
+
+
+def test_any_signal_to_the_leader(machine: Machine):
+    machine.start("sleeps")
+    assert machine.host.signal("web:1", "SIGUSR2") is True
+    assert machine.until(ended) == [Exited(1, Status(None, "SIGUSR2"), empty=True)]
+    assert machine.host.signal("web:1", "SIGUSR2") is False
+    assert machine.host.signal("other:1", "SIGUSR2") is False
+
+
+# -- one supervisor after another -------------------------------------------------------------------------------------
+
+
+def test_a_child_that_waits_ends_with_its_parent(machine: Machine):
+    run = machine.life(lambda: machine.fork("sleeps"))
+    machine.gone(run)
+    assert not machine.has_run()
+
+
+def test_a_run_outlives_its_parent_and_is_adopted(machine: Machine):
+    run = machine.life(lambda: machine.start("sleeps"))
+    assert machine.host.adopt("web:1", run) is True
+    assert machine.quiet(0.1) == []
+    machine.host.terminate("web:1", run, POLICY)
+    assert machine.until(ended) == [Exited(1, None, empty=True)], "its status is not ours to know"
+
+
+def test_one_that_has_ended_is_not_adopted(machine: Machine):
+    def begin():
+        run = machine.start("sleeps")
+        machine.host.destroy("web:1", run)
+        machine.until(ended)
+        return run
+
+    run = machine.life(begin)
+    assert machine.host.adopt("web:1", run) is False
+
+
+def test_a_pid_that_somebody_else_has_by_now_is_not_adopted(machine: Machine):
+    run = machine.life(lambda: machine.start("sleeps"))
+    assert machine.host.adopt("web:1", replace(run, birth=run.birth - 100)) is False
+    assert machine.alive(run)
+
+
+def test_the_rest_of_a_run_is_adopted(machine: Machine):
+    """The leader has ended, others of its group live: not empty, so nothing may be started yet."""
+
+    def begin():
+        run = machine.fork("leaves a stubborn one")
+        machine.host.go("web:1")
+        machine.until(ended)
+        return run
+
+    run = machine.life(begin)
+    assert machine.host.adopt("web:1", run) is True
+    assert machine.until(ended) == [Exited(1, None, empty=False)]
+    machine.host.destroy("web:1", run)
+    machine.quiet(0.1)
+    machine.host.destroy("web:1", run)
+    machine.quiet(0.1)
+    assert machine.host.signal("web:1", "SIGUSR1") is False
+
+
+# -- time, errands, memory --------------------------------------------------------------------------------------------
+
+
+def test_wait_ends_at_its_deadline(machine: Machine):
+    deadline = machine.host.now() + 0.05
+    assert machine.host.wait(deadline) == []
+    assert machine.host.now() >= deadline - 0.001
+    assert machine.host.wait(deadline - 1) == []
+
+
+def test_stamp_and_moment_are_inverse(machine: Machine):
+    at = machine.host.now() + 100
+    stamp = machine.host.stamp(at)
+    assert len(stamp) == len("2026-11-21T14:02:11.123Z")
+    assert stamp.endswith("Z")
+    assert abs(machine.host.moment(stamp) - at) < 0.01
+
+
+def test_an_errand_is_answered(machine: Machine):
+    number = machine.host.errand(str.upper, "text")
+    assert machine.until(answer) == [Done(number, "TEXT")]
+
+
+def test_errands_that_fail_say_why(machine: Machine):
+    first = machine.host.errand(open, "/nowhere/file")
+    assert machine.until(answer) == [Done(first, None, "[Errno 2] No such file or directory: '/nowhere/file'")]
+    second = machine.host.errand(int, "x")
+    assert second != first
+    text = "ValueError: invalid literal for int() with base 10: 'x'"
+    assert machine.until(answer) == [Done(second, None, text)]
+
+
+def test_the_newest_record_is_remembered(machine: Machine):
+    web, other = {"instance": "web:1", "state": "held"}, {"fleet": "scales", "scales": {"web": 2}}
+    machine.host.remember([web, other, {"instance": "old:1"}])
+    machine.host.remember([web | {"state": "running"}, {"instance": "old:1", "gone": True}])
+    assert machine.facts() == {"web:1": web | {"state": "running"}, "fleet scales": other}
+
+
+def test_a_fork_that_is_refused(machine: Machine, monkeypatch: pytest.MonkeyPatch):
+    """The text names the step; nothing was made, and the next one is possible."""
+    launch = machine.launch("sleeps")
+    with monkeypatch.context() as patched:
+        machine.refuse(patched)
+        with pytest.raises(CannotForkError, match=r"^\w+: Too many open files"):
+            machine.host.fork(launch)
+    machine.start("sleeps")
