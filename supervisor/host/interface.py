@@ -102,7 +102,10 @@ class Host(Protocol):
         """Lets the child run its program."""
 
     def adopt(self, key: str, run: Run) -> bool:
-        """Takes over a run of an earlier supervisor. False when its leader no longer lives."""
+        """Takes over a run of an earlier supervisor. False when nothing of it lives.
+
+        When its leader has ended and others of its group live, that is told by `wait` as an `Exited`.
+        """
 
     def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
         """Sends the stop signal."""

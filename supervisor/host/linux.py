@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from supervisor.core.definition import StopPolicy
+from supervisor.core.events import Exited
 from supervisor.core.instance import Run
 from supervisor.host import clock
 from supervisor.host.errand import Errands
 from supervisor.host.fifo import Fifos
 from supervisor.host.inotify import Watch
-from supervisor.host.interface import CannotForkError, Launch, Occurrence, Signalled, Touched
+from supervisor.host.interface import CannotForkError, Happened, Launch, Occurrence, Signalled, Touched
 from supervisor.host.log import Log
 from supervisor.host.loop import Loop, Signals
 from supervisor.host.notify import Notifier
@@ -86,7 +87,10 @@ class Linux:
 
     def adopt(self, key: str, run: Run) -> bool:
         """See `Host.adopt`."""
-        return self._processes.adopt(key, run)
+        adopted = self._processes.adopt(key, run)
+        if adopted and self._processes.by_key[key].ended:
+            self._told.append(Happened(key, Exited(run.number, None, empty=False)))
+        return adopted
 
     def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
         """See `Host.terminate`."""

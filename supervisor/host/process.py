@@ -89,11 +89,19 @@ class Processes:
         try:
             pidfd = os.pidfd_open(run.pid)
         except OSError:
-            return False
+            return self._adopt_rest(key, run)
         if birth(run.pid) != run.birth or _is_zombie(run.pid):
             os.close(pidfd)
-            return False
+            return birth(run.pid) == run.birth and self._adopt_rest(key, run)
         self._add(Process(key, run.number, run.pid, pidfd, None, ours=False))
+        return True
+
+    def _adopt_rest(self, key: str, run: Run) -> bool:
+        """Its leader has ended; others of its group are known by its number and by the run's mark in one of them."""
+        if not any(_has_mark(pid, run.id) for pid in _pids() if _in_group(pid, run.pid)):
+            return False
+        process = Process(key, run.number, run.pid, -1, None, ours=False, ended=True)
+        self.by_key[key] = self.by_pid[run.pid] = process
         return True
 
     def _add(self, process: Process) -> None:
@@ -105,7 +113,10 @@ class Processes:
         channel = process.channel
         if channel is None:
             return []
-        text = os.read(channel, 4096)
+        try:
+            text = os.read(channel, 4096)
+        except ConnectionResetError:  # it ended without having read its go byte
+            text = b""
         if text:
             process.failure = text.decode(errors="replace")
             return []  # it ends by itself now; that is the event
@@ -248,7 +259,19 @@ def _group_lives(process: Process) -> bool:
         return False
     except PermissionError:
         return True
-    return process.ours or any(_in_group(int(name), process.pid) for name in os.listdir("/proc") if name.isdigit())
+    return process.ours or any(_in_group(pid, process.pid) for pid in _pids())
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _has_mark(pid: int, run_id: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return f"SUPERVISOR_RUN={run_id}".encode() in file.read().split(b"\0")
+    except OSError:
+        return False
 
 
 def _in_group(pid: int, group: int) -> bool:
