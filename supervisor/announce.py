@@ -88,6 +88,11 @@ class Announcer:
         )
         self._overview()
 
+    def reloaded(self) -> None:
+        """Ends the service manager's RELOADING=1; who was not ready before is not ready by that."""
+        if self._ready:
+            self._host.notify("READY=1")
+
     def _overview(self) -> None:
         summary = report.summary(self._fleet)
         if summary != self._summary:

@@ -200,6 +200,7 @@ class Parent:
                 self.fleet.note(key, ev.Exited(instance.run.number, None, empty=True), now)
         self.fleet.settle(now)
         self.host.watch(self.config.watched)
+        self._reread()  # what was saved after it was read and before it was watched
 
     def _adopt(self, fact: dict[str, Any], now: float) -> str:
         """Puts one instance of an earlier supervisor into the fleet. Returns its key if its run has ended unseen."""
@@ -402,7 +403,7 @@ class Parent:
     def _reload_done(self, done: Done, client: Asker | None, by: str, dry_run: bool) -> None:
         new = self._checked(done)
         if new is None:
-            self.host.notify("READY=1")
+            self.announce.reloaded()
             if client:
                 client.fail("the config has errors, nothing was changed:\n" + "\n".join(self.config_error), 1)
             return
@@ -434,7 +435,7 @@ class Parent:
         text = _in_words(plan)
         self.host.log("warning", f"reloaded by {by}: {text}")
         self.announce.event("reload", by=by, why=text)
-        self.host.notify("READY=1")
+        self.announce.reloaded()
 
     def scale(self, task: str, replicas: int, by: str) -> None:
         """Another number of instances, until the config says another one."""

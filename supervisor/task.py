@@ -53,7 +53,7 @@ class Stop:
         return bool(poll.poll(None if timeout is None else timeout * 1000))
 
 
-def run(target: str, arguments: list[str], title: str, stop_signal: str) -> NoReturn:
+def run(target: str, arguments: list[str], stop_signal: str) -> NoReturn:
     """Calls "module:callable" and ends the process: 0 when it returns, 1 with a traceback when it raises.
 
     SystemExit has its usual meaning. `sys.argv` is the target and the arguments of the run; the
@@ -61,7 +61,6 @@ def run(target: str, arguments: list[str], title: str, stop_signal: str) -> NoRe
     """
     code = 1
     try:
-        _title(title)
         _as_an_interpreter()
         sys.argv = [target, *arguments]
         sys.path.insert(0, os.getcwd())
@@ -113,12 +112,6 @@ def _as_an_interpreter() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(line_buffering=True)
-
-
-def _title(title: str) -> None:
-    from setproctitle import setproctitle  # noqa: PLC0415
-
-    setproctitle(f"supervisor: {title}")
 
 
 def _end(code: int) -> NoReturn:

@@ -206,16 +206,17 @@ def become(setup: Setup, channel: int) -> NoReturn:
 
 def _call(setup: Setup, channel: int) -> None:
     """Runs the Python callable of a task in this very process."""
-    import setproctitle  # noqa: F401, PLC0415 - looks for its room in the environment, while that is as it was
+    from setproctitle import setproctitle  # noqa: PLC0415 - only in a child
 
-    from supervisor import task  # noqa: PLC0415 - only in a child
+    from supervisor import task  # noqa: PLC0415
 
     spec = setup.spec
+    setproctitle(f"supervisor: {spec['title']}")  # while the environment is where the kernel put it
     os.environ.clear()
     os.environ.update(setup.environment)
     os.close(channel)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    task.run(spec["python"] or "", [fill(w, spec["own"]) for w in spec["command"]], spec["title"], spec["stop_signal"])
+    task.run(spec["python"] or "", [fill(w, spec["own"]) for w in spec["command"]], spec["stop_signal"])
 
 
 def _report(channel: int, text: str) -> None:
