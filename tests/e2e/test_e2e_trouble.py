@@ -1,0 +1,358 @@
+"""Trouble: starts that fail for every reason, kill -9 of the supervisor, no room, no processes, no descriptors.
+
+Whatever fails, fails with a reason, is tried again, and disturbs nobody else.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab import SUPERVISOR, Lab, alive, wait_for
+
+
+def program(path: Path, text: str = "#!/bin/sh\nexec sleep 1000\n", mode: int = 0o755) -> None:
+    path.unlink(missing_ok=True) if not path.is_dir() else path.rmdir()
+    path.write_text(text)
+    path.chmod(mode)
+
+
+def a_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+SPOILS: list[tuple[Callable[[Path], object], str]] = [
+    (Path.unlink, "exec {path}: No such file or directory"),
+    (lambda path: path.chmod(0o644), "exec {path}: Permission denied"),
+    (a_directory, "exec {path}: is a directory"),
+    (lambda path: program(path, "#!/no/such/shell\n"), "exec {path}: the interpreter in its first line does not exist"),
+    (lambda path: program(path, "exec sleep 1000\n"), "exec {path}: not a program: it has no #! line"),
+    (lambda path: program(path, ""), "exec {path}: not a program: it has no #! line"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "says"), SPOILS)
+def test_a_program_that_is_spoiled_after_the_check(lab: Lab, spoil: Callable[[Path], object], says: str) -> None:
+    path = lab.dir / "program"
+    program(path)
+    lab.start(f'[task.one]\ncommand = "{path}"\n[task.other]\ncommand = "sleep 1000"')
+    before = lab.up("one", "other")
+    spoil(path)
+    os.kill(before["one"], signal.SIGKILL)
+    lab.until(name="one", to="backoff")
+    event = lab.until(name="one", to="backoff")
+    assert event["why"] == "cannot start: " + says.format(path=path)
+    assert event["exit"]["code"] is None
+    assert event["exit"]["signal"] is None
+    program(path)
+    lab.until(name="one", to="running")
+    assert lab.tasks()["other"]["pid"] == before["other"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "spoil", "says"),
+    [
+        ('directory = "there"', lambda d: (d / "there").rmdir(), "chdir {dir}/there: No such file or directory"),
+        ('environment_file = ["env"]', lambda d: (d / "env").unlink(), "read environment_file {dir}/env: No such file"),
+        ('environment_file = ["env"]', lambda d: (d / "env").write_text("oops"), "{dir}/env:1: not KEY=VALUE"),
+        (
+            'log = { to = "./there/x.log" }',
+            lambda d: shutil.rmtree(d / "there"),
+            "open output {dir}/there/x.log: No such",
+        ),
+    ],
+)
+def test_what_a_start_needs_and_vanishes(lab: Lab, keys: str, spoil: Callable[[Path], object], says: str) -> None:
+    (lab.dir / "there").mkdir()
+    (lab.dir / "env").write_text("A=b")
+    lab.start(f'[task.one]\ncommand = "sleep 1000"\n{keys}\n[task.other]\ncommand = "sleep 1000"')
+    before = lab.up("one", "other")
+    spoil(lab.dir)
+    os.kill(before["one"], signal.SIGKILL)
+    lab.until(name="one", to="backoff")
+    assert says.format(dir=lab.dir) in lab.until(name="one", to="backoff")["why"]
+    (lab.dir / "there").mkdir(exist_ok=True)
+    (lab.dir / "env").write_text("A=b")
+    lab.until(name="one", to="running")
+    assert lab.tasks()["other"]["pid"] == before["other"]
+
+
+def modules() -> str:
+    """Where a bare interpreter finds all that this one finds."""
+    return ":".join([os.environ.get("PYTHONPATH", ""), *filter(os.path.isdir, sys.path)]).strip(":")
+
+
+def usable(interpreter: str) -> bool:
+    """Whether any user may run the supervisor with it."""
+    probe = "import sys, tomli, setproctitle; assert sys.version_info >= (3, 11)"
+    env = {"PYTHONPATH": modules()}
+    try:
+        return not subprocess.run([interpreter, "-c", probe], check=False, user=54321, group=54321, env=env).returncode
+    except OSError:
+        return False
+
+
+def test_no_processes_left(lab: Lab) -> None:
+    """RLIMIT_NPROC, as somebody who is not root: each fork fails, is tried again, and the supervisor answers."""
+    lab.write('[task.one]\ncommand = "sleep 1000"\n[task.two]\ncommand = "sleep 1000"\nautostart = false')
+    command = [*SUPERVISOR, "-c", str(lab.path)]
+    user: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        user = {"user": 54321, "group": 54321, "extra_groups": [], "env": {"PYTHONPATH": modules()}}
+        os.chown(lab.dir, 54321, 54321)
+        command[0] = next(filter(usable, (sys.executable, "/usr/bin/python3")), "")
+    if not command[0]:
+        pytest.skip("no interpreter that everybody may run and that has what it takes")
+    uid = user.get("user", os.geteuid())
+    limit = threads_of(uid) + 20
+    lab.start(command=["prlimit", f"--nproc={limit}", *command], **user)
+    before = lab.up("one")
+    crowd = [subprocess.Popen(["sleep", "1000"], user=user.get("user")) for _ in range(25)]
+    try:
+        out = lab.ctl("start", "two", code=1).out
+        assert "two: backoff: cannot start: fork: Resource temporarily unavailable" in out
+        assert "cannot fork" in lab.ctl("reload", code=1).err
+        assert lab.tasks()["one"]["pid"] == before["one"]
+    finally:
+        for one in crowd:
+            one.kill()
+        for one in crowd:
+            one.wait()
+    lab.until(name="two", to="running")
+
+
+def threads_of(uid: int) -> int:
+    """What RLIMIT_NPROC counts."""
+    count = 0
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            count += len(os.listdir(f"/proc/{name}/task")) * (os.stat(f"/proc/{name}").st_uid == uid)
+    return count
+
+
+def test_no_descriptors_left(lab: Lab) -> None:
+    many = "".join(f'[task.t{n}]\ncommand = "sleep 1000"\n' for n in range(40))
+    lab.write(many)
+    limit = (
+        "import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48));"
+        f"os.execv(sys.executable, [sys.executable, '-m', 'supervisor', '-c', {str(lab.path)!r}])"
+    )
+    lab.start(command=[sys.executable, "-c", limit])
+    wait_for(lambda: "Too many open files" in lab.stderr)
+    states = {name: task["state"] for name, task in lab.tasks().items()}
+    running = [name for name, state in states.items() if state == "running"]
+    assert len(running) >= 20
+    failing = [task for task in lab.tasks().values() if task["state"] == "backoff"]
+    assert failing
+    assert all("cannot start: " in task["last_exit"]["reason"] for task in failing)
+    assert "Too many open files" in failing[0]["why"]
+    lab.ctl("stop", *running[:20])
+    wait_for(lambda: all(task["state"] == "running" for task in lab.tasks().values() if task["wanted"]))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
+def test_a_full_runtime_directory(lab: Lab) -> None:
+    """The journal cannot be written: that is said, nothing else suffers."""
+    lab.run.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "lab", str(lab.run)], check=False)
+    if mounted.returncode:
+        pytest.skip("cannot mount a tmpfs here")
+    try:
+        lab.start('[task.one]\ncommand = "sleep 1000"\n[task.two]\ncommand = "sleep 1000"')
+        before = lab.up("one", "two")
+        with (lab.run / "filler").open("wb", buffering=0) as file, suppress(OSError):
+            for _ in range(1000):
+                file.write(b"x" * 512)
+        for _ in range(60):
+            lab.ask("stop", names=["one"], wait=True)
+            lab.ask("start", names=["one"], wait=True)
+        assert "cannot write the journal" in lab.stderr
+        assert lab.tasks()["two"]["pid"] == before["two"]
+        (lab.run / "filler").unlink()
+        lab.ask("restart", names=["one"], wait=True)
+        pid = lab.tasks()["one"]["pid"]
+        lab.end(signal.SIGKILL)
+        lab.start()
+        assert lab.tasks()["one"]["pid"] == pid
+        lab.end()
+    finally:
+        lab.hang_up()
+        if lab.process and lab.process.poll() is None:
+            lab.end()
+        subprocess.run(["umount", "-l", str(lab.run)], check=True)
+
+
+# -- kill -9 ----------------------------------------------------------------------------------------------------------
+
+
+def test_kill_9_and_the_next_one_takes_over(lab: Lab) -> None:
+    tasks = '[task.a]\ncommand = "sleep 1000"\nreplicas = 3\n[task.b]\ncommand = "sleep 1000"\nrequires = ["a"]\n'
+    tasks += '[task.prepare]\nkind = "startup"\ncommand = "sh -c \'echo x >> prepared\'"\n'
+    lab.start(tasks + '[task.down]\ncommand = "sleep 1000"')
+    names = ("a:1", "a:2", "a:3", "b")
+    before = lab.up(*names)
+    lab.ctl("stop", "down")
+    for _ in range(3):
+        lab.end(signal.SIGKILL)
+        assert all(map(alive, before.values()))
+        lab.start()
+        now = lab.tasks()
+        assert {name: now[name]["pid"] for name in names} == before
+        assert now["down"]["state"] == "stopped"
+        assert {now[name]["restarts"] for name in names} == {0}
+    assert sorted(lab.processes()) == sorted(before.values())
+    assert (lab.dir / "prepared").read_text() == "x\n"
+    adopted = [event["name"] for event in lab.events if event["event"] == "adopted"] or lab.until("adopted")
+    assert adopted
+    os.kill(before["b"], signal.SIGKILL)
+    lab.until(name="b", to="running")
+    assert len(lab.processes()) == 4
+
+
+def test_what_ended_meanwhile_is_accounted_for_and_started_again(lab: Lab) -> None:
+    lab.start('[task.a]\ncommand = "sleep 1000"\n[task.never]\ncommand = "sleep 1000"\nrestart = "never"')
+    before = lab.up("a", "never")
+    lab.end(signal.SIGKILL)
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda pid=pid: not alive(pid))
+    lab.start()
+    lab.up("a")
+    now = lab.tasks()
+    assert now["a"]["pid"] != before["a"]
+    assert "ended unseen" in now["a"]["last_exit"]["reason"]
+    assert now["never"]["state"] == "failed"
+
+
+def test_a_stop_under_way_goes_on_after_kill_9(lab: Lab) -> None:
+    lab.start(
+        """
+        [task.stubborn]
+        command = ["sh", "-c", "trap '' TERM; echo up > mark; while :; do sleep 0.05; done"]
+        stop = { grace = "1s" }
+        """
+    )
+    pid = lab.up("stubborn")["stubborn"]
+    wait_for((lab.dir / "mark").exists)
+    lab.ctl("stop", "stubborn", "--no-wait")
+    lab.until(name="stubborn", to="stopping")
+    lab.end(signal.SIGKILL)
+    assert alive(pid)
+    lab.start()
+    wait_for(lambda: lab.tasks()["stubborn"]["state"] == "stopped")
+    assert not alive(pid)
+    assert lab.processes() == []
+
+
+def test_a_config_that_changed_meanwhile(lab: Lab) -> None:
+    lab.start('[task.a]\ncommand = "sleep 1000"\n[task.gone]\ncommand = "sleep 1000"')
+    before = lab.up("a", "gone")
+    lab.end(signal.SIGKILL)
+    lab.write('[task.a]\ncommand = "sleep 1000"\n[task.new]\ncommand = "sleep 1000"')
+    lab.start()
+    lab.up("new")
+    wait_for(lambda: not alive(before["gone"]))
+    wait_for(lambda: set(lab.tasks()) == {"a", "new"})
+    assert lab.tasks()["a"]["pid"] == before["a"]
+
+
+def test_a_torn_journal_is_reported_and_not_trusted(lab: Lab) -> None:
+    lab.start('[task.a]\ncommand = "sleep 1000"\n[task.b]\ncommand = "sleep 1000"')
+    before = lab.up("a", "b")
+    lab.end(signal.SIGKILL)
+    with (lab.run / "journal").open("ab") as journal:
+        journal.write(b'{"instance": "a:1", "stat')
+    lab.start()
+    assert "torn or unknown" in lab.stderr
+    assert {name: task["pid"] for name, task in lab.tasks().items()} == before
+
+
+# -- the service manager ----------------------------------------------------------------------------------------------
+
+
+class Manager:
+    """What systemd is to the supervisor: a datagram socket."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.path = str(lab.dir / "notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.settimeout(15)
+        self.told: list[str] = []
+
+    def until(self, start: str) -> list[str]:
+        """Everything up to the first assignment that begins so."""
+        while not any(line.startswith(start) for line in self.told):
+            self.told += self.socket.recv(65536).decode().splitlines()
+        told, self.told = self.told, []
+        return told
+
+
+@pytest.fixture
+def manager(lab: Lab) -> Manager:
+    return Manager(lab)
+
+
+def test_ready_only_after_the_start_up_tasks_and_stopping_at_the_end(lab: Lab, manager: Manager) -> None:
+    os.mkfifo(lab.dir / "gate")
+    lab.start(
+        '[task.web]\ncommand = "sleep 1000"\n[task.prepare]\nkind = "startup"\ncommand = "cat gate"',
+        env={"NOTIFY_SOCKET": manager.path},
+    )
+    lab.until(name="prepare", to="running")
+    before = manager.until("STATUS=1 running, 1 held")
+    assert "READY=1" not in before
+    lab.ctl("reload")
+    lab.until("reload")
+    (lab.dir / "gate").write_text("go")
+    lab.until("ready")
+    told = manager.until("READY=1")
+    assert told.count("READY=1") == 1
+    assert lab.end() == 0
+    assert "READY=1" not in manager.until("STOPPING=1")
+    manager.socket.close()
+
+
+def test_a_reload_is_told_with_its_time(lab: Lab, manager: Manager) -> None:
+    lab.start('[task.web]\ncommand = "sleep 1000"', env={"NOTIFY_SOCKET": manager.path})
+    manager.until("READY=1")
+    for spoil in (False, True):
+        if spoil:
+            lab.path.write_text("[")
+        os.kill(lab.pid, signal.SIGHUP)
+        told = manager.until("RELOADING=1")
+        (when,) = [line for line in told if line.startswith("MONOTONIC_USEC=")] or [
+            line for line in manager.until("MONOTONIC_USEC=") if line.startswith("MONOTONIC")
+        ]
+        assert int(when.partition("=")[2]) > 0
+        if "READY=1" not in told[told.index("RELOADING=1") :]:
+            manager.until("READY=1")
+    manager.socket.close()
+
+
+def test_the_watchdog_is_fed(lab: Lab, manager: Manager) -> None:
+    lab.start('[task.web]\ncommand = "sleep 1000"', env={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "200000"})
+    for _ in range(3):
+        manager.until("WATCHDOG=1")
+    manager.socket.close()
+
+
+def test_a_manager_that_is_gone_is_no_trouble(lab: Lab) -> None:
+    lab.start('[task.web]\ncommand = "sleep 1000"', env={"NOTIFY_SOCKET": str(lab.dir / "nobody")})
+    lab.up("web")
+
+
+def test_with_closed_standard_descriptors(lab: Lab) -> None:
+    """As some start scripts do; nothing of the supervisor may end up as descriptor 0, 1 or 2 of a task."""
+    lab.write('[task.web]\ncommand = "sleep 1000"\nlog.to = "file"')
+    lab.start(command=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *SUPERVISOR, "-c", str(lab.path)])
+    lab.up("web")
+    assert lab.ctl("status").code == 0
