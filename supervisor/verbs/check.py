@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from supervisor.verbs.interface import OK, REFUSED
 from supervisor.verbs.screen import Screen
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EXAMPLE = "supctl check conf/supervisor.toml"
 

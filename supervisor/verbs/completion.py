@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from supervisor.verbs.interface import OK, RefusedError
 from supervisor.verbs.screen import Screen
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EXAMPLE = """supctl completion bash > /etc/bash_completion.d/supctl
 supctl completion zsh > /usr/local/share/zsh/site-functions/_supctl"""

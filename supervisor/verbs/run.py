@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from supervisor.verbs.interface import USAGE, Arguments, RefusedError, chosen, flag, strings
 from supervisor.verbs.outcome import show_outcomes
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
     from supervisor.control.wait import Asker, Result
     from supervisor.core.fleet import Fleet
     from supervisor.core.instance import Instance

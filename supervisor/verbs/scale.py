@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from supervisor.verbs.interface import UNKNOWN, USAGE, Arguments, RefusedError, flag, strings
@@ -10,6 +9,8 @@ from supervisor.verbs.outcome import came_up, show_outcomes, under_way, went_dow
 from supervisor.verbs.screen import Screen
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
     from supervisor.control.wait import Asker, Result
     from supervisor.core.fleet import Fleet
     from supervisor.core.instance import Instance

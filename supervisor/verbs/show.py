@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from supervisor.verbs.interface import OK, UNKNOWN, Arguments, RefusedError, chosen, strings
 from supervisor.verbs.screen import Screen, age
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
     from supervisor.control.wait import Asker
     from supervisor.core.definition import Task
     from supervisor.core.instance import Instance

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from supervisor.verbs.interface import OK, Arguments
 from supervisor.verbs.screen import Screen
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
     from supervisor.control.wait import Asker
     from supervisor.parent import Parent
 

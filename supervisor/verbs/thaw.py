@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from supervisor.verbs.freeze import scopes
@@ -10,6 +9,8 @@ from supervisor.verbs.interface import OK, Arguments, strings
 from supervisor.verbs.screen import Screen
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
     from supervisor.control.wait import Asker
     from supervisor.host.interface import Done
     from supervisor.parent import Parent

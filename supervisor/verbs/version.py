@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from supervisor.verbs.interface import OK, Arguments
@@ -10,6 +9,8 @@ from supervisor.verbs.screen import Screen
 from supervisor.version import __version__
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
     from supervisor.control.wait import Asker
     from supervisor.parent import Parent
 

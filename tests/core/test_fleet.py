@@ -1,0 +1,331 @@
+"""What many instances mean for each other, where no host is needed: freeze scopes, gates, names, plans of a reload."""
+
+from dataclasses import replace
+
+import pytest
+from core.make import NOW, WEB, config, fleet, instance
+
+from supervisor.core import events as ev
+from supervisor.core import reload
+from supervisor.core.definition import IDENTITY, Kind, Log, StopPolicy, Task
+from supervisor.core.fleet import Fleet, Shutdown, new_instances, supctl_freezes
+from supervisor.core.freeze import CONFIG, SUPCTL, Freeze
+from supervisor.core.gate import may_start, will_start
+from supervisor.core.instance import Instance, Outcome
+from supervisor.core.select import UnknownNameError, select
+from supervisor.core.states import State
+
+SINCE = "2026-11-21T14:02:11.000Z"
+
+
+def frozen(scope: str, by: str = "root", source: str = SUPCTL) -> Freeze:
+    return Freeze(scope, source, by, SINCE)
+
+
+# -- freeze -----------------------------------------------------------------------------------------------------------
+
+SCOPES = """
+scope      task     groups     covered
+-          web      -          yes
+web        web      -          yes
+web        api      -          no
+@etl       web      etl        yes
+@etl       web      mail,etl   yes
+@etl       web      mail       no
+@etl       etl      -          no
+xetl       web      etl        no
+"""
+
+
+@pytest.mark.parametrize("line", SCOPES.strip().splitlines()[1:])
+def test_whom_a_freeze_covers(line: str):
+    scope, task, groups, covered = ("" if word == "-" else word for word in line.split())
+    assert frozen(scope).covers(task, tuple(filter(None, groups.split(",")))) == (covered == "yes")
+
+
+def test_a_freeze_says_who_since_when_until_and_why():
+    one = Freeze("web", SUPCTL, "ann", SINCE, "bad deploy", "2026-11-21T15:02:11.000Z")
+    assert one.says == f"web is frozen by ann since {SINCE} until 2026-11-21T15:02:11.000Z: bad deploy"
+    assert frozen("").says == f"frozen by root since {SINCE}"
+
+
+def test_one_freeze_of_supctl_per_scope_and_one_per_line_of_the_config():
+    made = fleet(instance(State.RUNNING))
+    for one in (frozen("", "ann"), frozen("", "bob"), frozen("", "conf:1", CONFIG), frozen("", "conf:2", CONFIG)):
+        made.freeze(one, NOW)
+    assert [one.by for one in made.freezes] == ["bob", "conf:1", "conf:2"]
+    assert [one.by for one in supctl_freezes(made.freezes)] == ["bob"]
+
+
+def test_a_thaw_releases_what_nothing_else_freezes():
+    made = fleet(instance(State.HELD), instance(State.HELD, replace(WEB, name="api"), streak=5))
+    everything, web = frozen(""), frozen("web")
+    made.freeze(everything, NOW)
+    made.freeze(web, NOW)
+    released = made.thaw((everything,), NOW)
+    assert [(one.key, one.streak) for one in released] == [("api:1", 0)]
+    assert [one.key for one in made.thaw((web,), NOW)] == ["web:1"]
+
+
+def test_no_freeze_covers_a_helper():
+    """Also not one of a group that has its name."""
+    helper = instance(State.BACKOFF, replace(WEB, name="@scribe"))
+    made = fleet(helper)
+    made.freeze(frozen(""), NOW)
+    made.freeze(frozen("@scribe"), NOW)
+    assert made.instances["@scribe:1"].state is State.BACKOFF
+    assert made.next_deadline() == helper.deadline
+
+
+# -- gates ------------------------------------------------------------------------------------------------------------
+
+DB, APP = replace(WEB, name="db"), replace(WEB, name="app", requires=("db",), after=("db",))
+IMPORT = replace(WEB, name="import", kind=Kind.TRIGGERED)
+GOOD, BAD = Outcome(NOW, "exit 0", success=True, code=0), Outcome(NOW, "exit 1", success=False, code=1)
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "reason"),
+    [
+        (State.RUNNING, {}, ""),
+        (State.STARTING, {}, "requires db, which is starting"),
+        (State.BACKOFF, {}, "requires db, which waits for its restart"),
+        (State.FAILED, {}, "requires db, which is failed"),
+        (State.STOPPED, {}, "requires db, which is stopped"),
+        (State.RUNNING, {"wanted": False}, "requires db, which is about to stop"),
+        (State.RUNNING, {"outdated": "restart asked"}, "requires db, which is about to stop"),
+        (State.RUNNING, {"retired": True}, "requires db, which has no instance"),
+    ],
+    ids=str,
+)
+def test_a_requirement(state: State, changes: dict[str, object], reason: str):
+    made = fleet(instance(state, DB, **changes), instance(State.HELD, APP))
+    assert "; ".join(may_start(made, made.instances["app:1"]).reasons) == reason
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "reason"),
+    [
+        (State.STOPPED, GOOD, ""),
+        (State.STOPPED, BAD, "starts after import, which has not succeeded (exit 1)"),
+        (State.STOPPED, None, "starts after import, which has not run yet"),
+        (State.RUNNING, GOOD, "starts after import, which is running"),
+    ],
+    ids=str,
+)
+def test_after_a_triggered_task(state: State, last: Outcome | None, reason: str):
+    made = fleet(instance(state, IMPORT, last=last), instance(State.HELD, replace(WEB, after=("import",))))
+    assert "; ".join(may_start(made, made.instances["web:1"]).reasons) == reason
+
+
+def test_every_refusal_is_given():
+    startup = instance(State.FAILED, replace(WEB, name="migrate", kind=Kind.STARTUP))
+    made = fleet(startup, instance(State.STOPPED, DB), instance(State.HELD, APP))
+    made.freeze(frozen("app"), NOW)
+    verdict = may_start(made, made.instances["app:1"])
+    assert verdict.reasons == (
+        f"app is frozen by root since {SINCE}",
+        "start-up task migrate has not succeeded (exit 1)",
+        "requires db, which is stopped",
+    )
+    assert verdict.frozen
+    assert not verdict
+
+
+@pytest.mark.parametrize(
+    ("db", "will"),
+    [
+        (instance(State.RUNNING, DB), True),
+        (instance(State.STARTING, DB), True),
+        (instance(State.STOPPING, DB), True),
+        (instance(State.STOPPING, DB, wanted=False), False),
+        (instance(State.HELD, DB), True),
+        (instance(State.BACKOFF, DB), False),
+        (instance(State.FAILED, DB), False),
+        (instance(State.RUNNING, DB, retired=True), False),
+    ],
+    ids=lambda value: value.state if isinstance(value, Instance) else str(value),
+)
+def test_whether_a_held_one_will_start_by_itself(db: Instance, will: bool):
+    made = fleet(db, instance(State.HELD, APP))
+    assert will_start(made, made.instances["app:1"]) is will
+    made.freeze(frozen(""), NOW)
+    assert not will_start(made, made.instances["app:1"])
+    made.thaw(made.freezes, NOW)
+    made.shutdown = Shutdown("SIGTERM", None)
+    assert not will_start(made, made.instances["app:1"])
+
+
+def test_no_more_than_some_forks_at_a_time_and_the_rest_in_the_order_of_asking():
+    made = Fleet("e")
+    task = replace(WEB, replicas=5)
+    for one in new_instances(task, NOW):
+        made.add(one)
+    made.connect(config(task))
+    made.apply_all(list(made.instances), ev.Want("start", "root"), NOW)
+    made.admit(NOW, 2)
+    assert [action.key for action in made.take()[0]] == ["web:1", "web:2"]
+    assert made.next_deadline() == 0.0, "somebody waits for its turn"
+    made.apply("web:4", ev.Unwant("root"), NOW)
+    made.admit(NOW, 8)
+    assert [action.key for action in made.take()[0]] == ["web:3", "web:5"]
+    assert made.next_deadline() == NOW + WEB.start_timeout
+
+
+def test_what_has_left_the_fleet_is_passed_over():
+    made = fleet(instance(State.STOPPED))
+    made.apply("web:1", ev.Retire("root"), NOW)
+    assert made.instances == {}
+    made.apply("web:1", ev.Due(), NOW)
+    made.apply_all(["web:1"], ev.Want("start", "root"), NOW)
+    assert made.expire(NOW + 1e6) == ()
+    assert made.next_deadline() is None
+
+
+# -- names ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many() -> Fleet:
+    web = replace(WEB, replicas=3)
+    tasks = [web, replace(WEB, name="web-2"), replace(WEB, name="mail"), replace(WEB, name="@scribe")]
+    made = fleet(
+        *(one for task in tasks for one in new_instances(task, NOW)),
+        groups={"etl": ("mail", "web"), "none": ()},
+    )
+    made.tasks = made.tasks | {"zero": replace(WEB, name="zero", replicas=0)}
+    return made
+
+
+NAMES = """
+names              meant
+web                web:1 web:2 web:3
+web:2              web:2
+mail               mail:1
+mail:1             mail:1
+@etl               web:1 web:2 web:3 mail:1
+web*               web:1 web:2 web:3 web-2:1
+w?b:[13]           web:1 web:3
+*                  web:1 web:2 web:3 web-2:1 mail:1
+mail web:2 mail    web:2 mail:1
+zero               -
+@none              -
+"""
+
+
+@pytest.mark.parametrize("line", NAMES.strip().splitlines()[1:])
+def test_what_a_name_means(many: Fleet, line: str):
+    names, meant = line[:19].split(), line[19:].split()
+    assert [one.key for one in select(many, names)] == [key for key in meant if key != "-"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("wbe", "no task 'wbe'; did you mean 'web'?"),
+        ("@elt", "no group '@elt'; did you mean '@etl'?"),
+        ("xyz", "no task 'xyz'; see `supctl status`"),
+        ("q*", "no task matches 'q*'; see `supctl status`"),
+        ("web:9", "no task 'web:9'; did you mean"),
+        ("@scribe", "no group '@scribe'; see"),
+        ("", "no task ''; see"),
+    ],
+)
+def test_a_name_that_means_nothing(many: Fleet, name: str, says: str):
+    with pytest.raises(UnknownNameError) as caught:
+        select(many, ["web", name])
+    assert says in str(caught.value)
+
+
+# -- reload -----------------------------------------------------------------------------------------------------------
+
+OTHER = {
+    "kind": Kind.TRIGGERED, "command": ("other",), "python": "a:b", "directory": "/srv", "user": "mail", "umask": 0o22,
+    "environment": {"A": "1"}, "environment_file": ("/e",), "inherit_environment": False, "stdin": "other",
+    "ready": "other", "log": Log("none"),
+}  # fmt: skip
+
+
+def test_every_key_of_the_identity_is_tried():
+    assert set(OTHER) == set(IDENTITY)
+
+
+@pytest.mark.parametrize("key", [key for key in IDENTITY if key != "kind"])
+def test_what_a_process_was_made_from_restarts_it(key: str):
+    plan = reload.compare(config(WEB), config(replace(WEB, **{key: OTHER[key]})))
+    assert plan.restarted == {"web": (key,)}
+    assert plan.changed == {}
+    triggered = replace(WEB, kind=Kind.TRIGGERED)
+    plan = reload.compare(config(triggered), config(replace(triggered, **{key: OTHER[key]})))
+    assert plan.restarted == {}, "a triggered task finishes with the definition that it began with"
+    assert plan.changed == {"web": (key,)}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("stop", StopPolicy("SIGINT")), ("after", ("db",)), ("replicas", 2), ("freeze", True), ("start_timeout", 1.0)],
+    ids=str,
+)
+def test_what_changes_in_place(key: str, value: object):
+    plan = reload.compare(config(WEB, DB), config(replace(WEB, **{key: value}), DB))
+    assert (plan.changed, plan.restarted, plan.unchanged) == ({"web": (key,)}, {}, ("db",))
+
+
+def test_where_it_stands_in_the_file_is_no_change():
+    plan = reload.compare(config(WEB), config(replace(WEB, where="conf:99")))
+    assert not plan
+    assert plan.unchanged == ("web",)
+
+
+def test_added_removed_and_settings():
+    plan = reload.compare(config(WEB, DB), config(DB, APP, socket_mode=0o600, log_level="debug"))
+    assert (plan.added, plan.removed, plan.at_next_start) == (("app",), ("web",), ("socket_mode",))
+    assert plan
+    new, old = config(WEB, runtime_dir="/new", log_level="debug").settings, config(WEB).settings
+    assert reload.settled(new, old) == replace(old, log_level="debug")
+
+
+def test_another_log_dir_restarts_who_writes_there():
+    quiet = replace(DB, log=Log("none"))
+    plan = reload.compare(config(WEB, quiet), config(WEB, quiet, log_dir="/new"))
+    assert (plan.restarted, plan.unchanged) == ({"web": ("log_dir",)}, ("db",))
+
+
+def apply(made: Fleet, old: tuple[Task, ...], new: tuple[Task, ...]) -> dict[str, str]:
+    """Applies the difference; the states, and why each that must leave does."""
+    plan = reload.compare(config(*old), config(*new))
+    reload.apply(made, plan, config(*new), "ann", NOW)
+    return {key: f"{one.state} {one.run.cause if one.run else ''}".strip() for key, one in made.instances.items()}
+
+
+def test_apply():
+    made = fleet(instance(State.RUNNING), instance(State.STOPPED, DB), instance(State.FAILED, replace(WEB, name="sad")))
+    old = (WEB, DB, replace(WEB, name="sad"))
+    new = (
+        replace(WEB, command=("v2",), replicas=2),
+        replace(WEB, name="new"),
+        replace(WEB, name="lazy", autostart=False),
+        replace(WEB, name="sad", start_timeout=1.0),
+    )
+    assert apply(made, old, new) == {
+        "web:1": "stopping definition changed by ann: command, replicas",
+        "web:2": "held",
+        "sad:1": "held",
+        "new:1": "held",
+        "lazy:1": "stopped",
+    }
+
+
+def test_a_task_that_is_down_stays_down_when_it_gets_more_copies():
+    made = fleet(instance(State.STOPPED))
+    assert apply(made, (WEB,), (replace(WEB, replicas=2),)) == {"web:1": "stopped", "web:2": "stopped"}
+
+
+def test_fewer_copies_take_the_highest_numbers():
+    three = replace(WEB, replicas=3)
+    made = fleet(*(replace(instance(State.RUNNING, three), index=index) for index in (1, 2, 3)))
+    assert apply(made, (three,), (WEB,)) == {
+        "web:1": "running",
+        "web:2": "stopping removed from the config by ann",
+        "web:3": "stopping removed from the config by ann",
+    }
