@@ -162,6 +162,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         "HOOK": str(HERE / "lab" / "hook.sh"),
         "NEEDED": " ".join(map(str, needed)),
         "PREFIX": sys.prefix,
+        "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin",
     }
     up = subprocess.run(
         [HERE / "lab" / "systemd-up.sh", name, state], env=environ,
