@@ -42,6 +42,7 @@ class Journal:
         self.complaints: list[str] = []
         self.facts: dict[str, dict[str, Any]] = {}
         self._lines: dict[str, str] = {}
+        self._whole = True  # the file has every line; False after a write that failed, which may have torn its end
         self._load()
         self._rewrite()
 
@@ -62,10 +63,11 @@ class Journal:
             lines.append(line)
         data = ("\n".join(lines) + "\n").encode()
         self._size += len(data)
-        if self._size > COMPACT_ABOVE and self._size > 4 * sum(map(len, self._lines.values())):
+        outdated = self._size > COMPACT_ABOVE and self._size > 4 * sum(map(len, self._lines.values()))
+        whole, self._whole = self._whole, False
+        if outdated or not whole or os.write(self._fd, data) != len(data):  # a short write: the disk is full, or was
             self._rewrite()
-        elif os.write(self._fd, data) != len(data):
-            self._rewrite()  # a short write: the disk is full, or was
+        self._whole = True
 
     def clear(self) -> None:
         """Nothing is left that a next supervisor has to know: it begins afresh."""
@@ -110,6 +112,7 @@ class Journal:
             os.rename(self.path + ".new", self.path)
         except OSError:
             os.close(fd)
+            os.unlink(self.path + ".new")  # the room that it takes is needed
             raise
         old = getattr(self, "_fd", None)
         if old is not None:

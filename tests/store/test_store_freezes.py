@@ -1,0 +1,48 @@
+"""The freezes on disk: replaced as a whole, and never guessed at."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from supervisor.store import freezes
+
+ONE = {"scope": "@etl", "by": "root", "since": "2026-11-21T14:02:11.123Z", "until": None, "reason": "caf\udce9"}
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    assert freezes.load(str(tmp_path)) == []
+    for kept in ([ONE], [ONE, {**ONE, "scope": ""}], []):
+        freezes.save(str(tmp_path), kept)
+        assert freezes.load(str(tmp_path)) == kept
+    assert os.listdir(tmp_path) == [freezes.NAME]
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[1]", "[{}]", "\0", '[{"scope": ""}', "null"])
+def test_what_nobody_saved_is_an_error_that_names_the_file(tmp_path: Path, content: str) -> None:
+    (tmp_path / freezes.NAME).write_text(content)
+    with pytest.raises(ValueError, match=freezes.NAME):
+        freezes.load(str(tmp_path))
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / freezes.NAME).write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=freezes.NAME):
+        freezes.load(str(tmp_path))
+
+
+def test_a_save_that_fails_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    freezes.save(str(tmp_path), [ONE])
+
+    def fails(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fails)
+    with pytest.raises(OSError, match="No space"):
+        freezes.save(str(tmp_path), [])
+    assert freezes.load(str(tmp_path)) == [ONE]
+
+
+def test_no_directory(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        freezes.save(str(tmp_path / "missing"), [])

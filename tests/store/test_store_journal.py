@@ -1,0 +1,181 @@
+"""The journal: complete at every instruction, and never trusted further than it can be read."""
+
+import json
+import os
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+
+from supervisor.core.definition import StopPolicy, Task
+from supervisor.core.instance import Instance, Order, Outcome, Run
+from supervisor.core.states import State
+from supervisor.store import records
+from supervisor.store.records import Journal, instance_of, record_of
+
+ORDER = Order(("a", "caf\udce9"), (("K", "v=w"),))
+OUTCOME = Outcome(12.5, "killed by SIGSEGV (core dumped)", False, None, "SIGSEGV", True, 3.25)
+INSTANCES = [
+    Instance(Task("web"), 1),
+    Instance(Task("web"), 2, State.HELD, wanted=True, by="root", order=ORDER, last=OUTCOME, failed_at=(1.0, 2.5)),
+    Instance(Task("a:b"), 3, State.BACKOFF, deadline=7.0, streak=3, failures=2, restarts=9, runs=12),
+    Instance(
+        Task("web", stop=StopPolicy("SIGINT", 1.5, "main")), 1, State.STOPPING, deadline=9.0, retired=True,
+        run=Run(3, "web:1/3@e", "manual", 1, 4.5, ORDER, 100, 200, True, "why", True, OUTCOME, 2),
+    ),
+]  # fmt: skip
+
+
+def journal(path: Path, boot: str = "boot", epoch: str = "new") -> Journal:
+    return Journal(str(path / "journal"), boot, epoch)
+
+
+@pytest.mark.parametrize("instance", INSTANCES, ids=lambda i: f"{i.key} {i.state}")
+def test_an_instance_comes_back_as_it_was(tmp_path: Path, instance: Instance) -> None:
+    first = journal(tmp_path)
+    first.write([record_of(instance)])
+    again = journal(tmp_path)
+    assert again.complaints == []
+    assert instance_of(again.facts[instance.key], instance.task) == instance
+
+
+def test_a_task_that_is_gone_from_the_config_can_still_be_stopped() -> None:
+    instance = instance_of(json.loads(json.dumps(record_of(INSTANCES[3]))), None)
+    assert instance.task.stop == StopPolicy("SIGINT", 1.5, "main")
+    assert instance.task.name == "web"
+
+
+def test_every_field_of_an_instance_is_remembered_or_is_its_definition() -> None:
+    """A new field that nobody writes down would be lost by a crash."""
+    assert set(Instance.__slots__) - {"task", "index"} <= set(record_of(INSTANCES[0]))
+
+
+def test_later_lines_win_and_what_is_gone_is_gone(tmp_path: Path) -> None:
+    first = journal(tmp_path)
+    first.write([{"instance": "a:1", "n": 1}, {"instance": "b:1", "n": 1}, {"fleet": "scales", "scales": {}}])
+    first.write([{"instance": "a:1", "n": 2}, {"instance": "b:1", "gone": True}])
+    assert journal(tmp_path).facts == {
+        "a:1": {"instance": "a:1", "n": 2},
+        "fleet scales": {"fleet": "scales", "scales": {}},
+    }
+
+
+def test_cut_off_at_every_byte_it_is_read_up_to_the_last_whole_line(tmp_path: Path) -> None:
+    first = journal(tmp_path)
+    first.write([{"instance": f"a:{n}", "n": n} for n in range(3)])
+    whole = (tmp_path / "journal").read_bytes()
+    header = whole.index(b"\n") + 1
+    for length in range(header, len(whole) + 1):
+        (tmp_path / "journal").write_bytes(whole[:length])
+        again = journal(tmp_path)
+        lines = whole[:length].count(b"\n") - 1
+        complete = [n for n in range(3) if f"a:{n}" in again.facts]
+        assert len(complete) in (lines, lines + 1)  # a line whose newline alone is missing is whole
+        assert all(again.facts[f"a:{n}"] == {"instance": f"a:{n}", "n": n} for n in complete)
+        assert len(again.complaints) == (whole[header:length].count(b"\n") + 1 > len(complete) and length > header
+                                         and not whole[:length].endswith(b"\n"))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line", [b"null", b"[]", b"7", b"{}", b'{"instance": 3}', b'{"fleet": []}', b"\xff\xfe", b"{", b'{"instance": ""}']
+)
+def test_a_line_of_an_unknown_shape_is_reported_and_the_others_count(tmp_path: Path, line: bytes) -> None:
+    journal(tmp_path).write([{"instance": "a:1", "n": 1}])
+    with (tmp_path / "journal").open("ab") as file:
+        file.write(line + b"\n" + b'{"instance":"b:1"}\n')
+    again = journal(tmp_path)
+    assert set(again.facts) - {"fleet []"} == {"a:1", "b:1"}
+    assert all("not trusted" in complaint for complaint in again.complaints)
+
+
+def test_another_boot_is_not_trusted(tmp_path: Path) -> None:
+    journal(tmp_path).write([{"instance": "a:1"}])
+    again = journal(tmp_path, boot="another")
+    assert again.facts == {}
+    assert "another boot" in again.complaints[0]
+    assert journal(tmp_path, boot="another").complaints == []
+
+
+def test_another_version_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text('{"journal": 99, "boot": "boot"}\n{"instance": "a:1"}\n')
+    again = journal(tmp_path)
+    assert again.facts == {}
+    assert "version 99" in again.complaints[0]
+    assert "a:1" in (tmp_path / "journal.unknown").read_text()
+
+
+@pytest.mark.parametrize("content", ["", "\n", "nonsense", "\0" * 100])
+def test_what_is_no_journal_at_all(tmp_path: Path, content: str) -> None:
+    (tmp_path / "journal").write_text(content)
+    assert journal(tmp_path).facts == {}
+
+
+def test_the_epoch_stays_for_the_life_of_the_journal(tmp_path: Path) -> None:
+    assert journal(tmp_path, epoch="first").epoch == "first"
+    again = journal(tmp_path, epoch="second")
+    assert again.epoch == "first"
+    again.clear()
+    assert not (tmp_path / "journal").exists()
+    assert journal(tmp_path, epoch="third").epoch == "third"
+
+
+def test_it_is_rewritten_when_most_of_it_is_out_of_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "COMPACT_ABOVE", 2000)
+    one = journal(tmp_path)
+    for number in range(1000):
+        one.write([{"instance": f"a:{number % 3}", "n": number}])
+        assert (tmp_path / "journal").stat().st_size < 2500
+    assert {fact["n"] for fact in journal(tmp_path).facts.values()} == {997, 998, 999}
+
+
+def test_it_does_not_shrink_below_what_is_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "COMPACT_ABOVE", 100)
+    one = journal(tmp_path)
+    one.write([{"instance": f"a:{n}", "n": n} for n in range(100)])
+    one.write([{"instance": "a:0", "gone": True}])
+    assert len(journal(tmp_path).facts) == 99
+
+
+def test_a_full_disk_is_an_error_and_what_was_written_before_stays(tmp_path: Path) -> None:
+    one = journal(tmp_path)
+    one.write([{"instance": "a:1", "n": 1}])
+    size = (tmp_path / "journal").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5, hard))
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space|too large"):
+                one.write([{"instance": "a:2", "n": "x" * 100}])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, old)
+    assert journal(tmp_path).facts["a:1"] == {"instance": "a:1", "n": 1}
+
+
+def test_there_is_room_again(tmp_path: Path) -> None:
+    """What could not be written while the disk was full is not lost, nor does it spoil what comes after it."""
+    one = journal(tmp_path)
+    size = (tmp_path / "journal").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5, hard))
+        with pytest.raises(OSError, match="No space|too large"):
+            one.write([{"instance": "a:1", "n": 1}])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, old)
+    one.write([{"instance": "b:1", "n": 2}])
+    again = journal(tmp_path)
+    assert again.facts == {"a:1": {"instance": "a:1", "n": 1}, "b:1": {"instance": "b:1", "n": 2}}
+
+
+def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        journal(tmp_path)
+    finally:
+        os.umask(old)
+    assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o600
