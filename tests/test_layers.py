@@ -36,7 +36,6 @@ LAYERS = (
 EXCEPTIONS = {
     ("host.linux", "store.records"): "the real host writes the journal",
     ("host.child", "task"): "a child calls a task that is written in Python",
-    ("errands", "helpers"): "the command line of a helper",
     ("app", "boot"): "what is imported after the spawner was forked",
     ("boot", "app"): "the exit codes",
     ("control.server", "host.loop"): "one loop for everything",
@@ -45,8 +44,8 @@ EXCEPTIONS = {
 
 IO = {
     "asyncio", "ctypes", "fcntl", "glob", "io", "logging", "mmap", "multiprocessing", "os", "pathlib", "pickle",
-    "random", "resource", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "subprocess", "sys",
-    "tempfile", "threading", "time", "urllib",
+    "random", "resource", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "subprocess",
+    "sys", "tempfile", "threading", "time", "urllib",
 }  # fmt: skip
 """What the core must not know: clocks, chance, the disk, the network, processes, logs."""
 

@@ -152,10 +152,6 @@ class Config:
     freezes: tuple[ConfigFreeze, ...] = ()
     watched: tuple[tuple[str, str], ...] = ()  # directories, and globs of the names whose change may concern the config
 
-    def groups_of(self, task: str) -> tuple[str, ...]:
-        """Names of the groups that a task belongs to."""
-        return tuple(group.name for group in self.groups.values() if task in group.tasks)
-
 
 IDENTITY = (
     "kind", "command", "python", "directory", "user", "umask", "environment",

@@ -51,7 +51,7 @@ class Fleet:
         self.groups: dict[str, Group] = {}
         self.freezes: tuple[Freeze, ...] = ()
         self.shutdown: Shutdown | None = None
-        self.busy = 0  # tasks (not helpers) that have a process
+        self.counts = dict.fromkeys(State, 0)  # instances of tasks (not of helpers) by state
         self.tasks: dict[str, Task] = {}  # of the config; a task with no replicas has no instance
         self._copies: dict[str, list[str]] = {}
         self._dependents: dict[str, list[str]] = {}
@@ -71,6 +71,11 @@ class Fleet:
     def ordered(self) -> Iterator[Instance]:
         """Every instance, those of one task together, in the order of the config."""
         return (self.instances[key] for keys in self._copies.values() for key in keys)
+
+    @property
+    def busy(self) -> int:
+        """How many instances of tasks (not of helpers) have a process."""
+        return sum(self.counts[state] for state in ALIVE)
 
     def dependents(self, task: str) -> Iterator[Instance]:
         """The instances of the tasks that name this one in `after` or `requires`."""
@@ -107,7 +112,7 @@ class Fleet:
         self.instances[instance.key] = instance
         self._copies.setdefault(instance.task.name, []).append(instance.key)
         self._copies[instance.task.name].sort(key=lambda key: self.instances[key].index)
-        self.busy += instance.state in ALIVE and not instance.task.helper
+        self.counts[instance.state] += not instance.task.helper
         if instance.deadline is not None:
             heappush(self._timers, (instance.deadline, instance.key))
         self._changes.append(Change(instance, instance))
@@ -254,7 +259,8 @@ class Fleet:
         gone = new.retired and new.state is State.STOPPED
         self._changes.append(Change(old, None if gone else new))
         if not new.task.helper:
-            self.busy += (new.state in ALIVE) - (old.state in ALIVE)
+            self.counts[old.state] -= 1
+            self.counts[new.state] += 1
         self._mark(old, new)
         if gone:
             self._remove(new)
@@ -282,6 +288,7 @@ class Fleet:
 
     def _remove(self, instance: Instance) -> None:
         del self.instances[instance.key]
+        self.counts[instance.state] -= not instance.task.helper
         self._copies[instance.task.name].remove(instance.key)
         self._queue.pop(instance.key, None)
 
@@ -292,9 +299,9 @@ def _trying(fleet: Fleet, instance: Instance) -> bool:
     return instance.state is not State.FAILED
 
 
-def new_instances(task: Task, now: float, beyond: int = 0) -> list[Instance]:
-    """The instances that a task has by its definition, from number `beyond` + 1 on."""
-    return [Instance(task, index, since=now) for index in range(beyond + 1, task.replicas + 1)]
+def new_instances(task: Task, now: float) -> list[Instance]:
+    """The instances that a task has by its definition."""
+    return [Instance(task, index, since=now) for index in range(1, task.replicas + 1)]
 
 
 def supctl_freezes(freezes: Iterable[Freeze]) -> tuple[Freeze, ...]:

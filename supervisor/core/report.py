@@ -6,7 +6,6 @@ an unknown value is None, never missing.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +27,7 @@ def supervisor_state(fleet: Fleet) -> str:
 
 def summary(fleet: Fleet) -> str:
     """One line on the fleet: "12 running, 1 held, frozen"."""
-    counts = Counter(i.state for i in fleet.instances.values() if not i.task.helper)
+    counts = fleet.counts
     order = (s for s in State if counts[s] and s is not State.STOPPED)
     parts = [f"{counts[s]} {s}" for s in sorted(order, key=lambda s: s is not State.RUNNING)]
     if any(not freeze.scope for freeze in fleet.freezes):
@@ -127,19 +126,16 @@ def short_reason(fleet: Fleet, i: Instance) -> str:
             return _stopping(i)
         case State.BACKOFF | State.FAILED:
             return i.last.reason if i.last else ""
-        case State.STOPPED:
+        case State.STOPPED:  # pragma: no branch - the last one
             return _stopped(i)
 
 
 def _stopping(i: Instance) -> str:
-    run = i.run
-    if run is None:
-        return ""
-    parts = [run.cause] if run.cause else []
-    if run.outcome:
-        parts.append(f"its main process ended ({run.outcome.reason}), others of the run are left")
-    if run.kills:
-        parts.append(f"sent SIGKILL {run.kills} times" if run.kills > 1 else "sent SIGKILL")
+    parts = [i.run.cause] if i.run and i.run.cause else []
+    if i.run and i.run.outcome:
+        parts.append(f"its main process ended ({i.run.outcome.reason}), others of the run are left")
+    if i.run and i.run.kills:
+        parts.append(f"sent SIGKILL {i.run.kills} times" if i.run.kills > 1 else "sent SIGKILL")
     return "; ".join(parts)
 
 

@@ -172,6 +172,23 @@ def test_no_more_than_some_forks_at_a_time_and_the_rest_in_the_order_of_asking()
     assert made.next_deadline() == NOW + WEB.start_timeout
 
 
+def test_ready_does_not_wait_for_a_start_up_task_that_is_frozen():
+    made = fleet(instance(State.HELD, replace(WEB, kind=Kind.STARTUP)))
+    assert not made.startup_settled(), "it is about to start"
+    made.freeze(frozen(""), NOW)
+    assert made.startup_settled()
+
+
+def test_kill_all():
+    made = fleet(instance(State.RUNNING), instance(State.RUNNING, DB), instance(State.HELD, APP))
+    made.kill_all("enough", NOW)
+    assert [type(action).__name__ for action in made.take()[0]] == ["Destroy", "Destroy"]
+    made.shut_down(Shutdown("SIGTERM", NOW + 5, exit_code=3), NOW)
+    made.shut_down(Shutdown("again", NOW + 9), NOW)
+    made.kill_all("enough", NOW)
+    assert made.shutdown == Shutdown("SIGTERM", None, exit_code=3), "the first reason stays"
+
+
 def test_what_has_left_the_fleet_is_passed_over():
     made = fleet(instance(State.STOPPED))
     made.apply("web:1", ev.Retire("root"), NOW)

@@ -103,7 +103,8 @@ class Invariants:
             if process.alive and process.go:
                 instance = instances.get(process.key)
                 run = instance.run if instance else None
-                assert run and run.number == process.run, f"{process.key}: run {process.run} lives, known is {run}"
+                known = run.number if run else None
+                assert known == process.run, f"{process.key}: run {process.run} lives, known is {known}"
 
     # -- at the end ---------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ from random import Random
 
 NAMES = ("db", "web", "xetl", "import", "migrate", "mail")
 
+MISHAPS = ("disk full", "disk free", "wall jumps -7200", "wall jumps 86400", "errands take 2s", "hang up")
+
 
 def config(rng: Random) -> list[str]:
     """The lines of a config: up to six tasks, groups, switches."""
@@ -30,27 +32,29 @@ def task(rng: Random, names: list[str], number: int) -> str:
     if kind != "continuous":
         words.append(f"kind={kind}")
     before = [] if kind == "startup" else names[:number]
-    for key in ("after", "requires"):
-        if before and rng.random() < 0.4:
-            words.append(f"{key}={','.join(rng.sample(before, rng.randint(1, min(2, len(before)))))}")
+    words += [
+        f"{key}={','.join(rng.sample(before, rng.randint(1, min(2, len(before)))))}"
+        for key in ("after", "requires")
+        if before and rng.random() < 0.4
+    ]
     if rng.random() < 0.3 or kind == "continuous":
         words.append(f"restart={rng.choice(('always', 'always', 'on-failure', 'never'))}")
     words.append(f"grace={rng.choice((0.5, 1, 5))}")
     words.append(f"initial={rng.choice((0, 0.1, 0.1, 2))}")
-    if rng.random() < 0.3:
-        words.append(f"replicas={rng.choice((0, 2, 3))}")
-    if rng.random() < 0.3:
-        words.append(f"give_up={rng.choice((1, 2, 3))}/{rng.choice((1, 30))}")
-    if rng.random() < 0.2:
-        words.append(f"start_timeout={rng.choice((0.5, 3))}")
-    if rng.random() < 0.1:
-        words.append("freeze")
-    if rng.random() < 0.1:
-        words.append("log=inherit")
-    if rng.random() < 0.1:
-        words.append("to=main")
+    words += [word for chance, word in _extras(rng) if rng.random() < chance]
     words.append(f"command=v{rng.randint(1, 2)}")
     return " ".join(words)
+
+
+def _extras(rng: Random) -> tuple[tuple[float, str], ...]:
+    return (
+        (0.3, f"replicas={rng.choice((0, 2, 3))}"),
+        (0.3, f"give_up={rng.choice((1, 2, 3))}/{rng.choice((1, 30))}"),
+        (0.2, f"start_timeout={rng.choice((0.5, 3))}"),
+        (0.1, "freeze"),
+        (0.1, "log=inherit"),
+        (0.1, "to=main"),
+    )
 
 
 def being(rng: Random) -> str:
@@ -99,7 +103,9 @@ class History:
         elif roll < 0.58:
             yield f"{self.key()} {rng.choice(('exits 0', 'exits 1', 'dies of SIGKILL', 'loses its group'))}"
         elif roll < 0.62:
-            yield rng.choice(("disk full", "disk free", "wall jumps -7200", "wall jumps 86400", "errands take 2s"))
+            yield rng.choice(
+                ("disk full", "disk free", "wall jumps -7200", "wall jumps 86400", "errands take 2s", "hang up")
+            )
         elif roll < 0.72:
             yield from self._edit(alive=alive)
         elif not alive:

@@ -11,6 +11,7 @@ A line is a config line (`wording`), an expectation (`expectations`), or one of 
                                  `fail to fork: WHY`, `fail to exec: WHY`
     KEY exits 1 | KEY dies of SIGSEGV | KEY loses its group       now
     supctl VERB … [as NAME]      as on the command line
+    hang up                      whoever waits for an answer does so no longer
     SIGTERM | SIGINT | SIGHUP    to the supervisor
     touched                      the file of the config has changed (a config line after `start` changes only the file)
     crash | crash in 7 calls     kill -9 to the supervisor: now, or at a call to its host
@@ -79,6 +80,12 @@ class Client:
     def send(self, line: bytes) -> None:
         self.told.append(line)
 
+    def hang_up(self) -> None:
+        if not self.done and not self.lost:
+            self.lost = True
+            if self.on_close:
+                self.on_close()
+
     @property
     def done(self) -> bool:
         return bool(self.answers) or self.refused is not None
@@ -135,7 +142,7 @@ class Scenario:
         self.world.file = self.draft.config()
         return True
 
-    def _world(self, words: list[str], line: str) -> bool:
+    def _world(self, words: list[str], line: str) -> bool:  # noqa: C901 - a table of lines
         """What happens on the machine."""
         match words:
             case [key, "will", *_]:
@@ -147,6 +154,9 @@ class Scenario:
             case [key, "loses", "its", "group"]:
                 for process in self.world.living(full(key)):
                     self.world.leave(process)
+            case ["hang", "up"]:
+                for client in self.clients:
+                    client.hang_up()
             case ["wall", "jumps", seconds]:
                 self.world.wall += float(seconds)
             case ["disk", state]:
