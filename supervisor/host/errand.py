@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +64,8 @@ class Errands:
         failed, self._failed = self._failed, []
         late = [errand for errand in self._errands.values() if errand.deadline <= now]
         for errand in late:
-            os.kill(errand.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(errand.pid, signal.SIGKILL)
         text = f"took longer than {TIME_LIMIT:g} s"
         return [*failed, *(self._finish(errand, Done(errand.number, None, text)) for errand in late)]
 

@@ -146,7 +146,7 @@ def test_a_full_disk_is_an_error_and_what_was_written_before_stays(tmp_path: Pat
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5, hard))
         for _ in range(3):
-            with pytest.raises(OSError, match="No space|too large"):
+            with pytest.raises(OSError, match=r"No space|too large"):
                 one.write([{"instance": "a:2", "n": "x" * 100}])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -162,7 +162,7 @@ def test_there_is_room_again(tmp_path: Path) -> None:
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5, hard))
-        with pytest.raises(OSError, match="No space|too large"):
+        with pytest.raises(OSError, match=r"No space|too large"):
             one.write([{"instance": "a:1", "n": 1}])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,0 +1,162 @@
+"""What a child works out before its exec, and what a Python task sees of the supervisor."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supervisor import Stop
+from supervisor.core.definition import Log, Task
+from supervisor.core.instance import Run
+from supervisor.host.child import StepError, read_environment_file
+from supervisor.host.interface import Launch
+from supervisor.host.launch import fill, output_paths
+
+# -- environment files ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        ("# A=b\n; C=d\n\n   \n", {}),
+        ("A=b", {"A": "b"}),
+        ("A=b\r\nC=d\r\n", {"A": "b", "C": "d"}),
+        ("  export A = b c  ", {"A": "b c"}),
+        ("A=", {"A": ""}),
+        ("A==", {"A": "="}),
+        ("A=b=c", {"A": "b=c"}),
+        ("A='b c'", {"A": "b c"}),
+        ('A="b c"', {"A": "b c"}),
+        ("A='b\"", {"A": "'b\""}),
+        ("A='", {"A": "'"}),
+        ("A=''", {"A": ""}),
+        ("A=$HOME ${X} `x` \\n", {"A": "$HOME ${X} `x` \\n"}),
+        ("A=b # c", {"A": "b # c"}),
+        ("A=1\nA=2", {"A": "2"}),
+    ],
+)
+def test_lines_of_an_environment_file(tmp_path: Path, text: str, expected: dict[str, str]) -> None:
+    (tmp_path / "env").write_bytes(text.encode())
+    assert read_environment_file(str(tmp_path / "env")) == expected
+
+
+@pytest.mark.parametrize(("text", "line"), [("A", 1), ("A=b\nC", 2), ("=b", 1), (" = ", 1), ("A=\0", 1)])
+def test_what_is_no_line_is_named(tmp_path: Path, text: str, line: int) -> None:
+    (tmp_path / "env").write_text(text)
+    with pytest.raises(StepError, match=rf"env:{line}: not KEY=VALUE"):
+        read_environment_file(str(tmp_path / "env"))
+
+
+def test_bytes_that_are_no_text_stay_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "env").write_bytes(b"A=\xff\xfe")
+    assert os.fsencode(read_environment_file(str(tmp_path / "env"))["A"]) == b"\xff\xfe"
+
+
+def test_a_file_that_may_be_missing(tmp_path: Path) -> None:
+    assert read_environment_file(f"-{tmp_path}/missing") == {}
+    with pytest.raises(FileNotFoundError):
+        read_environment_file(f"{tmp_path}/missing")
+    with pytest.raises(IsADirectoryError):
+        read_environment_file(f"-{tmp_path}")
+
+
+@given(
+    st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]*", fullmatch=True), st.from_regex(r"[^\s'\"\0]*", fullmatch=True))
+)
+def test_simple_values_come_back(tmp_path_factory: pytest.TempPathFactory, values: dict[str, str]) -> None:
+    path = tmp_path_factory.mktemp("env") / "env"
+    path.write_text("".join(f"{name}={value}\n" for name, value in values.items()), encoding="utf-8")
+    assert read_environment_file(str(path)) == values
+
+
+# -- words and paths --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "plain"),
+        ("--port=80${SUPERVISOR_INSTANCE}", "--port=802"),
+        ("${SUPERVISOR_TASK}:${SUPERVISOR_INSTANCE}", "web:2"),
+        ("${HOME}", "${HOME}"),
+        ("${SUPERVISOR_NOTHING}", "${SUPERVISOR_NOTHING}"),
+        ("$SUPERVISOR_TASK", "$SUPERVISOR_TASK"),
+    ],
+)
+def test_what_only_the_instance_knows_is_filled_in(text: str, expected: str) -> None:
+    assert fill(text, {"SUPERVISOR_TASK": "web", "SUPERVISOR_INSTANCE": "2"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("log", "index", "expected"),
+    [
+        (Log(), 1, ("/log/web.log", "/log/web.log")),
+        (Log(), 2, ("/log/web:2.log", "/log/web:2.log")),
+        (Log("file", "separate"), 1, ("/log/web.log", "/log/web.err.log")),
+        (Log("file", "none"), 2, ("/log/web:2.log", "")),
+        (Log("none"), 1, ("", "")),
+        (Log("none", "separate"), 1, ("", "")),
+        (Log("/x/y"), 1, ("/x/y", "/x/y")),
+        (Log("/x/y.txt", "separate"), 1, ("/x/y.txt", "/x/y.err.txt")),
+        (Log("inherit"), 1, ("/run/output/web:1.out", "/run/output/web:1.err")),
+        (Log("inherit", "none"), 3, ("/run/output/web:3.out", "")),
+    ],
+)
+def test_where_output_goes(log: Log, index: int, expected: tuple[str, str]) -> None:
+    run = Run(1, "web:1/1@e", "start", 1, 0.0)
+    assert output_paths(Launch(f"web:{index}", Task("web", log=log), index, run, "", "/run", "/log")) == expected
+
+
+# -- Stop -------------------------------------------------------------------------------------------------------------
+
+
+def test_stop_is_seen_by_everybody_and_stays() -> None:
+    stop = Stop()
+    assert not stop.is_set()
+    assert not stop.wait(0)
+    seen: list[bool] = []
+    threads = [threading.Thread(target=lambda: seen.append(stop.wait())) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    stop.set()
+    for thread in threads:
+        thread.join(15)
+    assert seen == [True] * 5
+    assert stop.is_set()
+    assert stop.wait(1000)
+    assert select.select([stop.fileno()], [], [], 0)[0]
+
+
+def test_stop_may_be_asked_for_any_number_of_times() -> None:
+    stop = Stop()
+    for _ in range(70_000):  # more than a pipe holds
+        stop.set()
+    assert stop.is_set()
+
+
+def test_a_signal_in_the_middle_of_a_wait_ends_it() -> None:
+    stop = Stop()
+    old = signal.signal(signal.SIGALRM, lambda *_: stop.set())
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    assert stop.wait(15)
+    signal.signal(signal.SIGALRM, old)
+
+
+def test_supctl_does_not_import_what_only_the_supervisor_needs() -> None:
+    """It starts the faster, and it has to work while the supervisor's parts are broken."""
+    text = (
+        "import sys; from supervisor.cli.main import parser; parser('status').parse_args(['status']); "
+        "import supervisor.control.client; "
+        "own = [name.split('.') for name in sys.modules if name.startswith('supervisor.')]; "
+        "print([name for name in own if name[1] in ('core', 'host', 'parent')])"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

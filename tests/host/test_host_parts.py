@@ -1,0 +1,323 @@
+"""The parts of the host, each for itself, on the real kernel: errands, inotify, sd_notify, the log, FIFOs."""
+
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from supervisor.host import errand
+from supervisor.host.errand import Errands
+from supervisor.host.fifo import Fifos
+from supervisor.host.inotify import Watch
+from supervisor.host.interface import Done
+from supervisor.host.log import Log
+from supervisor.host.loop import Loop
+from supervisor.host.notify import Notifier
+
+PATIENCE = 15.0
+
+
+# -- errands ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+def outcomes(loop: Loop, count: int) -> list[Done]:
+    """The next answers."""
+    found: list[Done] = []
+    deadline = time.monotonic() + PATIENCE
+    while len(found) < count:
+        assert time.monotonic() < deadline
+        found += [one for one in loop.wait(0.1) if isinstance(one, Done)]
+    return found
+
+
+def reap() -> None:
+    while True:
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def fails(kind: type[BaseException], *args: object) -> None:
+    raise kind(*args)
+
+
+def dies(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def hangs() -> None:
+    signal.pause()
+
+
+def descriptors() -> list[str]:
+    return sorted(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "value", "error"),
+    [
+        (max, (1, 2), 2, ""),
+        (bytes, (10_000_000,), bytes(10_000_000), ""),
+        (fails, (OSError, 2, "No such file", "/x"), None, "[Errno 2] No such file: '/x'"),
+        (fails, (ValueError, "odd"), None, "ValueError: odd"),
+        (fails, (SystemExit, 3), None, "its process ended without an answer"),
+        (dies, (signal.SIGKILL,), None, "its process ended without an answer"),
+        (dies, (signal.SIGTERM,), None, "its process ended without an answer"),
+        (compile, ("lambda: 0", "", "eval"), None, "its process ended without an answer"),
+    ],
+    ids=str,
+)
+def test_how_an_errand_ends(
+    loop: Loop, function: Callable[..., object], arguments: tuple[object, ...], value: object, error: str
+) -> None:
+    number = Errands(loop).run(0.0, function, *arguments)
+    assert outcomes(loop, 1) == [Done(number, value, error)]
+    reap()
+
+
+def test_many_errands_at_once(loop: Loop) -> None:
+    errands = Errands(loop)
+    numbers = {errands.run(0.0, abs, -n): n for n in range(20)}
+    assert {done.errand: done.value for done in outcomes(loop, 20)} == numbers
+    assert errands.next_deadline() is None
+    reap()
+
+
+def test_an_errand_that_hangs_is_ended_when_its_time_is_over(loop: Loop) -> None:
+    errands = Errands(loop)
+    number = errands.run(100.0, hangs)
+    assert errands.next_deadline() == 100.0 + errand.TIME_LIMIT
+    assert errands.expire(100.0 + errand.TIME_LIMIT - 0.1) == []
+    assert errands.expire(100.0 + errand.TIME_LIMIT) == [Done(number, None, "took longer than 60 s")]
+    assert os.WTERMSIG(os.wait()[1]) == signal.SIGKILL
+    assert errands.next_deadline() is None
+
+
+def test_an_errand_holds_no_descriptor_of_ours(loop: Loop) -> None:
+    with open(os.devnull), socket.socket() as ours:
+        os.set_inheritable(ours.fileno(), True)
+        Errands(loop).run(0.0, descriptors)
+        assert set(outcomes(loop, 1)[0].value) <= {"0", "1", "2", "3", "4"}  # 4: the listing itself
+    reap()
+
+
+def test_without_a_process_the_errand_has_failed(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses() -> int:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    errands = Errands(loop)
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "fork", refuses)
+    number = errands.run(0.0, abs, 1)
+    assert errands.next_deadline() == 0.0
+    assert errands.expire(0.0) == [Done(number, None, "cannot fork: Resource temporarily unavailable")]
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+# -- inotify ----------------------------------------------------------------------------------------------------------
+
+
+def told(watch: Watch) -> bool:
+    """Whether it has something to tell; inotify queues before the system call that caused it returns."""
+    return bool(select.select([watch.fd], [], [], 0)[0]) and watch.concerned()
+
+
+@pytest.mark.parametrize(
+    ("change", "tells"),
+    [
+        (lambda d: (d / "a.toml").write_text("x"), True),
+        (lambda d: (d / "new").rename(d / "a.toml"), True),
+        (lambda d: (d / "a.toml").rename(d / "a.toml~"), True),
+        (lambda d: (d / "a.toml").unlink(), True),
+        (lambda d: (d / "b.toml").write_text("x"), False),
+        (lambda d: (d / "tasks.d" / "x.toml").write_text("x"), True),
+        (lambda d: (d / "tasks.d" / "x.toml.swp").write_text("x"), False),
+        (lambda d: (d / "tasks.d" / "sub").mkdir(), False),
+        (lambda d: (d / "a.toml").read_text(), False),
+        (lambda d: (d / "a.toml").chmod(0o600), False),
+    ],
+)
+def test_which_changes_are_told(tmp_path: Path, change: Callable[[Path], object], tells: bool) -> None:
+    (tmp_path / "tasks.d").mkdir()
+    for name in ("a.toml", "new"):
+        (tmp_path / name).write_text("old")
+    watch = Watch()
+    assert watch.set(((str(tmp_path), "a.toml"), (str(tmp_path / "tasks.d"), "*.toml"))) == []
+    change(tmp_path)
+    assert told(watch) is tells
+    assert not told(watch)
+    os.close(watch.fd)
+
+
+def test_a_file_that_is_being_written_is_told_when_it_is_finished(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("old")
+    watch = Watch()
+    watch.set(((str(tmp_path), "a.toml"),))
+    with path.open("w") as file:
+        assert not told(watch)
+        file.write("half")
+        file.flush()
+        assert not told(watch)
+    assert told(watch)
+    os.close(watch.fd)
+
+
+def test_other_places_and_missing_ones(tmp_path: Path) -> None:
+    watch = Watch()
+    missing = str(tmp_path / "missing")
+    assert watch.set(((str(tmp_path), "a"), (missing, "*"))) == [missing]
+    (tmp_path / "missing").mkdir()
+    assert watch.set(((missing, "*"),)) == []
+    (tmp_path / "a").write_text("no longer of interest")
+    assert not told(watch)
+    (tmp_path / "missing" / "b").write_text("of interest")
+    assert told(watch)
+    os.close(watch.fd)
+
+
+# -- sd_notify --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_the_service_manager_is_told_in_one_datagram(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool
+) -> None:
+    name = f"{tmp_path}/notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0" + name if abstract else name)
+        monkeypatch.setenv("NOTIFY_SOCKET", "@" + name if abstract else name)
+        notifier = Notifier()
+        notifier.tell("READY=1", "STATUS=grün")
+        assert manager.recv(1000).decode() == "READY=1\nSTATUS=grün"
+        for _ in range(100_000):  # a manager that does not read: nothing blocks, nothing raises
+            notifier.tell("WATCHDOG=1")
+            if not select.select([], [manager], [], 0)[1]:
+                break
+    notifier.tell("STATUS=nobody there")
+    assert notifier._socket
+    notifier._socket.close()
+
+
+def test_without_a_service_manager_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    Notifier().tell("READY=1")
+
+
+@pytest.mark.parametrize(
+    ("micros", "pid", "seconds"),
+    [
+        ("30000000", None, 15.0),
+        ("30000000", "mine", 15.0),
+        ("30000000", "1", None),
+        ("0", None, None),
+        ("", None, None),
+        ("-5", None, None),
+        ("x", None, None),
+        (None, None, None),
+    ],
+)
+def test_how_often_the_watchdog_is_fed(
+    monkeypatch: pytest.MonkeyPatch, micros: str | None, pid: str | None, seconds: float | None
+) -> None:
+    for name, value in (("WATCHDOG_USEC", micros), ("WATCHDOG_PID", str(os.getpid()) if pid == "mine" else pid)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    assert Notifier.watchdog() == seconds
+
+
+# -- the log ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    read, write = os.pipe()
+    yield read, write
+    for fd in (read, write):
+        try:
+            os.close(fd)
+        except OSError:
+            continue
+
+
+def test_the_log_has_levels_and_single_lines(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+    log = Log(pipe[1], "warning")
+    for level in ("debug", "info", "warning", "error"):
+        log.write(level, f"{level}\nsecond line \udcff")
+    lines = os.read(pipe[0], 65536).decode().splitlines()
+    assert [line.partition("Z ")[2] for line in lines] == [
+        "warning: warning second line ?",
+        "error: error second line ?",
+    ]
+
+
+def test_under_the_journal_lines_begin_with_their_priority(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1")
+    log = Log(pipe[1], "debug")
+    for level in ("debug", "info", "warning", "error"):
+        log.write(level, "text")
+    assert os.read(pipe[0], 65536) == b"<7>text\n<6>text\n<4>text\n<3>text\n"
+
+
+def test_a_full_pipe_never_blocks_and_what_was_dropped_is_counted(pipe: tuple[int, int]) -> None:
+    log = Log(pipe[1])
+    written = 0
+    while select.select([], [pipe[1]], [], 0)[1]:
+        log.write("info", "x" * 10_000)
+        written += 1
+    for _ in range(7):
+        log.write("info", "dropped")
+    os.set_blocking(pipe[0], False)
+    text = b""
+    for _ in range(written):
+        text += os.read(pipe[0], 4096)
+    log.write("info", "again")
+    text += os.read(pipe[0], 1 << 20)
+    assert max(map(len, text.splitlines())) <= 4096
+    assert b"7 lines of this log were dropped: stderr was full" in text
+    assert text.endswith(b"info: again\n")
+
+
+def test_nobody_reads_the_log_any_more(pipe: tuple[int, int]) -> None:
+    old = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    log = Log(pipe[1])
+    os.close(pipe[0])
+    log.write("error", "nobody")
+    signal.signal(signal.SIGPIPE, old)
+
+
+# -- FIFOs ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_in_a_fifo_outlives_its_writer_and_its_reader(tmp_path: Path) -> None:
+    fifos = Fifos()
+    fifos.make(str(tmp_path), "web:1")
+    fifos.make(str(tmp_path), "web:1")
+    assert sorted(os.listdir(tmp_path / "output")) == ["web:1.err", "web:1.out"]
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "output").iterdir()} == {0o600}
+    path = tmp_path / "output" / "web:1.out"
+    for _ in range(2):
+        writer = os.open(path, os.O_RDWR)
+        os.write(writer, b"last words\n")
+        os.close(writer)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        assert os.read(reader, 100) == b"last words\n"
+        os.close(reader)
+    with pytest.raises(OSError, match="Not a directory"):
+        fifos.make(str(path), "web:1")
