@@ -94,6 +94,9 @@ def _check(explicit: str | None) -> int:
 
 def supervise(explicit: str | None) -> int:
     """Comes up, supervises until the end, and returns the exit code."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # started without stdin, stdout or stderr
+        os.set_inheritable(fd, True)
+    os.close(fd)
     from supervisor.host.spawner import Spawner  # noqa: PLC0415
 
     spawner = Spawner()

@@ -75,6 +75,7 @@ class Parent:
         self._errands: dict[int, Callable[[Done], None]] = {}
         self._rereading = False
         self._touched_again = False
+        self._unsure = True  # whether the config was saved after it was read and before it was watched
         self._keeping = False  # a write of the freezes is under way
         self._keepers: list[Callable[[Done], None]] = []  # who waits for the next one
         self._facts: list[dict[str, Any]] = []
@@ -99,6 +100,9 @@ class Parent:
         for freeze in self.fleet.expire(now):
             self.thaw((freeze,), "its own end")
         self.fleet.admit(now, FORKS_PER_TURN)
+        if self._unsure and self.fleet.next_deadline() != 0.0:
+            self._unsure = False
+            self._reread()
         actions, changes = self.fleet.take()
         more, later = self._fork(actions, now)
         self._remember([*changes, *later])
@@ -200,7 +204,6 @@ class Parent:
                 self.fleet.note(key, ev.Exited(instance.run.number, None, empty=True), now)
         self.fleet.settle(now)
         self.host.watch(self.config.watched)
-        self._reread()  # what was saved after it was read and before it was watched
 
     def _adopt(self, fact: dict[str, Any], now: float) -> str:
         """Puts one instance of an earlier supervisor into the fleet. Returns its key if its run has ended unseen."""

@@ -3,8 +3,8 @@
 The steps are a table, in the order in which they are done; the name of the step is what a person reads when it
 fails: "cannot start web: chdir /srv/app: No such file or directory". Everything that may block or fail (opening log
 files, looking up a user, reading environment files) is done here, in the child. What can be worked out without I/O
-is worked out before the fork (`Setup`): each page that a child writes to costs it 5 µs, and Python writes to
-the page of every object that it looks at.
+is worked out before, by the parent: each page that a child writes to costs it 5 µs, and Python writes to the page of
+every object that it looks at. So the steps here touch as little as they can.
 
 The last step but one is to wait for the go byte: the parent sends it when the record of this child is
 written. If the parent dies first, the child ends without having run anything of the task (crash-only).
@@ -15,8 +15,9 @@ See credentials(7), setsid(2), execve(2); the order of user and directory follow
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
-import signal
+from _signal import SIG_SETMASK, pthread_sigmask  # type: ignore[import-not-found]  # `signal` makes enums of them
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # the spawner must stay small
@@ -36,10 +37,8 @@ if TYPE_CHECKING:  # the spawner must stay small
         user: str | None
         umask: int | None
         inherit_environment: bool
-        environment: dict[str, str]
+        environment: dict[str, str]  # the task's, the order's and our own
         environment_file: tuple[str, ...]
-        order: dict[str, str]
-        own: dict[str, str]
         out: str
         err: str
         fifos: bool
@@ -52,150 +51,31 @@ OWN_VARIABLES = (
 )  # fmt: skip
 """What the service manager told the supervisor about itself; a task must not take it for its own."""
 
-_libc = ctypes.CDLL(None, use_errno=True)
+
+_getenv = ctypes.CDLL(None).getenv
+_getenv.restype = ctypes.c_char_p
 
 
 class StepError(Exception):
     """A step failed for a reason that is no OSError."""
 
 
-class Setup:
-    """One launch: what is known before the fork, and the steps after it."""
-
-    def __init__(self, spec: Spec) -> None:
-        self.spec = spec
-        self.late = bool(spec["environment_file"] or spec["user"])  # the environment needs I/O
-        self.environment = {} if self.late else self._variables({}, {})
-        self.program = None if self.late or spec["python"] else Program(spec["command"], self.environment)
-
-    def steps(self) -> tuple[tuple[str, Callable[[], object]], ...]:
-        """Name and function of each step, in order."""
-        return (
-            ("setsid", os.setsid),
-            ("reset signals", self.signals),
-            ("open output", self.output),
-            ("set umask", self.umask),
-            ("read environment_file", self.variables),
-            ("become user", self.user),
-            ("chdir", self.directory),
-        )
-
-    def signals(self) -> None:
-        """What the spawner ignores. Everything else is at its default there, and no signal is blocked."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
-
-    def output(self) -> None:
-        """Descriptors 0, 1 and 2."""
-        null = os.open(os.devnull, os.O_RDWR)
-        os.dup2(null, 0)
-        if self.spec["helper"]:  # speaks through the supervisor's own stdout and stderr
-            return
-        out, err = self.spec["out"], self.spec["err"]
-        fd = self._open(out) if out else null
-        os.dup2(fd, 1)
-        os.dup2(fd if err == out else self._open(err) if err else null, 2)
-
-    def _open(self, path: str) -> int:
-        """A FIFO is opened read-write, so that it outlives its readers; a file is appended to."""
-        flags = os.O_RDWR if self.spec["fifos"] else os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        fd = os.open(path, flags | os.O_NOCTTY, 0o640)
-        if self.spec["user"] is not None:  # so that the task can open /dev/stdout again
-            os.fchown(fd, _entry(self.spec["user"]).pw_uid, -1)
-        return fd
-
-    def umask(self) -> None:
-        """The task's, or the supervisor's own."""
-        if self.spec["umask"] is not None:
-            os.umask(self.spec["umask"])
-
-    def variables(self) -> None:
-        """The environment, if it could not be made before the fork."""
-        if self.late:
-            files: dict[str, str] = {}
-            for path in self.spec["environment_file"]:
-                files |= read_environment_file(path)
-            self.environment = self._variables(_of_user(self.spec["user"]) if self.spec["user"] else {}, files)
-
-    def _variables(self, user: dict[str, str], files: dict[str, str]) -> dict[str, str]:
-        """The supervisor's, the user's, the files', the task's, the order's and our own; a later one wins."""
-        spec = self.spec
-        inherited = dict(os.environ) if spec["inherit_environment"] else {}
-        for name in OWN_VARIABLES:
-            inherited.pop(name, None)
-        task = {name: fill(value, spec["own"]) for name, value in spec["environment"].items()}
-        return {**inherited, **user, **files, **task, **spec["order"], **spec["own"]}
-
-    def user(self) -> None:
-        """Group, supplementary groups and user, as the password database says now."""
-        if self.spec["user"] is None:
-            return
-        entry = _entry(self.spec["user"])
-        os.initgroups(entry.pw_name, entry.pw_gid)
-        os.setgid(entry.pw_gid)
-        os.setuid(entry.pw_uid)
-
-    def directory(self) -> None:
-        """Entered as the user, who may see less than root does, or more (NFS)."""
-        if self.spec["directory"]:
-            os.chdir(self.spec["directory"])
-
-
-class Program:
-    """argv, envp and the places to look for the file, as execve(2) wants them: nothing is left to do in the child."""
-
-    def __init__(self, command: tuple[str, ...], environment: dict[str, str]) -> None:
-        words = [os.fsencode(fill(word, environment)) for word in command]
-        self.name = os.fsdecode(words[0])
-        folders = [""] if b"/" in words[0] else environment.get("PATH", os.defpath).split(":")
-        self._files = [os.path.join(os.fsencode(folder), words[0]) for folder in folders]
-        variables = [os.fsencode(f"{name}={value}") for name, value in environment.items()]
-        self._argv = (ctypes.c_char_p * (len(words) + 1))(*words)
-        self._envp = (ctypes.c_char_p * (len(variables) + 1))(*variables)
-
-    def execute(self) -> None:
-        """Becomes the program; as execvp(3), a file that may not be executed is passed over for a later one.
-
-        Raises:
-            OSError: always, when it returns at all; the text says what is wrong with the file.
-        """
-        failure = 2
-        for file in self._files:
-            _libc.execve(file, self._argv, self._envp)
-            error = ctypes.get_errno()
-            if error not in (2, 20):  # ENOENT, ENOTDIR
-                failure = error
-                if error != 13:  # EACCES
-                    break
-        raise OSError(failure, self._complaint(failure), self.name)
-
-    def _complaint(self, error: int) -> str:
-        if "/" in self.name and error == 2 and os.path.exists(self.name):
-            return "the interpreter in its first line does not exist"
-        if "/" in self.name and os.path.isdir(self.name):
-            return "is a directory"
-        return "not a program: it has no #! line" if error == 8 else os.strerror(error)
-
-
-def become(setup: Setup, channel: int) -> NoReturn:
+def become(spec: Spec, channel: int) -> NoReturn:
     """Does every step, waits for the go byte on the channel, and becomes the program. Never returns.
 
     What fails is told over the channel, in words; an exec that succeeds closes it.
     """
     step = ""
     try:
-        for name, act in setup.steps():
-            step = name
-            act()
-        if setup.late and not setup.spec["python"]:
-            setup.program = Program(setup.spec["command"], setup.environment)
+        for step, act in STEPS:  # noqa: B007 - it is told when one fails
+            act(spec)
         step = "wait"
         if os.read(channel, 1) != b"g":
             os._exit(0)
+        if spec["python"]:
+            _call(spec, channel)
         step = "exec"
-        if setup.program:
-            setup.program.execute()
-        _call(setup, channel)
+        _execute(spec)
     except OSError as error:
         what = f" {error.filename}" if error.filename else ""
         _report(channel, f"{step}{what}: {error.strerror or error}")
@@ -204,19 +84,138 @@ def become(setup: Setup, channel: int) -> NoReturn:
     os._exit(127)
 
 
-def _call(setup: Setup, channel: int) -> None:
+def _session(_: Spec) -> None:
+    """A session and process group of its own, so that a signal can reach all of the run."""
+    os.setsid()
+
+
+def _signals(_: Spec) -> None:
+    """The spawner blocks some; what was sent meanwhile arrives now. Their dispositions are the default there, too."""
+    pthread_sigmask(SIG_SETMASK, ())
+
+
+def _title(spec: Spec) -> None:
+    """Of a Python task, which no exec gives another one; while the environment is where the kernel put it."""
+    if spec["python"]:
+        from setproctitle import setproctitle  # noqa: PLC0415 - only in a child
+
+        setproctitle(f"supervisor: {spec['title']}")
+
+
+def _output(spec: Spec) -> None:
+    """Descriptors 0, 1 and 2."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    if spec["helper"]:  # speaks through the supervisor's own stdout and stderr
+        return
+    out, err = spec["out"], spec["err"]
+    fd = _open(spec, out) if out else null
+    os.dup2(fd, 1)
+    os.dup2(fd if err == out else _open(spec, err) if err else null, 2)
+
+
+def _open(spec: Spec, path: str) -> int:
+    """A FIFO is opened read-write, so that it outlives its readers; a file is appended to."""
+    flags = os.O_RDWR if spec["fifos"] else os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    fd = os.open(path, flags | os.O_NOCTTY, 0o640)
+    if spec["user"]:  # so that the task can open /dev/stdout again
+        os.fchown(fd, _entry(spec["user"]).pw_uid, -1)
+    return fd
+
+
+def _umask(spec: Spec) -> None:
+    if spec["umask"] is not None:
+        os.umask(spec["umask"])
+
+
+def _variables(spec: Spec) -> None:
+    """The supervisor's own environment is there; the user's, the files', the task's, and ours come on top of it.
+
+    Only what differs is touched; os.environ follows for a Python task only, as nobody else would see it.
+    """
+    if not spec["inherit_environment"]:
+        os.environ.clear()
+    put = os.environ.__setitem__ if spec["python"] else os.putenv
+    if spec["user"]:
+        _put(put, _of_user(spec["user"]))
+    for path in spec["environment_file"]:
+        _put(put, read_environment_file(path))
+    _put(put, spec["environment"])
+
+
+def _put(put: Callable[[str, str], None], variables: dict[str, str]) -> None:
+    for name, value in variables.items():
+        put(name, value)
+
+
+def _user(spec: Spec) -> None:
+    """Group, supplementary groups and user, as the password database says now."""
+    if spec["user"]:
+        entry = _entry(spec["user"])
+        os.initgroups(entry.pw_name, entry.pw_gid)
+        os.setgid(entry.pw_gid)
+        os.setuid(entry.pw_uid)
+
+
+def _directory(spec: Spec) -> None:
+    """Entered as the user, who may see less than root does, or more (NFS)."""
+    if spec["directory"]:
+        os.chdir(spec["directory"])
+
+
+STEPS = (
+    ("setsid", _session),
+    ("reset signals", _signals),
+    ("set title", _title),
+    ("open output", _output),
+    ("set umask", _umask),
+    ("read environment_file", _variables),
+    ("become user", _user),
+    ("chdir", _directory),
+)
+
+
+def _execute(spec: Spec) -> None:
+    """As execvp(3): a file that may not be executed is passed over for a later one in PATH.
+
+    Raises:
+        OSError: always, when it returns at all; the text says what is wrong with the file.
+    """
+    words = spec["command"]
+    name, failure = words[0], errno.ENOENT
+    for folder in ("",) if "/" in name else _path().split(":"):
+        try:
+            os.execv(os.path.join(folder, name) if folder else name, words)  # noqa: S606 - no shell is wanted
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                continue
+            failure = error.errno or failure
+            if failure != errno.EACCES:
+                break
+    raise OSError(failure, _complaint(name, failure), name)
+
+
+def _path() -> str:
+    """PATH as the program will have it, which os.environ does not know."""
+    value: bytes | None = _getenv(b"PATH")
+    return os.defpath if value is None else os.fsdecode(value)
+
+
+def _complaint(name: str, error: int) -> str:
+    if error == errno.ENOENT and "/" in name and os.path.exists(name):
+        return "the interpreter in its first line does not exist"
+    if "/" in name and os.path.isdir(name):
+        return "is a directory"
+    return "not a program: it has no #! line" if error == errno.ENOEXEC else os.strerror(error)
+
+
+def _call(spec: Spec, channel: int) -> None:
     """Runs the Python callable of a task in this very process."""
-    from setproctitle import setproctitle  # noqa: PLC0415 - only in a child
+    from supervisor import task  # noqa: PLC0415 - only in a child
 
-    from supervisor import task  # noqa: PLC0415
-
-    spec = setup.spec
-    setproctitle(f"supervisor: {spec['title']}")  # while the environment is where the kernel put it
-    os.environ.clear()
-    os.environ.update(setup.environment)
     os.close(channel)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    task.run(spec["python"] or "", [fill(w, spec["own"]) for w in spec["command"]], spec["stop_signal"])
+    task.run(spec["python"] or "", list(spec["command"]), spec["stop_signal"])
 
 
 def _report(channel: int, text: str) -> None:
@@ -224,16 +223,6 @@ def _report(channel: int, text: str) -> None:
         os.write(channel, text.encode(errors="replace")[:4000])
     except OSError:
         return
-
-
-def fill(text: str, values: dict[str, str]) -> str:
-    """Replaces ${SUPERVISOR_INSTANCE} and its kind, which the config could not know yet."""
-    if "${SUPERVISOR_" not in text:
-        return text
-    for name, value in values.items():
-        if name.startswith("SUPERVISOR_"):
-            text = text.replace(f"${{{name}}}", value)
-    return text
 
 
 def read_environment_file(path: str) -> dict[str, str]:

@@ -14,34 +14,50 @@ if TYPE_CHECKING:
 def spec_of(launch: Launch) -> Spec:
     """What `child.Setup` needs to know."""
     task, run = launch.task, launch.run
+    own = own_variables(launch)
     out, err = output_paths(launch)
     return {
         "title": launch.key,
         "helper": task.helper,
-        "command": (*task.command, *(run.order.arguments if run.order else ())),
+        "command": tuple(fill(word, own) for word in task.command) + (run.order.arguments if run.order else ()),
         "python": task.python,
         "stop_signal": task.stop.signal,
         "directory": task.directory,
         "user": task.user,
         "umask": task.umask,
         "inherit_environment": task.inherit_environment,
-        "environment": task.environment,
-        "environment_file": task.environment_file,
-        "order": dict(run.order.environment) if run.order else {},
-        "own": {
-            "SUPERVISOR_TASK": task.name,
-            "SUPERVISOR_INSTANCE": str(launch.index),
-            "SUPERVISOR_REPLICAS": str(task.replicas),
-            "SUPERVISOR_RUN": run.id,
-            "SUPERVISOR_TRIGGER": run.trigger,
-            "SUPERVISOR_ATTEMPT": str(run.attempt),
-            "SUPERVISOR_LAST_EXIT": launch.last_exit,
-            "SUPERVISOR_SOCKET": f"{launch.runtime_dir}/supervisor.sock",
+        "environment": {
+            **{name: fill(value, own) for name, value in task.environment.items()},
+            **dict(run.order.environment if run.order else ()),
+            **own,
         },
+        "environment_file": task.environment_file,
         "out": out,
         "err": err,
         "fifos": task.log.to == "inherit",
     }
+
+
+def own_variables(launch: Launch) -> dict[str, str]:
+    """What a task gets to know of itself (contract, section 8)."""
+    return {
+        "SUPERVISOR_TASK": launch.task.name,
+        "SUPERVISOR_INSTANCE": str(launch.index),
+        "SUPERVISOR_REPLICAS": str(launch.task.replicas),
+        "SUPERVISOR_RUN": launch.run.id,
+        "SUPERVISOR_TRIGGER": launch.run.trigger,
+        "SUPERVISOR_ATTEMPT": str(launch.run.attempt),
+        "SUPERVISOR_LAST_EXIT": launch.last_exit,
+        "SUPERVISOR_SOCKET": f"{launch.runtime_dir}/supervisor.sock",
+    }
+
+
+def fill(text: str, own: dict[str, str]) -> str:
+    """Replaces ${SUPERVISOR_INSTANCE} and its kind, which the config could not know yet."""
+    if "${SUPERVISOR_" in text:
+        for name, value in own.items():
+            text = text.replace(f"${{{name}}}", value)
+    return text
 
 
 def output_paths(launch: Launch) -> tuple[str, str]:

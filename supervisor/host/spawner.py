@@ -14,6 +14,7 @@ This module is what the spawner consists of; it imports as little as it can.
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import marshal
 import os
@@ -62,7 +63,7 @@ class Spawner:
             try:
                 return self._ask(spec, channel)
             except (TimeoutError, EOFError) as error:
-                raise OSError(11, "the spawner does not answer") from error
+                raise OSError(errno.EAGAIN, "the spawner does not answer") from error
 
     def close(self) -> None:
         """Ends it."""
@@ -105,18 +106,17 @@ def _serve(parent: socket.socket) -> NoReturn:
     """The spawner's life: until the parent hangs up."""
     try:
         _prepare(parent)
-        while head := socket.recv_fds(parent, 4, 1):
-            length, channels = head[0], head[1]
+        while True:
+            length, ancillary, _, _ = parent.recvmsg(4, 64)
             if not length:
                 break
-            os.set_inheritable(channels[0], False)
-            spec = marshal.loads(parent.recv(int.from_bytes(length, "little"), socket.MSG_WAITALL))  # noqa: S302 - the parent wrote it
-            setup = child.Setup(spec)
-            pid = _clone()
+            channel = int.from_bytes(ancillary[0][2], sys.byteorder)
+            os.set_inheritable(channel, False)
+            spec = marshal.loads(parent.recv(int.from_bytes(length, "little"), socket.MSG_WAITALL))  # noqa: S302
+            pid = _clone(as_python=bool(spec["python"]))
             if pid == 0:
-                parent.close()
-                child.become(setup, channels[0])
-            os.close(channels[0])
+                child.become(spec, channel)
+            os.close(channel)
             parent.sendall(pid.to_bytes(4, "little", signed=True))
     except BaseException:  # noqa: BLE001 - it must never run on as a second parent
         sys.excepthook(*sys.exc_info())
@@ -126,12 +126,12 @@ def _serve(parent: socket.socket) -> NoReturn:
 def _prepare(parent: socket.socket) -> None:
     """Out of the way of the terminal's signals, with nothing open but what it needs, and as children shall be."""
     os.setpgid(0, 0)
+    for name in child.OWN_VARIABLES:
+        os.environ.pop(name, None)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.pthread_sigmask(signal.SIG_SETMASK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
     keep = parent.fileno()
     os.closerange(3, keep)
     os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
@@ -144,15 +144,20 @@ def _prepare(parent: socket.socket) -> None:
     gc.freeze()
 
 
-def _clone() -> int:
-    """As fork(2), but the child is the caller's sibling. Returns a negative errno when there is none."""
+def _clone(*, as_python: bool) -> int:
+    """As fork(2), but the child is the caller's sibling. Returns a negative errno when there is none.
+
+    A child that will execute a program needs nothing of what CPython does after a fork (locks, hooks of modules):
+    there is one thread before and after, and what is not done need not be paid for.
+    """
     number = _SYS_CLONE.get(os.uname().machine)
     if number is None:
-        return -38  # ENOSYS: the parent must fork itself
-    _python.PyOS_BeforeFork()
+        return -errno.ENOSYS
+    if as_python:
+        _python.PyOS_BeforeFork()
     pid = int(_python.syscall(number, CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0))
-    if pid == 0:
+    if as_python and pid == 0:
         _python.PyOS_AfterFork_Child()
-        return 0
-    _python.PyOS_AfterFork_Parent()
-    return pid if pid > 0 else -ctypes.get_errno()
+    elif as_python:
+        _python.PyOS_AfterFork_Parent()
+    return pid if pid >= 0 else -ctypes.get_errno()
