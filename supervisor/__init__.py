@@ -13,10 +13,9 @@ For a task written in Python: `Stop`, see `supervisor.task`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from supervisor.version import __version__
 
+TYPE_CHECKING = False  # as in `typing`, which the spawner has no use for
 if TYPE_CHECKING:
     from supervisor.task import Stop
 

@@ -100,6 +100,15 @@ def supervise(explicit: str | None) -> int:
     from supervisor.host.spawner import Spawner  # noqa: PLC0415
 
     spawner = Spawner()
+    from supervisor.host.aside import aside  # noqa: PLC0415
+
+    reading = aside(_prepare, (explicit,))  # meanwhile the rest is imported
     from supervisor import boot  # noqa: PLC0415
 
-    return boot.supervise(explicit, spawner)
+    return boot.supervise(spawner, reading)
+
+
+def _prepare(explicit: str | None) -> object:
+    from supervisor import errands  # noqa: PLC0415 - in the child
+
+    return errands.prepare(explicit)

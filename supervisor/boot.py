@@ -12,29 +12,32 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from supervisor import errands
 from supervisor.app import EX_CONFIG
+from supervisor.control.server import InUseError, Server
+from supervisor.errands import Loaded
+from supervisor.host.interface import Done, Signalled
 from supervisor.host.linux import Linux
 from supervisor.host.log import Log
+from supervisor.parent import Parent
+from supervisor.store.records import Journal
 
 if TYPE_CHECKING:
-    from supervisor.control.server import Server
     from supervisor.core.definition import Config
-    from supervisor.errands import Loaded
     from supervisor.host.spawner import Spawner
-    from supervisor.parent import Parent
 
 FAILED = 1
 
 
-def supervise(explicit: str | None, spawner: Spawner) -> int:
-    """Comes up, supervises until the end, and returns the exit code."""
+def supervise(spawner: Spawner, reading: tuple[int, int]) -> int:
+    """Comes up, supervises until the end, and returns the exit code.
+
+    Args:
+        spawner: forked while the process was small.
+        reading: the errand that reads the config (`errands.prepare`), as `aside` began it.
+    """
     log = Log()
     host = Linux(log, spawner)
-    errand = host.errand(errands.prepare, explicit)
-    from supervisor import parent  # noqa: F401, PLC0415 - while the errand reads the config
-
-    loaded = _wait_for(host, errand)
+    loaded = _wait_for(host, host.expect(*reading))
     if loaded.config is None:
         for error in loaded.errors:
             log.write("error", error)
@@ -55,9 +58,6 @@ class _CannotRunError(Exception):
 
 def _wait_for(host: Linux, errand: int) -> Loaded:
     """The answer of the errand; signals meanwhile end the supervisor, as nothing runs yet."""
-    from supervisor.errands import Loaded  # noqa: PLC0415
-    from supervisor.host.interface import Done, Signalled  # noqa: PLC0415
-
     while True:
         for occurrence in host.wait(None):
             match occurrence:
@@ -91,10 +91,6 @@ def _lock(path: str) -> None:
 
 
 def _run(host: Linux, loaded: Loaded, config: Config) -> int:
-    from supervisor.control.server import InUseError, Server  # noqa: PLC0415
-    from supervisor.parent import Parent  # noqa: PLC0415
-    from supervisor.store.records import Journal  # noqa: PLC0415
-
     settings = config.settings
     with open("/proc/sys/kernel/random/boot_id") as file:
         boot = file.read().strip()

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from supervisor.host.aside import aside
 from supervisor.host.interface import Done, Occurrence
 from supervisor.host.loop import Loop
 
@@ -44,10 +45,15 @@ class Errands:
         """Starts one and returns its number. One for which no child can be made has failed, which is told as ever."""
         self._count += 1
         try:
-            pid, pipe = _fork(function, arguments)
+            begun = aside(function, arguments)
         except OSError as error:
             self._failed.append(Done(self._count, None, f"cannot fork: {error.strerror}"))
             return self._count
+        return self.expect(now, *begun)
+
+    def expect(self, now: float, pid: int, pipe: int) -> int:
+        """One that somebody else has begun, by `aside`. Returns its number."""
+        self._count += 1
         errand = _Errand(self._count, pid, pipe, now + TIME_LIMIT)
         self._errands[errand.number] = errand
         self._loop.watch(pipe, lambda _: self._read(errand))
@@ -85,47 +91,3 @@ class Errands:
         self._loop.unwatch(errand.pipe)
         os.close(errand.pipe)
         return done
-
-
-def _fork(function: Callable[..., Any], arguments: tuple[object, ...]) -> tuple[int, int]:
-    """The child's pid and the end of its pipe.
-
-    Raises:
-        OSError: no child could be made.
-    """
-    ours, theirs = os.pipe2(os.O_CLOEXEC)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        pid = os.fork()
-        if pid == 0:
-            _in_child(theirs, function, arguments)
-    except OSError:
-        os.close(ours)
-        raise
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        os.close(theirs)
-    return pid, ours
-
-
-def _in_child(pipe: int, function: Callable[..., Any], arguments: tuple[object, ...]) -> None:
-    """Calls the function and sends its value or its error. Never returns.
-
-    No descriptor of the parent is kept, so that an errand that hangs holds nothing back.
-    """
-    try:
-        os.dup2(pipe, 3)
-        os.closerange(4, os.sysconf("SC_OPEN_MAX"))
-        for number in ("SIGTERM", "SIGINT", "SIGHUP", "SIGCHLD"):
-            signal.signal(signal.Signals[number], signal.SIG_DFL)
-        signal.set_wakeup_fd(-1)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        os.setpgid(0, 0)  # a Ctrl-C at the terminal is for the supervisor
-        try:
-            answer = (function(*arguments), "")
-        except Exception as error:  # noqa: BLE001 - it is told to whoever asked
-            answer = (None, f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error))
-        with open(3, "wb") as file:
-            file.write(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
-    finally:
-        os._exit(0)

@@ -119,6 +119,10 @@ class Linux:
         """See `Host.errand`."""
         return self._errands.run(self.now(), function, *arguments)
 
+    def expect(self, pid: int, pipe: int) -> int:
+        """An errand that was begun before there was a host. Returns its number, as `errand` does."""
+        return self._errands.expect(self.now(), pid, pipe)
+
     def watch(self, places: tuple[tuple[str, str], ...]) -> None:
         """See `Host.watch`."""
         try:
