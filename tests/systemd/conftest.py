@@ -114,6 +114,10 @@ class Service:
         except FileNotFoundError:
             return []
 
+    def sleepers(self) -> list[int]:
+        """Those of them that are a task of these tests, `sleep 1000`, and no part of the supervisor."""
+        return [pid for pid in self.processes() if _command(pid).startswith(b"sleep\0")]
+
     def clear(self) -> None:
         """As if it had never run, whatever a test has left."""
         self.machine.run("systemctl", "kill", "-s", "KILL", "--kill-whom=all", "supervisor")
@@ -130,6 +134,13 @@ class Service:
             self.machine.run("rm", "-rf", f"/{name}")
         self.machine.run("systemctl", "daemon-reload")
         self.machine.run("systemctl", "reset-failed", "supervisor")
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def _why_not() -> str:
@@ -168,8 +179,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         [HERE / "lab" / "systemd-up.sh", name, state], env=environ,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180, check=False,
     )  # fmt: skip
-    assert up.returncode == 0, f"no boot: {up.stdout}"
     try:
+        assert up.returncode == 0, f"no boot: {up.stdout}"
         yield Machine(int((state / f"{name}.pid").read_text()))
     finally:
         subprocess.run([HERE / "lab" / "systemd-down.sh", name, state], capture_output=True, timeout=180, check=False)

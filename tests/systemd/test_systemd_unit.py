@@ -128,7 +128,7 @@ def test_a_start_while_frozen_is_a_start(service: "Service") -> None:
     assert service.show("ActiveState") == "active"
     assert {task["state"] for task in service.tasks().values()} == {"held"}
     assert service.pids() == {"database": None, "web": None}
-    assert len(service.processes()) == 1
+    assert service.sleepers() == []
     assert "frozen" in service.show("StatusText")
 
 
@@ -164,7 +164,7 @@ def test_a_killed_supervisor_comes_back_to_its_tasks(service: "Service") -> None
         service.until("back", lambda kills=kills: service.show("NRestarts") == str(kills))
         service.until("active", lambda: service.show("ActiveState") == "active")
         assert service.pids() == before
-    assert len(service.processes()) == 1 + len(before)
+    assert len(service.sleepers()) == len(before)
     service.systemctl("stop")
     assert service.processes() == []
 
@@ -177,11 +177,11 @@ def test_tasks_outlive_a_supervisor_that_comes_back_to_a_broken_config(service: 
     service.configure(BROKEN)
     service.machine.run("systemctl", "kill", "-s", "KILL", "--kill-whom=main", "supervisor")
     service.until("given up", lambda: service.show("ActiveState") == "failed")
-    assert len(service.processes()) == len(before)
+    assert len(service.sleepers()) == len(before)
     service.configure(TWO)
     service.systemctl("start")
     assert service.pids() == before
-    assert len(service.processes()) == 1 + len(before)
+    assert len(service.sleepers()) == len(before)
 
 
 def test_a_task_is_not_told_what_is_the_supervisors(service: "Service") -> None:
