@@ -67,6 +67,7 @@ class Invariants:
             if not instance.task.helper and instance.state in (State.STARTING, State.RUNNING, State.STOPPING):
                 assert len(self.story.world.living(key)) <= 1, f"{key}: two runs live"
         self._deadlines()
+        self._overlooks_nothing()
         self._freezes()
         self._known()
 
@@ -80,6 +81,20 @@ class Invariants:
         now = self.story.world.time
         for i in self.story.parent.fleet.instances.values():
             assert i.deadline is None or i.deadline > now - AT_ONCE, f"{i.key}: {i.state} {now - i.deadline:.3f} s late"
+
+        for process in self.story.world.processes.values():
+            if process.parent.alive and process.grace_ends is not None and not process.killed and process.alive:
+                late = now - process.grace_ends
+                assert late < AT_ONCE, f"{process.key}: no SIGKILL {late:.3f} s after the end of its grace"
+
+    def _overlooks_nothing(self) -> None:
+        """The fleet looks at what a change may concern; a look at everything must find nothing more to do."""
+        assert self.story.parent
+        fleet = self.story.parent.fleet
+        before = dict(fleet.instances)
+        fleet._look_at_all(self.story.world.time)
+        found = [key for key, one in fleet.instances.items() if one is not before.get(key)] or list(fleet._queue)
+        assert not found, f"overlooked: {', '.join(found)}"
 
     def _freezes(self) -> None:
         """A freeze that was answered holds until it is undone, whoever dies meanwhile."""
