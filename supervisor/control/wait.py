@@ -51,8 +51,11 @@ class Wait:
     client: Asker
     pending: dict[str, Instance]  # by key, as last seen
     settled: Settled
-    results: list[Result] = field(default_factory=list)
+    results: dict[str, Result | None] = field(init=False)  # by key, in the order of asking, not of coming to rest
     told: dict[str, State] = field(default_factory=dict)  # by key, what the client knows of those that are pending
+
+    def __post_init__(self) -> None:
+        self.results = dict.fromkeys(self.pending)
 
     def look(self, fleet: Fleet, keys: list[str]) -> bool:
         """Looks at some of the instances again. True when the answer is out.
@@ -66,13 +69,13 @@ class Wait:
                 how = self.settled(fleet, instance) if instance else result(last, "removed", ok=True)
                 if how:
                     del self.pending[key]
-                    self.results.append(how)
+                    self.results[key] = how
                     self.client.progress(how)
                 elif instance:
                     self.pending[key] = instance
                     self._tell(fleet, instance)
         if not self.pending:
-            self.client.answer({"instances": self.results})
+            self.client.answer({"instances": list(self.results.values())})
         return not self.pending
 
     def _tell(self, fleet: Fleet, instance: Instance) -> None:

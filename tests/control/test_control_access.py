@@ -26,6 +26,10 @@ except UnreachableError as error:
 """
 
 
+STRANGER = 4_000_000_000
+"""A uid that nobody has."""
+
+
 def ask(desk: Desk, uid: int, gid: int, groups: list[int]) -> str:
     """What a process of this user is told."""
     text = ASK.format(path=sys.path, groups=groups, gid=gid, uid=uid, socket=desk.path)
@@ -85,12 +89,12 @@ def test_without_a_group_only_the_owner_and_root(place: Path) -> None:
     ("peer", "group", "may"),
     [
         (Peer(1, 0, 0, ()), None, True),
-        (Peer(1, 54321, 5, ()), None, False),
-        (Peer(1, 54321, 5, ()), 5, True),
-        (Peer(1, 54321, 5, (6, 7)), 7, True),
-        (Peer(1, 54321, 5, (6, 7)), 8, False),
-        (Peer(1, 54321, 0, (0,)), None, False),
-        (Peer(1, 54321, 0, (0,)), 0, True),
+        (Peer(1, STRANGER, 5, ()), None, False),
+        (Peer(1, STRANGER, 5, ()), 5, True),
+        (Peer(1, STRANGER, 5, (6, 7)), 7, True),
+        (Peer(1, STRANGER, 5, (6, 7)), 8, False),
+        (Peer(1, STRANGER, 0, (0,)), None, False),
+        (Peer(1, STRANGER, 0, (0,)), 0, True),
     ],
 )
 def test_the_rule(peer: Peer, group: int | None, may: bool) -> None:

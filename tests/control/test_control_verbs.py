@@ -95,7 +95,7 @@ REQUESTS = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(REQUESTS)
 def test_whatever_is_asked_the_parent_goes_on(tmp_path_factory: pytest.TempPathFactory, requests: list[Any]) -> None:
     office = Office(tmp_path_factory.mktemp("office"))
@@ -176,3 +176,10 @@ def test_a_run_that_is_stopped_before_its_turn_is_answered(tmp_path: Path) -> No
     office.parent.occur(Request(Caller(), "stop", {"names": ["import"]}))
     office.settle()
     assert len(caller.answers) == 1
+
+
+def test_answers_are_in_the_order_of_the_config_and_not_of_coming_to_rest(tmp_path: Path) -> None:
+    (answer,) = Office(tmp_path).ask("stop", names=["db", "app"], wait=True).answers
+    assert [one["name"] for one in answer["instances"]] == ["db", "app"]
+    caller = Office(tmp_path).ask("stop", names=["db", "app"], wait=True)
+    assert [one["name"] for one in caller.told if "outcome" in one] == ["app", "db"]

@@ -21,7 +21,7 @@ from typing import Any
 from supervisor.control import wire
 from supervisor.control.client import Connection, UnreachableError
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds; a bound against hanging, never a measure."""
 
 SUPERVISOR = [sys.executable, "-m", "supervisor"]
