@@ -15,14 +15,19 @@ from supervisor.store import records
 from supervisor.store.records import Journal, instance_of, record_of
 
 ORDER = Order(("a", "caf\udce9"), (("K", "v=w"),))
-OUTCOME = Outcome(12.5, "killed by SIGSEGV (core dumped)", False, None, "SIGSEGV", True, 3.25)
+OUTCOME = Outcome(
+    12.5, "killed by SIGSEGV (core dumped)", success=False, signal="SIGSEGV", core_dumped=True, duration=3.25
+)
 INSTANCES = [
     Instance(Task("web"), 1),
     Instance(Task("web"), 2, State.HELD, wanted=True, by="root", order=ORDER, last=OUTCOME, failed_at=(1.0, 2.5)),
     Instance(Task("a:b"), 3, State.BACKOFF, deadline=7.0, streak=3, failures=2, restarts=9, runs=12),
     Instance(
         Task("web", stop=StopPolicy("SIGINT", 1.5, "main")), 1, State.STOPPING, deadline=9.0, retired=True,
-        run=Run(3, "web:1/3@e", "manual", 1, 4.5, ORDER, 100, 200, True, "why", True, OUTCOME, 2),
+        run=Run(
+            3, "web:1/3@e", "manual", 1, 4.5, order=ORDER, pid=100, birth=200, program=True, cause="why", blamed=True,
+            outcome=OUTCOME, kills=2,
+        ),
     ),
 ]  # fmt: skip
 
