@@ -25,7 +25,7 @@ from supervisor.control.wait import Asker, Settled, Wait
 from supervisor.core import events as ev
 from supervisor.core import reload
 from supervisor.core.actions import Action, Destroy, Fork, Go, Terminate
-from supervisor.core.definition import Config, Task
+from supervisor.core.definition import Config, Kind, Task, identity
 from supervisor.core.fleet import Change, Fleet, Shutdown, new_instances, supctl_freezes
 from supervisor.core.freeze import CONFIG, SUPCTL, Freeze
 from supervisor.core.instance import Instance
@@ -73,8 +73,10 @@ class Parent:
         self.goodbye: list[Asker] = []  # who waits for the end of the supervisor
         self._verbs = load_all()
         self._errands: dict[int, Callable[[Done], None]] = {}
+        self._gates_moved = False  # a freeze came or went: who waits may have to wait no longer
         self._rereading = False
         self._touched_again = False
+        self._reloads: list[Callable[[Done], None]] = []  # the first one is being read
         self._unsure = True  # whether the config was saved after it was read and before it was watched
         self._keeping = False  # a write of the freezes is under way
         self._keepers: list[Callable[[Done], None]] = []  # who waits for the next one
@@ -169,12 +171,13 @@ class Parent:
 
     def _tell(self, changes: list[Change]) -> None:
         self.announce.changes(changes)
-        if self.waits and changes:
+        if self.waits and (changes or self._gates_moved):
             changed = list(dict.fromkeys(change.old.key for change in changes))
             calm = self.fleet.next_deadline() != 0.0
             self.waits = [
                 wait for wait in self.waits if not wait.look(self.fleet, list(wait.pending) if calm else changed)
             ]
+        self._gates_moved = False
 
     # -- coming up and going down -------------------------------------------------------------------------------------
 
@@ -224,6 +227,8 @@ class Parent:
             self.host.log("info", f"{instance.name}: adopted (pid {instance.run.pid}, run {instance.run.id})")
             self.announce.event("adopted", name=instance.name, run=instance.run.id, pid=instance.run.pid)
             self.fleet.note(instance.key, ev.Adopted(instance.run.number), now)  # a child that waited has ended by now
+            if task and task.kind is Kind.CONTINUOUS and instance.run.made_from != identity(task):
+                self.fleet.note(instance.key, ev.Outdate("its definition changed while no supervisor ran"), now)
             if instance.task.helper:
                 self.fleet.note(instance.key, ev.Outdate("it speaks through the stdout of an earlier supervisor"), now)
             return ""
@@ -305,6 +310,7 @@ class Parent:
 
     def freeze(self, freezes: Iterable[Freeze], then: Callable[[Done], None]) -> None:
         """Freezes at once; `then` is called when that is on the disk, too, or cannot be."""
+        self._gates_moved = True
         for freeze in freezes:
             self.fleet.freeze(freeze, self.host.now())
             self.announce.frozen(freeze)
@@ -350,6 +356,7 @@ class Parent:
 
     def _config_freezes(self, config: Config, now: float) -> None:
         """Takes over what the config's lines say, the new ones before the old ones go, so that there is no gap."""
+        self._gates_moved = True
         old = {freeze.scope: freeze for freeze in self.fleet.freezes if freeze.source == CONFIG}
         new = {item.scope: item for item in config.freezes}
         for scope, item in new.items():
@@ -397,7 +404,15 @@ class Parent:
         """Reads the config anew and applies it as a whole, or refuses it as a whole."""
         if not dry_run:
             self._reloading()
-        self.errand(lambda done: self._reload_done(done, client, by, dry_run), errands.load, self.config.path)
+        self._reloads.append(lambda done: self._reload_done(done, client, by, dry_run))
+        if len(self._reloads) == 1:
+            self.errand(self._next_reload, errands.load, self.config.path)
+
+    def _next_reload(self, done: Done) -> None:
+        """One at a time, each with what the files say after the one before: the newest is applied last."""
+        self._reloads.pop(0)(done)
+        if self._reloads:
+            self.errand(self._next_reload, errands.load, self.config.path)
 
     def _reloading(self) -> None:
         micros = int(self.host.now() * 1e6)

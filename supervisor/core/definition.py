@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from zlib import crc32
 
 
 class Kind(StrEnum):
@@ -158,6 +159,13 @@ IDENTITY = (
     "environment_file", "inherit_environment", "stdin", "ready", "log",
 )  # fmt: skip
 """The keys that a running process was made from: a change of one of them needs a restart, no other does."""
+
+
+def identity(task: Task) -> str:
+    """A short text that is the same for definitions that make the same process; kept with each run."""
+    values = [getattr(task, key) for key in IDENTITY]
+    values = [sorted(value.items()) if isinstance(value, dict) else value for value in values]
+    return f"{crc32(repr(values).encode()):08x}"
 
 
 def same_process(old: Task, new: Task) -> bool:

@@ -54,6 +54,7 @@ class Run:
     blamed: bool = False  # the cause is the run's own failure (not ready in time), not somebody's wish
     outcome: Outcome | None = None  # how the leader ended, while processes of the run are left
     kills: int = 0  # how often SIGKILL was sent to all of it
+    made_from: str = ""  # `definition.identity` of what it was started from
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class Instance:
         """Whether tasks that depend on this one may start (contract, section 4: `after`)."""
         if self.task.kind == "continuous":
             return self.state is State.RUNNING
-        return self.state not in ALIVE and self.last is not None and self.last.success
+        return self.last is not None and self.last.success  # also while it runs once more
 
     @property
     def pid(self) -> int | None:

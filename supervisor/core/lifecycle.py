@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from supervisor.core import actions, backoff
 from supervisor.core import events as ev
-from supervisor.core.definition import Kind, Restart, same_process
+from supervisor.core.definition import Kind, Restart, identity, same_process
 from supervisor.core.instance import IllegalStepError, Instance, Outcome, Run, become
 from supervisor.core.states import State
 
@@ -112,7 +112,9 @@ def _refresh(i: Instance, e: ev.Refresh, now: float) -> Step:
 
 
 def _admit(i: Instance, e: ev.Admit, now: float) -> Step:
-    run = Run(i.runs + 1, e.run_id, i.trigger, attempt=i.streak + 1, began=now, order=i.order)
+    run = Run(
+        i.runs + 1, e.run_id, i.trigger, attempt=i.streak + 1, began=now, order=i.order, made_from=identity(i.task)
+    )
     i = become(
         i, State.STARTING, now, now + i.task.start_timeout, run=run, runs=run.number,
         restarts=i.restarts + (i.trigger == "restart"), trigger="restart", order=None,

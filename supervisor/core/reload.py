@@ -77,13 +77,14 @@ def redefine(fleet: Fleet, task: Task, by: str, now: float) -> None:
     """
     old = list(fleet.copies(task.name))
     staying = {i.index for i in old if not i.retired}
-    wanted = any(i.wanted for i in old) if staying else task.autostart
+    becomes_continuous = task.kind is Kind.CONTINUOUS and any(i.task.kind is not Kind.CONTINUOUS for i in old)
+    wanted = any(i.wanted for i in old) if staying and not becomes_continuous else task.autostart
     for instance in old:
         fleet.note(instance.key, ev.Redefine(task), now)
         if instance.index > task.replicas:
             fleet.note(instance.key, ev.Retire(by), now)
     for instance in new_instances(task, now):
-        if instance.index in staying:
+        if instance.index in staying and not becomes_continuous:
             continue
         if instance.key not in fleet.instances:
             fleet.add(instance)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime
 from typing import Any
 
 NAME = "freezes.json"
@@ -27,9 +28,19 @@ def load(state_dir: str) -> list[dict[str, Any]]:
         return []
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    if not isinstance(kept, list) or not all(isinstance(entry, dict) and "scope" in entry for entry in kept):
+    if not isinstance(kept, list) or not all(map(_usable, kept)):
         raise ValueError(f"{path}: not a list of freezes")
     return kept
+
+
+def _usable(entry: object) -> bool:
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("scope", "by", "since")):
+        return False
+    until = entry.get("until")
+    try:
+        return until is None or datetime.fromisoformat(until).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
 
 
 def save(state_dir: str, kept: list[dict[str, Any]]) -> None:

@@ -41,7 +41,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     for task, replicas in asked:
         parent.scale(task, replicas, client.by)
     after = {i.key: i for task, _ in asked for i in parent.fleet.copies(task)}
-    concerned = [i for key, i in after.items() if key not in before or i.retired]
+    concerned = [i for key, i in after.items() if key not in before or i.retired or before[key].retired]
 
     def settled(fleet: Fleet, instance: Instance) -> Result | None:
         return (went_down if instance.retired or not instance.wanted else came_up)(fleet, instance)

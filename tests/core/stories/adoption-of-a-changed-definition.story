@@ -1,0 +1,13 @@
+# The definition changed while no supervisor ran: what runs was made from the old one, and is replaced.
+task web
+task api
+start
+at 1s expect forked web api
+crash
+task web command=other
+start
+at 2s
+expect forked web
+expect signals web SIGTERM
+expect web running
+expect api running
