@@ -68,6 +68,8 @@ def _calm(story: Scenario, drawn: random_history.History, do: Callable[[str], No
     for line in random_history.ending(drawn.lines):
         if story.parent is not None:
             story.host.fuse = None  # no more deaths
+        elif line.startswith("supctl"):  # it was on its way out, and the line before was its last
+            do("start")
         if line != "start" or story.parent is None:
             do(line)
     if story.parent is not None and story.parent.fleet.shutdown is None:
