@@ -59,7 +59,7 @@ class Processes:
     def fork(self, launch: Launch) -> tuple[int, int]:
         """See `interface.Host.fork`."""
         step = "socketpair"
-        channel = None
+        channel = pidfd = None
         try:
             ours, theirs = socket.socketpair()
             channel = ours.detach()
@@ -68,14 +68,17 @@ class Processes:
                 pid = self._spawner.spawn(spec_of(launch), theirs.fileno())
             step = "pidfd_open"
             pidfd = os.pidfd_open(pid)
+            step = "read its start time"
+            born = birth(pid)
         except OSError as error:
-            if channel is not None:
-                os.close(channel)  # a child that exists already sees that, and ends
+            for fd in (channel, pidfd):
+                if fd is not None:
+                    os.close(fd)  # a child that exists already sees that, and ends
             raise CannotForkError(f"{step}: {error.strerror or error}") from error
         process = Process(launch.key, launch.run.number, pid, pidfd, channel)
         self._add(process)
         self._loop.watch(channel, lambda _: self._reported(process))
-        return pid, birth(pid)
+        return pid, born
 
     def go(self, key: str) -> None:
         """See `interface.Host.go`."""
@@ -207,7 +210,11 @@ class Processes:
 
 
 def birth(pid: int) -> int:
-    """The start time of a process in clock ticks since boot (proc_pid_stat(5), field 22); 0 when it is gone."""
+    """The start time of a process in clock ticks since boot (proc_pid_stat(5), field 22); 0 when it is gone.
+
+    Raises:
+        OSError: it cannot be told, as no descriptor is left.
+    """
     return int(_stat(pid, 20)[19])
 
 
@@ -219,14 +226,12 @@ def _stat(pid: int, count: int) -> list[bytes]:
     """The first fields of /proc/PID/stat after the name: state, parent, group …; "X" for a process that is gone."""
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-    except OSError:
+        try:
+            return os.read(fd, 4096).rpartition(b") ")[2].split(None, count)[:count]
+        finally:
+            os.close(fd)
+    except (FileNotFoundError, ProcessLookupError):
         return [b"X", *[b"0"] * (count - 1)]
-    try:
-        return os.read(fd, 4096).rpartition(b") ")[2].split(None, count)[:count]
-    except OSError:
-        return [b"X", *[b"0"] * (count - 1)]
-    finally:
-        os.close(fd)
 
 
 def _send(process: Process, number: int) -> bool:
@@ -259,7 +264,10 @@ def _group_lives(process: Process) -> bool:
         return False
     except PermissionError:
         return True
-    return process.ours or any(_in_group(pid, process.pid) for pid in _pids())
+    try:
+        return process.ours or any(_in_group(pid, process.pid) for pid in _pids())
+    except OSError:  # no descriptor is left: it counts as living until it can be told
+        return True
 
 
 def _pids() -> list[int]:
