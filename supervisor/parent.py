@@ -3,10 +3,11 @@
 One thread, one loop (`turn`), no blocking work: it forks, signals, keeps time and answers; whatever may
 block is an errand or a helper. What is decided is decided in `core`; this file carries it out, in this order:
 
-1. Children are forked first: they wait for their go byte, so nothing of a task has run yet.
-2. The facts are written to the journal. From here on a dead supervisor can be followed by the next one.
-3. Go bytes and signals are sent.
-4. Log, events, waiting clients and the service manager are told.
+1. SIGKILL to what has outlived its grace: that it is due stands in the journal since the stop began.
+2. Children are forked: they wait for their go byte, so nothing of a task has run yet.
+3. The facts are written to the journal. From here on a dead supervisor can be followed by the next one.
+4. Go bytes and stop signals are sent.
+5. Log, events, waiting clients and the service manager are told.
 
 There is one way to come up (`take_over`): read the journal, adopt what lives, account for what ended, go on. A first
 start finds nothing to adopt; a crash and a restart are no other path.
@@ -106,9 +107,10 @@ class Parent:
             self._unsure = False
             self._reread()
         actions, changes = self.fleet.take()
+        self._act(action for action in actions if isinstance(action, Destroy))
         more, later = self._fork(actions, now)
         self._remember([*changes, *later])
-        self._act([*(action for action in actions if not isinstance(action, Fork)), *more])
+        self._act([*(action for action in actions if isinstance(action, Go | Terminate)), *more])
         self._tell([*changes, *later])
 
     def occur(self, occurrence: Occurrence) -> None:

@@ -97,6 +97,7 @@ def _signals(_: Spec) -> None:
 def _title(spec: Spec) -> None:
     """Of a Python task, which no exec gives another one; while the environment is where the kernel put it."""
     if spec["python"]:
+        ctypes.pythonapi.PyOS_AfterFork_Child()  # the interpreter goes on: what the spawner left out is done now
         from setproctitle import setproctitle  # noqa: PLC0415 - only in a child
 
         setproctitle(f"supervisor: {spec['title']}")

@@ -7,11 +7,9 @@ hands to us because we are a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER).
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import signal
-import socket
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,8 +20,6 @@ from supervisor.host.interface import CannotForkError, Happened, Launch
 from supervisor.host.launch import spec_of
 from supervisor.host.loop import Loop
 from supervisor.host.spawner import Spawner
-
-PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(slots=True)
@@ -51,21 +47,16 @@ class Processes:
         self._spawner = spawner
         _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the spawner, and so the tasks, keep the soft one
-        if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
     # -- up -----------------------------------------------------------------------------------------------------------
 
     def fork(self, launch: Launch) -> tuple[int, int]:
         """See `interface.Host.fork`."""
-        step = "socketpair"
+        step = "fork"
         channel = pidfd = None
         try:
-            ours, theirs = socket.socketpair()
-            channel = ours.detach()
-            with theirs:
-                step = "fork"
-                pid = self._spawner.spawn(spec_of(launch), theirs.fileno())
+            spare = self._spawner.spawn(spec_of(launch))
+            pid, channel = spare.pid, spare.channel
             step = "pidfd_open"
             pidfd = os.pidfd_open(pid)
             step = "read its start time"

@@ -28,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+PR_SET_CHILD_SUBREAPER = 36
 CLONE_PARENT = 0x00008000
 _SYS_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 """The number of clone(2). glibc's fork() has no flags, and clone3 is refused in many containers."""
@@ -35,56 +36,101 @@ _SYS_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 PATIENCE = 2.0
 """Seconds after which a spawner that does not answer is replaced. It does nothing that could take long."""
 
+_libc = ctypes.CDLL(None, use_errno=True)
 _python = ctypes.PyDLL(None, use_errno=True)
 
 
+class Spare:
+    """A child that exists already and waits for its launch: its pid, and our end of the channel to it."""
+
+    __slots__ = ("channel", "pid")
+
+    def __init__(self, pid: int, channel: int) -> None:
+        self.pid = pid
+        self.channel = channel
+
+
 class Spawner:
-    """The parent's end."""
+    """The parent's end. One child is always made ahead, so that a restart does not wait for a fork."""
 
     def __init__(self) -> None:
-        """Forks the spawner.
+        """Forks the spawner, and becomes a subreaper (prctl(2)): orphans of the tasks come to us.
 
         Raises:
             OSError: no process or descriptor is left.
         """
+        if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
         self._pid, self._socket = _start()
+        self._ordered: int | None = None  # our end of the channel to the child that is being made
 
-    def spawn(self, spec: child.Spec, channel: int) -> int:
-        """Has a child made of the launch, with its end of the channel. Returns its pid.
+    def spawn(self, spec: child.Spec) -> Spare:
+        """A child that has its launch and waits for the go byte.
 
         Raises:
             OSError: no child could be made.
         """
-        try:
-            return self._ask(spec, channel)
-        except (TimeoutError, BrokenPipeError, ConnectionResetError, EOFError):
-            self.close()
-            self._pid, self._socket = _start()
+        data = marshal.dumps(dict(spec))
+        data = len(data).to_bytes(4, "little") + data
+        while True:
+            spare = self._take()
             try:
-                return self._ask(spec, channel)
-            except (TimeoutError, EOFError) as error:
-                raise OSError(errno.EAGAIN, "the spawner does not answer") from error
+                sent = os.write(spare.channel, data)
+            except (BrokenPipeError, ConnectionResetError):  # somebody has killed it
+                os.close(spare.channel)
+                continue
+            if sent == len(data):
+                return spare
+            os.close(spare.channel)
+            raise OSError(errno.E2BIG, "the command and its environment are too long")
 
     def close(self) -> None:
         """Ends it."""
         self._socket.close()
+        if self._ordered is not None:
+            os.close(self._ordered)
+            self._ordered = None
         try:
             os.kill(self._pid, signal.SIGKILL)
         except ProcessLookupError:
             return
 
-    def _ask(self, spec: child.Spec, channel: int) -> int:
-        data = marshal.dumps(dict(spec))
-        data = len(data).to_bytes(4, "little") + data
-        sent = socket.send_fds(self._socket, [data], [channel])
-        self._socket.sendall(data[sent:])
+    def _take(self) -> Spare:
+        """The child that was made ahead; the next one is ordered at once."""
+        try:
+            spare = self._made()
+        except (TimeoutError, BrokenPipeError, ConnectionResetError, EOFError):
+            self.close()
+            self._pid, self._socket = _start()
+            try:
+                spare = self._made()
+            except (TimeoutError, EOFError) as error:
+                raise OSError(errno.EAGAIN, "the spawner does not answer") from error
+        try:
+            self._order()
+        except OSError:  # no descriptor is left, or it has just died: the next start will tell
+            self._ordered = None
+        return spare
+
+    def _order(self) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            socket.send_fds(self._socket, [b"+"], [theirs.fileno()])
+            ours.setblocking(False)
+            self._ordered = ours.detach()
+
+    def _made(self) -> Spare:
+        if self._ordered is None:
+            self._order()
         answer = self._socket.recv(4, socket.MSG_WAITALL)
-        if len(answer) < 4:
+        if len(answer) < 4 or self._ordered is None:
             raise EOFError
+        channel, self._ordered = self._ordered, None
         pid = int.from_bytes(answer, "little", signed=True)
         if pid < 0:
+            os.close(channel)
             raise OSError(-pid, os.strerror(-pid))
-        return pid
+        return Spare(pid, channel)
 
 
 def _start() -> tuple[int, socket.socket]:
@@ -106,18 +152,21 @@ def _serve(parent: socket.socket) -> NoReturn:
     """The spawner's life: until the parent hangs up."""
     try:
         _prepare(parent)
+        clone = _clone if os.uname().machine in _SYS_CLONE else _fork_twice
         while True:
-            length, ancillary, _, _ = parent.recvmsg(4, 64)
-            if not length:
+            order, ancillary, _, _ = parent.recvmsg(1, 64)
+            if not order:
                 break
             channel = int.from_bytes(ancillary[0][2], sys.byteorder)
             os.set_inheritable(channel, False)
-            spec = marshal.loads(parent.recv(int.from_bytes(length, "little"), socket.MSG_WAITALL))  # noqa: S302
-            pid = _clone(as_python=bool(spec["python"]))
+            pid = clone()
             if pid == 0:
-                child.become(spec, channel)
+                parent.close()
+                _wait_for_launch(channel)
             os.close(channel)
             parent.sendall(pid.to_bytes(4, "little", signed=True))
+    except (ConnectionResetError, BrokenPipeError):
+        pass  # the parent has hung up in the middle of something
     except BaseException:  # noqa: BLE001 - it must never run on as a second parent
         sys.excepthook(*sys.exc_info())
     os._exit(0)
@@ -144,20 +193,54 @@ def _prepare(parent: socket.socket) -> None:
     gc.freeze()
 
 
-def _clone(*, as_python: bool) -> int:
+def _wait_for_launch(channel: int) -> NoReturn:
+    """The life of a child until it knows what it will be. If the parent hangs up, it will be nothing."""
+    length = int.from_bytes(os.read(channel, 4), "little")
+    data = os.read(channel, length)
+    while data and len(data) < length:
+        data += os.read(channel, length - len(data))
+    if not data:
+        os._exit(0)
+    child.become(marshal.loads(data), channel)  # noqa: S302 - the parent wrote it
+
+
+def _clone() -> int:
     """As fork(2), but the child is the caller's sibling. Returns a negative errno when there is none.
 
-    A child that will execute a program needs nothing of what CPython does after a fork (locks, hooks of modules):
-    there is one thread before and after, and what is not done need not be paid for.
+    What CPython does after a fork (locks, hooks of modules) is left out: there is one thread before and after, and a
+    child that executes a program needs nothing of it. One that stays Python has it done later, see `child`.
     """
-    number = _SYS_CLONE.get(os.uname().machine)
-    if number is None:
-        return -errno.ENOSYS
-    if as_python:
-        _python.PyOS_BeforeFork()
-    pid = int(_python.syscall(number, CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0))
-    if as_python and pid == 0:
-        _python.PyOS_AfterFork_Child()
-    elif as_python:
-        _python.PyOS_AfterFork_Parent()
+    flags = CLONE_PARENT | signal.SIGCHLD
+    pid = int(_python.syscall(_SYS_CLONE[os.uname().machine], flags, 0, 0, 0, 0))
     return pid if pid >= 0 else -ctypes.get_errno()
+
+
+def _fork_twice() -> int:
+    """The same where the number of clone(2) is not known: an orphan comes to the parent, which is a subreaper."""
+    ours, theirs = os.pipe()
+    try:
+        middle = os.fork()
+        if middle == 0:
+            return _in_the_middle(ours, theirs)
+    except OSError as error:
+        os.close(ours)
+        os.close(theirs)
+        return -(error.errno or errno.EAGAIN)
+    os.close(theirs)
+    answer = os.read(ours, 4)
+    os.close(ours)
+    os.waitpid(middle, 0)
+    return int.from_bytes(answer, "little") if answer else -errno.EAGAIN
+
+
+def _in_the_middle(ours: int, theirs: int) -> int:
+    try:
+        pid = os.fork()
+    except OSError:
+        os._exit(1)  # nothing is told: the spawner takes it for EAGAIN
+    if pid:
+        os.write(theirs, pid.to_bytes(4, "little"))
+        os._exit(0)
+    os.close(ours)
+    os.close(theirs)
+    return 0
