@@ -33,9 +33,10 @@ class Announcer:
 
     def changes(self, changes: list[Change]) -> None:
         """Tells of every change of state; one that was held for an instant only is not told."""
-        for number, change in enumerate(changes):
+        moved_on = {id(change.old) for change in changes if change.new and change.new.state is not State.HELD}
+        for change in changes:
             if change.new is not None and change.old.state is not change.new.state:
-                passing = change.new.state is State.HELD and _moves_on(changes, number)
+                passing = change.new.state is State.HELD and id(change.new) in moved_on
                 if not passing:
                     self._state(change.old, change.new)
         if changes:
@@ -104,9 +105,3 @@ class Announcer:
             self._host.notify("READY=1", f"STATUS={summary}")
             self.event("ready", why=summary)
             self._host.log("info", f"ready: {summary}")
-
-
-def _moves_on(changes: list[Change], number: int) -> bool:
-    """Whether a later change of the same batch takes the instance on."""
-    new = changes[number].new
-    return any(later.old is new and later.new and later.new.state is not State.HELD for later in changes[number + 1 :])

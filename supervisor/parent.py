@@ -102,6 +102,7 @@ class Parent:
         now = self.host.now()
         for freeze in self.fleet.expire(now):
             self.thaw((freeze,), "its own end")
+        self.host.prepare(min(self.fleet.waiting, FORKS_PER_TURN))
         self.fleet.admit(now, FORKS_PER_TURN)
         if self._unsure and self.fleet.next_deadline() != 0.0:
             self._unsure = False

@@ -77,6 +77,11 @@ class Fleet:
         """How many instances of tasks (not of helpers) have a process."""
         return sum(self.counts[state] for state in ALIVE)
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn to start."""
+        return len(self._queue)
+
     def dependents(self, task: str) -> Iterator[Instance]:
         """The instances of the tasks that name this one in `after` or `requires`."""
         return (instance for name in self._dependents.get(task, ()) for instance in self.copies(name))

@@ -91,6 +91,9 @@ class Host(Protocol):
     def wait(self, deadline: float | None) -> list[Occurrence]:
         """Sleeps until something occurs or the deadline (monotonic) has come; None: for as long as it takes."""
 
+    def prepare(self, count: int) -> None:
+        """So many forks are about to be asked for; a host may get ready for them."""
+
     def fork(self, launch: Launch) -> tuple[int, int]:
         """Makes a child that waits for `go`. Returns its pid and its birth (start time in clock ticks).
 

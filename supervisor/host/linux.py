@@ -72,6 +72,10 @@ class Linux:
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
+    def prepare(self, count: int) -> None:
+        """See `Host.prepare`."""
+        self._spawner.prepare(count)
+
     def fork(self, launch: Launch) -> tuple[int, int]:
         """See `Host.fork`."""
         if launch.task.log.to == "inherit" and not launch.task.helper:

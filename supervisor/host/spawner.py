@@ -62,7 +62,15 @@ class Spawner:
         if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
         self._pid, self._socket = _start()
-        self._ordered: int | None = None  # our end of the channel to the child that is being made
+        self._ordered: list[int] = []  # our ends of the channels to the children that are being made, in order
+
+    def prepare(self, count: int) -> None:
+        """So many are needed soon: they are made while the parent does something else."""
+        try:
+            while len(self._ordered) < count:
+                self._order()
+        except OSError:  # no descriptor is left, or it has just died: the next start will tell
+            return
 
     def spawn(self, spec: child.Spec) -> Spare:
         """A child that has its launch and waits for the go byte.
@@ -87,9 +95,8 @@ class Spawner:
     def close(self) -> None:
         """Ends it."""
         self._socket.close()
-        if self._ordered is not None:
-            os.close(self._ordered)
-            self._ordered = None
+        while self._ordered:
+            os.close(self._ordered.pop())
         try:
             os.kill(self._pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -106,10 +113,7 @@ class Spawner:
                 spare = self._made()
             except (TimeoutError, EOFError) as error:
                 raise OSError(errno.EAGAIN, "the spawner does not answer") from error
-        try:
-            self._order()
-        except OSError:  # no descriptor is left, or it has just died: the next start will tell
-            self._ordered = None
+        self.prepare(1)
         return spare
 
     def _order(self) -> None:
@@ -117,15 +121,15 @@ class Spawner:
         with ours, theirs:
             socket.send_fds(self._socket, [b"+"], [theirs.fileno()])
             ours.setblocking(False)
-            self._ordered = ours.detach()
+            self._ordered.append(ours.detach())
 
     def _made(self) -> Spare:
-        if self._ordered is None:
+        if not self._ordered:
             self._order()
         answer = self._socket.recv(4, socket.MSG_WAITALL)
-        if len(answer) < 4 or self._ordered is None:
+        if len(answer) < 4:
             raise EOFError
-        channel, self._ordered = self._ordered, None
+        channel = self._ordered.pop(0)
         pid = int.from_bytes(answer, "little", signed=True)
         if pid < 0:
             os.close(channel)

@@ -93,6 +93,9 @@ class FakeHost:
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
+    def prepare(self, count: int) -> None:
+        pass
+
     def fork(self, launch: Launch) -> tuple[int, int]:
         self._burn()
         process = self.world.fork(self, launch.key, launch.run.number)
