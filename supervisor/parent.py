@@ -16,21 +16,18 @@ start finds nothing to adopt; a crash and a restart are no other path.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from supervisor import errands
 from supervisor.announce import Announcer
+from supervisor.configuration import Configuration
 from supervisor.control.feed import Feed
 from supervisor.control.wait import Asker, Settled, Wait
 from supervisor.core import events as ev
-from supervisor.core import reload
 from supervisor.core.actions import Action, Destroy, Fork, Go, Terminate
 from supervisor.core.definition import Config, Kind, Task, identity
-from supervisor.core.fleet import Change, Fleet, Shutdown, new_instances, supctl_freezes
-from supervisor.core.freeze import CONFIG, SUPCTL, Freeze
+from supervisor.core.fleet import Change, Fleet, Shutdown, new_instances
 from supervisor.core.instance import Instance
-from supervisor.core.reload import Plan
 from supervisor.core.states import ALIVE
 from supervisor.host.interface import (
     CannotForkError,
@@ -44,6 +41,7 @@ from supervisor.host.interface import (
     Touched,
 )
 from supervisor.store.records import instance_of, record_of
+from supervisor.switch import Switch
 from supervisor.verbs import load_all
 from supervisor.verbs.interface import RefusedError
 
@@ -59,29 +57,26 @@ class Parent:
     def __init__(self, host: Host, config: Config, *, epoch: str, life: str) -> None:
         """`epoch` makes run ids unique, `life` the cursors of events."""
         self.host = host
-        self.written = config  # as it is in the files
-        self.config = config  # with `supctl scale` on top
         self.running_settings = config.settings
         self.since = host.stamp()
-        self.loaded = self.since
-        self.config_error: tuple[str, ...] = ()
         self.fleet = Fleet(epoch)
         self.feed = Feed(life)
         self.announce = Announcer(host, self.feed, self.fleet, config.settings.name)
-        self.scales: dict[str, int] = {}  # `supctl scale`, until the config says another number
+        self.configuration = Configuration(self, config)
+        self.switch = Switch(self)
         self.waits: list[Wait] = []
         self.signals = 0  # how many SIGTERM or SIGINT have come
         self.goodbye: list[Asker] = []  # who waits for the end of the supervisor
         self._verbs = load_all()
         self._errands: dict[int, Callable[[Done], None]] = {}
-        self._gates_moved = False  # a freeze came or went: who waits may have to wait no longer
-        self._rereading = False
-        self._touched_again = False
-        self._reloads: list[Callable[[Done], None]] = []  # the first one is being read
+        self.gates_moved = False  # a freeze came or went: who waits may have to wait no longer
         self._unsure = True  # whether the config was saved after it was read and before it was watched
-        self._keeping = False  # a write of the freezes is under way
-        self._keepers: list[Callable[[Done], None]] = []  # who waits for the next one
-        self._facts: list[dict[str, Any]] = []
+        self.facts: list[dict[str, Any]] = []
+
+    @property
+    def config(self) -> Config:
+        """The config in force."""
+        return self.configuration.current
 
     # -- the loop -----------------------------------------------------------------------------------------------------
 
@@ -101,12 +96,12 @@ class Parent:
         """Everything that follows from what has occurred: decide, remember, do, tell."""
         now = self.host.now()
         for freeze in self.fleet.expire(now):
-            self.thaw((freeze,), "its own end")
+            self.switch.thaw((freeze,), "its own end")
         self.host.prepare(min(self.fleet.waiting, FORKS_PER_TURN))
         self.fleet.admit(now, FORKS_PER_TURN)
         if self._unsure and self.fleet.next_deadline() != 0.0:
             self._unsure = False
-            self._reread()
+            self.configuration.reread()
         actions, changes = self.fleet.take()
         self._act(action for action in actions if isinstance(action, Destroy))
         more, later = self._fork(actions, now)
@@ -126,7 +121,7 @@ class Parent:
             case Done(errand):
                 self._errands.pop(errand, _ignore)(occurrence)
             case Touched():
-                self._reread()
+                self.configuration.reread()
 
     def _fork(self, actions: list[Action], now: float) -> tuple[list[Action], list[Change]]:
         """Makes the children. Returns what follows from that: their go bytes, or their failures."""
@@ -153,7 +148,7 @@ class Parent:
         records = [
             record_of(instance) if instance else {"instance": key, "gone": True} for key, instance in newest.items()
         ]
-        facts, self._facts = self._facts, []
+        facts, self.facts = self.facts, []
         if records or facts:
             try:
                 self.host.remember([*facts, *records])
@@ -174,13 +169,13 @@ class Parent:
 
     def _tell(self, changes: list[Change]) -> None:
         self.announce.changes(changes)
-        if self.waits and (changes or self._gates_moved):
+        if self.waits and (changes or self.gates_moved):
             changed = list(dict.fromkeys(change.old.key for change in changes))
             calm = self.fleet.next_deadline() != 0.0
             self.waits = [
                 wait for wait in self.waits if not wait.look(self.fleet, list(wait.pending) if calm else changed)
             ]
-        self._gates_moved = False
+        self.gates_moved = False
 
     # -- coming up and going down -------------------------------------------------------------------------------------
 
@@ -193,16 +188,13 @@ class Parent:
         """
         now = self.host.now()
         in_journal = facts.get("fleet freezes")
-        for entry in in_journal["freezes"] if in_journal else kept:
-            self.fleet.freeze(self._kept_freeze(entry), now)
-        self._config_freezes(self.config, now)
-        scales = facts.get("fleet scales", {}).get("scales", {})
-        self.scales = {name: replicas for name, replicas in scales.items() if name in self.written.tasks}
-        self.config = _scaled(self.written, self.scales)
+        self.switch.recall(in_journal["freezes"] if in_journal else kept)
+        self.switch.follow(self.config)
+        self.configuration.recall(facts.get("fleet scales", {}).get("scales", {}))
         ended = [key for fact in facts.values() if "instance" in fact and (key := self._adopt(fact, now))]
         for task in self.config.tasks.values():
             self._complete(task, now)
-        self._start_helpers(now)
+        self.start_helpers(now)
         self.fleet.connect(self.config)
         for key in ended:
             instance = self.fleet.instances[key]
@@ -245,7 +237,7 @@ class Parent:
                 if task.autostart:
                     self.fleet.note(instance.key, ev.Want("start", "the supervisor"), now)
 
-    def _start_helpers(self, now: float) -> None:
+    def start_helpers(self, now: float) -> None:
         """@scribe runs as soon as a task's output is inherited, and from then on."""
         for key, task in self._helpers().items():
             if key not in self.fleet.instances:
@@ -271,7 +263,7 @@ class Parent:
 
     def _signalled(self, name: str) -> None:
         if name == "SIGHUP":
-            self.reload(None, by="SIGHUP")
+            self.configuration.reload(None, by="SIGHUP")
             return
         self.signals += 1
         if self.signals == 1:
@@ -309,172 +301,6 @@ class Parent:
         """Has something done that may block, and calls `then` with how it went."""
         self._errands[self.host.errand(function, *arguments)] = then
 
-    # -- freeze -------------------------------------------------------------------------------------------------------
-
-    def freeze(self, freezes: Iterable[Freeze], then: Callable[[Done], None]) -> None:
-        """Freezes at once; `then` is called when that is on the disk, too, or cannot be."""
-        self._gates_moved = True
-        for freeze in freezes:
-            self.fleet.freeze(freeze, self.host.now())
-            self.announce.frozen(freeze)
-        self._keep_freezes(then)
-
-    def thaw(self, freezes: Iterable[Freeze], by: str, then: Callable[[Done], None] | None = None) -> list[Instance]:
-        """Undoes freezes. Returns the instances that start by it."""
-        released: list[Instance] = []
-        for freeze in freezes:
-            now_free = self.fleet.thaw((freeze,), self.host.now())
-            released += now_free
-            self.announce.thawed(freeze, by, now_free)
-        self._keep_freezes(then or _ignore)
-        return released
-
-    def _keep_freezes(self, then: Callable[[Done], None]) -> None:
-        """One write at a time, so that an older one never comes after a newer one."""
-        self._facts.append({"fleet": "freezes", "freezes": self._freeze_records()})
-        self._keepers.append(then)
-        if not self._keeping:
-            self._keep_now()
-
-    def _keep_now(self) -> None:
-        keepers, self._keepers, self._keeping = self._keepers, [], True
-
-        def kept(done: Done) -> None:
-            self._keeping = False
-            for then in keepers:
-                then(done)
-            if self._keepers:
-                self._keep_now()
-
-        self.errand(kept, errands.keep_freezes, self.running_settings.state_dir, self._freeze_records())
-
-    def _freeze_records(self) -> list[dict[str, Any]]:
-        names = ("scope", "by", "since", "until", "reason")
-        return [{name: getattr(freeze, name) for name in names} for freeze in supctl_freezes(self.fleet.freezes)]
-
-    def _kept_freeze(self, entry: dict[str, Any]) -> Freeze:
-        until = entry.get("until")
-        expires = self.host.moment(until) if until else None
-        return Freeze(entry["scope"], SUPCTL, entry["by"], entry["since"], entry.get("reason", ""), until, expires)
-
-    def _config_freezes(self, config: Config, now: float) -> None:
-        """Takes over what the config's lines say, the new ones before the old ones go, so that there is no gap."""
-        self._gates_moved = True
-        old = {freeze.scope: freeze for freeze in self.fleet.freezes if freeze.source == CONFIG}
-        new = {item.scope: item for item in config.freezes}
-        for scope, item in new.items():
-            if scope not in old:
-                freeze = Freeze(scope, CONFIG, item.where, self.host.stamp())
-                self.fleet.freeze(freeze, now)
-                self.announce.frozen(freeze)
-            elif old[scope].by != item.where:  # the line has moved
-                self.fleet.freeze(replace(old[scope], by=item.where), now)
-                self.fleet.thaw((old[scope],), now)
-        for scope in old.keys() - new.keys():
-            released = self.fleet.thaw((old[scope],), now)
-            self.announce.thawed(old[scope], "the config", released)
-
-    def _reread(self) -> None:
-        """The config was touched: its freeze keys count at once, the rest at the next reload."""
-        if self._rereading:
-            self._touched_again = True
-            return
-        self._rereading, self._touched_again = True, False
-        self.errand(self._reread_done, errands.load, self.config.path)
-
-    def _reread_done(self, done: Done) -> None:
-        self._rereading = False
-        if self._touched_again:
-            self._reread()
-            return
-        config = self._checked(done)
-        if config:
-            self._config_freezes(config, self.host.now())
-
-    def _checked(self, done: Done) -> Config | None:
-        """The config of an errand, or None: what is wrong is kept for `status` and told once."""
-        errors = (f"{self.config.path}: {done.error}",) if done.error else tuple(done.value.errors)
-        if errors and errors != self.config_error:
-            self.announce.event("config-error", why="; ".join(errors))
-            for error in errors:
-                self.host.log("error", f"config: {error}")
-        self.config_error = errors
-        return None if errors else done.value.config
-
-    # -- reload and scale ---------------------------------------------------------------------------------------------
-
-    def reload(self, client: Asker | None, by: str, *, dry_run: bool = False) -> None:
-        """Reads the config anew and applies it as a whole, or refuses it as a whole."""
-        if not dry_run:
-            self._reloading()
-        self._reloads.append(lambda done: self._reload_done(done, client, by, dry_run))
-        if len(self._reloads) == 1:
-            self.errand(self._next_reload, errands.load, self.config.path)
-
-    def _next_reload(self, done: Done) -> None:
-        """One at a time, each with what the files say after the one before: the newest is applied last."""
-        self._reloads.pop(0)(done)
-        if self._reloads:
-            self.errand(self._next_reload, errands.load, self.config.path)
-
-    def _reloading(self) -> None:
-        micros = int(self.host.now() * 1e6)
-        self.host.notify("RELOADING=1", f"MONOTONIC_USEC={micros}")
-
-    def _reload_done(self, done: Done, client: Asker | None, by: str, dry_run: bool) -> None:
-        new = self._checked(done)
-        if new is None:
-            self.announce.reloaded()
-            if client:
-                client.fail("the config has errors, nothing was changed:\n" + "\n".join(self.config_error), 1)
-            return
-        scales = {
-            name: replicas
-            for name, replicas in self.scales.items()
-            if name in new.tasks and new.tasks[name].replicas == self.written.tasks[name].replicas
-        }
-        plan = reload.compare(self.config, _scaled(new, scales))
-        if not dry_run:
-            self.scales = scales
-            self._facts.append({"fleet": "scales", "scales": scales})
-            self._apply(plan, new, by)
-        if client:
-            client.answer(_plan_json(plan, dry_run=dry_run))
-
-    def _apply(self, plan: Plan, new: Config, by: str) -> None:
-        now = self.host.now()
-        before = self.written
-        self.written = replace(new, settings=reload.settled(new.settings, self.running_settings))
-        self.config = _scaled(self.written, self.scales)
-        self.loaded = self.host.stamp()
-        self.announce.name = new.settings.name
-        self._config_freezes(new, now)
-        reload.apply(self.fleet, plan, self.config, by, now)
-        self._start_helpers(now)
-        if new.watched != before.watched:
-            self.host.watch(new.watched)
-        text = _in_words(plan)
-        self.host.log("warning", f"reloaded by {by}: {text}")
-        self.announce.event("reload", by=by, why=text)
-        self.announce.reloaded()
-
-    def scale(self, task: str, replicas: int, by: str) -> None:
-        """Another number of instances, until the config says another one."""
-        self.scales[task] = replicas
-        self.config = _scaled(self.written, self.scales)
-        self._facts.append({"fleet": "scales", "scales": dict(self.scales)})
-        now = self.host.now()
-        reload.redefine(self.fleet, self.config.tasks[task], by, now)
-        self.fleet.connect(self.config)
-        self.fleet.settle(now)
-
-
-def _scaled(config: Config, scales: dict[str, int]) -> Config:
-    tasks = {
-        name: replace(task, replicas=scales[name]) if name in scales else task for name, task in config.tasks.items()
-    }
-    return replace(config, tasks=tasks)
-
 
 def _with_place(error: BaseException) -> str:
     """The error and the line of code that raised it."""
@@ -487,30 +313,3 @@ def _with_place(error: BaseException) -> str:
 
 def _ignore(_: Done) -> None:
     """Nobody waits for it."""
-
-
-def _plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
-    return {
-        "dry_run": dry_run,
-        "added": list(plan.added),
-        "removed": list(plan.removed),
-        "changed": {name: list(keys) for name, keys in plan.changed.items()},
-        "restarted": {name: list(keys) for name, keys in plan.restarted.items()},
-        "unchanged": list(plan.unchanged),
-        "at_next_start": list(plan.at_next_start),
-    }
-
-
-def _in_words(plan: Plan) -> str:
-    parts = [
-        f"{what} {', '.join(names)}"
-        for what, names in (
-            ("added", plan.added),
-            ("removed", plan.removed),
-            ("changed", plan.changed),
-            ("restarted", plan.restarted),
-            ("at the next start only", plan.at_next_start),
-        )
-        if names
-    ]
-    return "; ".join(parts) or "no change"

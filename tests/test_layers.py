@@ -27,6 +27,7 @@ LAYERS = (
     ("verbs",),
     ("helpers", "errands"),
     ("announce",),
+    ("configuration", "switch"),
     ("parent",),
     ("cli", "boot"),
     ("app",),

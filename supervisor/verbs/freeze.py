@@ -89,7 +89,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
         client.answer({"frozen": frozen, "until": until, "running": parent.fleet.busy, "warning": warning})
 
     since = host.stamp()
-    parent.freeze([Freeze(scope, SUPCTL, client.by, since, reason, until, expires) for scope in chosen], kept)
+    parent.switch.freeze([Freeze(scope, SUPCTL, client.by, since, reason, until, expires) for scope in chosen], kept)
 
 
 def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:

@@ -30,7 +30,7 @@ def request(options: Namespace) -> dict[str, Any]:
 
 def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     """Answered when the new config is in force; the restarts that follow from it go on."""
-    parent.reload(client, by=client.by, dry_run=flag(args, "dry_run"))
+    parent.configuration.reload(client, by=client.by, dry_run=flag(args, "dry_run"))
 
 
 def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:

@@ -39,7 +39,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     asked = [_parse(parent, item) for item in strings(args, "scales")]
     before = {i.key: i for task, _ in asked for i in parent.fleet.copies(task)}
     for task, replicas in asked:
-        parent.scale(task, replicas, client.by)
+        parent.configuration.scale(task, replicas, client.by)
     after = {i.key: i for task, _ in asked for i in parent.fleet.copies(task)}
     concerned = [i for key, i in after.items() if key not in before or i.retired or before[key].retired]
 

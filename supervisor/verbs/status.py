@@ -64,8 +64,8 @@ def supervisor(parent: Parent) -> dict[str, Any]:
         "frozen": [report.freeze_json(freeze) for freeze in parent.fleet.freezes],
         "config": {
             "path": parent.config.path,
-            "loaded": parent.loaded,
-            "error": "\n".join(parent.config_error) or None,
+            "loaded": parent.configuration.loaded,
+            "error": "\n".join(parent.configuration.errors) or None,
         },
     }
 

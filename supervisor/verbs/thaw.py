@@ -48,7 +48,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     names: list[dict[str, str]] = []
     names += [
         {"name": i.name, "trigger": i.trigger, "held_since": parent.host.stamp(i.since)}
-        for i in parent.thaw(gone, client.by, kept)
+        for i in parent.switch.thaw(gone, client.by, kept)
     ]
 
 

@@ -52,6 +52,9 @@ class Nothing:
         self.startup = False  # the last that was forked: ends at once, and well
         self._errands = 0
 
+    def prepare(self, count: int) -> None:
+        pass
+
     def now(self) -> float:
         return self.time
 

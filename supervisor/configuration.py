@@ -1,0 +1,167 @@
+"""The config in force: as it was written, with `supctl scale` on top; and how a new one takes its place.
+
+Files are read by errands. A reload takes all of a config or nothing; between reloads only the freeze keys of
+a file that changed are taken (contract, section 4). `core.reload` says what a new config means for the fleet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from supervisor import errands
+from supervisor.control.wait import Asker
+from supervisor.core import reload
+from supervisor.core.definition import Config
+from supervisor.core.reload import Plan
+from supervisor.host.interface import Done
+
+if TYPE_CHECKING:
+    from supervisor.parent import Parent
+
+
+class Configuration:
+    """The config of one supervisor."""
+
+    def __init__(self, parent: Parent, config: Config) -> None:
+        self.written = config  # as it is in the files
+        self.current = config  # with `supctl scale` on top
+        self.loaded = parent.host.stamp()
+        self.errors: tuple[str, ...] = ()  # of the files as they are now
+        self._parent = parent
+        self._scales: dict[str, int] = {}  # until the config says another number
+        self._rereading = False
+        self._touched_again = False
+        self._reloads: list[Callable[[Done], None]] = []  # the first one is being read
+
+    def recall(self, scales: dict[str, int]) -> None:
+        """Takes over the scales that an earlier supervisor kept."""
+        self._scales = {name: replicas for name, replicas in scales.items() if name in self.written.tasks}
+        self.current = _scaled(self.written, self._scales)
+
+    def reread(self) -> None:
+        """The config was touched: its freeze keys count at once, the rest at the next reload."""
+        if self._rereading:
+            self._touched_again = True
+            return
+        self._rereading, self._touched_again = True, False
+        self._parent.errand(self._reread_done, errands.load, self.written.path)
+
+    def _reread_done(self, done: Done) -> None:
+        self._rereading = False
+        if self._touched_again:
+            self.reread()
+            return
+        config = self._checked(done)
+        if config:
+            self._parent.switch.follow(config)
+
+    def _checked(self, done: Done) -> Config | None:
+        """The config of an errand, or None: what is wrong is kept for `status` and told once."""
+        errors = (f"{self.written.path}: {done.error}",) if done.error else tuple(done.value.errors)
+        if errors and errors != self.errors:
+            self._parent.announce.event("config-error", why="; ".join(errors))
+            for error in errors:
+                self._parent.host.log("error", f"config: {error}")
+        self.errors = errors
+        return None if errors else done.value.config
+
+    def reload(self, client: Asker | None, by: str, *, dry_run: bool = False) -> None:
+        """Reads the config anew and applies it as a whole, or refuses it as a whole."""
+        if not dry_run:
+            self._reloading()
+        self._reloads.append(lambda done: self._reload_done(done, client, by, dry_run))
+        if len(self._reloads) == 1:
+            self._parent.errand(self._next_reload, errands.load, self.written.path)
+
+    def _next_reload(self, done: Done) -> None:
+        """One at a time, each with what the files say after the one before: the newest is applied last."""
+        self._reloads.pop(0)(done)
+        if self._reloads:
+            self._parent.errand(self._next_reload, errands.load, self.written.path)
+
+    def _reloading(self) -> None:
+        micros = int(self._parent.host.now() * 1e6)
+        self._parent.host.notify("RELOADING=1", f"MONOTONIC_USEC={micros}")
+
+    def _reload_done(self, done: Done, client: Asker | None, by: str, dry_run: bool) -> None:
+        new = self._checked(done)
+        if new is None:
+            self._parent.announce.reloaded()
+            if client:
+                client.fail("the config has errors, nothing was changed:\n" + "\n".join(self.errors), 1)
+            return
+        scales = {
+            name: replicas
+            for name, replicas in self._scales.items()
+            if name in new.tasks and new.tasks[name].replicas == self.written.tasks[name].replicas
+        }
+        plan = reload.compare(self.current, _scaled(new, scales))
+        if not dry_run:
+            self._scales = scales
+            self._parent.facts.append({"fleet": "scales", "scales": scales})
+            self._apply(plan, new, by)
+        if client:
+            client.answer(_plan_json(plan, dry_run=dry_run))
+
+    def _apply(self, plan: Plan, new: Config, by: str) -> None:
+        now = self._parent.host.now()
+        before = self.written
+        self.written = replace(new, settings=reload.settled(new.settings, self._parent.running_settings))
+        self.current = _scaled(self.written, self._scales)
+        self.loaded = self._parent.host.stamp()
+        self._parent.announce.name = new.settings.name
+        self._parent.switch.follow(new)
+        reload.apply(self._parent.fleet, plan, self.current, by, now)
+        self._parent.start_helpers(now)
+        if new.watched != before.watched:
+            self._parent.host.watch(new.watched)
+        text = _in_words(plan)
+        self._parent.host.log("warning", f"reloaded by {by}: {text}")
+        self._parent.announce.event("reload", by=by, why=text)
+        self._parent.announce.reloaded()
+
+    def scale(self, task: str, replicas: int, by: str) -> None:
+        """Another number of instances, until the config says another one."""
+        self._scales[task] = replicas
+        self.current = _scaled(self.written, self._scales)
+        self._parent.facts.append({"fleet": "scales", "scales": dict(self._scales)})
+        now = self._parent.host.now()
+        reload.redefine(self._parent.fleet, self.current.tasks[task], by, now)
+        self._parent.fleet.connect(self.current)
+        self._parent.fleet.settle(now)
+
+
+def _scaled(config: Config, scales: dict[str, int]) -> Config:
+    tasks = {
+        name: replace(task, replicas=scales[name]) if name in scales else task for name, task in config.tasks.items()
+    }
+    return replace(config, tasks=tasks)
+
+
+def _plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "dry_run": dry_run,
+        "added": list(plan.added),
+        "removed": list(plan.removed),
+        "changed": {name: list(keys) for name, keys in plan.changed.items()},
+        "restarted": {name: list(keys) for name, keys in plan.restarted.items()},
+        "unchanged": list(plan.unchanged),
+        "at_next_start": list(plan.at_next_start),
+    }
+
+
+def _in_words(plan: Plan) -> str:
+    parts = [
+        f"{what} {', '.join(names)}"
+        for what, names in (
+            ("added", plan.added),
+            ("removed", plan.removed),
+            ("changed", plan.changed),
+            ("restarted", plan.restarted),
+            ("at the next start only", plan.at_next_start),
+        )
+        if names
+    ]
+    return "; ".join(parts) or "no change"
