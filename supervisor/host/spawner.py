@@ -199,13 +199,20 @@ def _prepare(parent: socket.socket) -> None:
 
 def _wait_for_launch(channel: int) -> NoReturn:
     """The life of a child until it knows what it will be. If the parent hangs up, it will be nothing."""
-    length = int.from_bytes(os.read(channel, 4), "little")
-    data = os.read(channel, length)
-    while data and len(data) < length:
-        data += os.read(channel, length - len(data))
-    if not data:
-        os._exit(0)
+    length = int.from_bytes(_read(channel, 4), "little")
+    data = _read(channel, length)
     child.become(marshal.loads(data), channel)  # noqa: S302 - the parent wrote it
+
+
+def _read(channel: int, length: int) -> bytes:
+    """So many bytes, or the end of the process when there are no more."""
+    data = b""
+    while len(data) < length:
+        block = os.read(channel, length - len(data))
+        if not block:
+            os._exit(0)
+        data += block
+    return data
 
 
 def _clone() -> int:

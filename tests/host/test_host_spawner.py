@@ -1,0 +1,86 @@
+"""The spawner: children are made ahead and are the parent's own; its death or silence costs nobody a start.
+
+A program of its own per test, as a spawner makes whoever has it a subreaper.
+"""
+
+import subprocess
+import sys
+
+import pytest
+
+BEGIN = """
+import os, signal, sys
+from supervisor.host import spawner
+spawner.PATIENCE = 0.5
+SPEC = {
+    "title": "a", "helper": False, "command": ("/bin/sh", "-c", "exit 7"), "python": None, "stop_signal": "SIGTERM",
+    "directory": None, "user": None, "umask": None, "inherit_environment": True, "environment": {},
+    "environment_file": (), "out": "", "err": "", "fifos": False,
+}
+
+def runs(made):
+    child = made.spawn(SPEC)
+    os.set_blocking(child.channel, True)
+    parent = open(f"/proc/{child.pid}/stat").read().rpartition(") ")[2].split()[1]
+    assert int(parent) == os.getpid(), "the child is the parent's own"
+    os.write(child.channel, b"g")
+    assert os.read(child.channel, 100) == b"", "an exec that succeeds closes the channel"
+    status = os.waitid(os.P_PID, child.pid, os.WEXITED)
+    assert (status.si_code, status.si_status) == (os.CLD_EXITED, 7), status
+    os.close(child.channel)
+
+"""
+
+CASES = {
+    "one after the other": "made = spawner.Spawner()\nfor _ in range(5): runs(made)",
+    "made ahead": "made = spawner.Spawner()\nmade.prepare(4)\nfor _ in range(9): runs(made)",
+    "killed": "made = spawner.Spawner()\nruns(made)\nos.kill(made._pid, signal.SIGKILL)\nruns(made)\nruns(made)",
+    "killed before the first": "made = spawner.Spawner()\nos.kill(made._pid, signal.SIGKILL)\nruns(made)",
+    "stopped": """
+made = spawner.Spawner()
+made.prepare(1)
+os.kill(made._pid, signal.SIGSTOP)
+for _ in range(3): runs(made)
+""",
+    "a spare is killed": """
+made = spawner.Spawner()
+runs(made)
+import time
+def children():
+    return [int(p) for p in open(f"/proc/self/task/{os.getpid()}/children").read().split() if int(p) != made._pid]
+while not children(): time.sleep(0.001)
+spare, = children()
+os.kill(spare, signal.SIGKILL)
+os.waitid(os.P_PID, spare, os.WEXITED)
+runs(made)
+""",
+    "no number of clone(2) is known": """
+spawner._SYS_CLONE.clear()
+made = spawner.Spawner()
+for _ in range(3): runs(made)
+""",
+    "too long": """
+made = spawner.Spawner()
+try:
+    made.spawn(SPEC | {"command": ("x" * 10_000_000,)})
+except OSError as error:
+    assert "too long" in str(error)
+runs(made)
+""",
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_children_are_made(case: str):
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + CASES[case]], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_spare_and_a_spawner_end_with_their_parent():
+    """Nothing waits for ever for a launch that nobody can give any more."""
+    code = BEGIN + "made = spawner.Spawner()\nmade.prepare(2)\nruns(made)\nos.kill(os.getpid(), signal.SIGKILL)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read() == b"", "read to the end: every process that held the pipe is gone"
