@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from supervisor.app import EX_CONFIG
@@ -37,7 +36,8 @@ def supervise(spawner: Spawner, reading: tuple[int, int]) -> int:
     """
     log = Log()
     host = Linux(log, spawner)
-    loaded = _wait_for(host, host.expect(*reading))
+    early: list[Signalled] = []  # came before there was a parent that could obey
+    loaded = _wait_for(host, host.expect(*reading), early)
     if loaded.config is None:
         for error in loaded.errors:
             log.write("error", error)
@@ -46,7 +46,7 @@ def supervise(spawner: Spawner, reading: tuple[int, int]) -> int:
     log.write("info", loaded.chosen)
     try:
         _lock(f"{loaded.config.settings.runtime_dir}/lock")
-        return _run(host, loaded, loaded.config)
+        return _run(host, loaded, loaded.config, early)
     except _CannotRunError as error:
         log.write("error", str(error))
         return FAILED
@@ -56,15 +56,15 @@ class _CannotRunError(Exception):
     """Something that a supervisor needs is not to be had."""
 
 
-def _wait_for(host: Linux, errand: int) -> Loaded:
-    """The answer of the errand; signals meanwhile end the supervisor, as nothing runs yet."""
+def _wait_for(host: Linux, errand: int, early: list[Signalled]) -> Loaded:
+    """The answer of the errand. Signals meanwhile are kept: tasks of an earlier supervisor may have to be stopped."""
     while True:
         for occurrence in host.wait(None):
             match occurrence:
                 case Done(number, value, error) if number == errand:
                     return value if not error else Loaded(None, (f"cannot read the config: {error}",))
-                case Signalled("SIGTERM" | "SIGINT"):
-                    sys.exit(0)
+                case Signalled():
+                    early.append(occurrence)
                 case _:
                     pass
 
@@ -90,7 +90,7 @@ def _lock(path: str) -> None:
     os.write(fd, f"{os.getpid()}\n".encode())
 
 
-def _run(host: Linux, loaded: Loaded, config: Config) -> int:
+def _run(host: Linux, loaded: Loaded, config: Config, early: list[Signalled]) -> int:
     settings = config.settings
     with open("/proc/sys/kernel/random/boot_id") as file:
         boot = file.read().strip()
@@ -106,6 +106,8 @@ def _run(host: Linux, loaded: Loaded, config: Config) -> int:
     host.keep_in(journal)
     parent = Parent(host, config, epoch=journal.epoch, life=os.urandom(3).hex())
     parent.take_over(journal.facts, loaded.freezes)
+    for signalled in early:
+        parent.occur(signalled)
     parent.settle()
     gc.collect()
     gc.freeze()

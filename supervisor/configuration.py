@@ -53,9 +53,14 @@ class Configuration:
         if self._touched_again:
             self.reread()
             return
+        if done.error:  # the machine's fault, not the config's: once more, as soon as anything happens
+            self._parent.host.log("error", f"cannot read the freeze keys of the config: {done.error}")
+            self._parent.unsure = True
+            return
         config = self._checked(done)
         if config:
             self._parent.switch.follow(config)
+            self._parent.host.watch(config.watched)  # a directory may have been replaced
 
     def _checked(self, done: Done) -> Config | None:
         """The config of an errand, or None: what is wrong is kept for `status` and told once."""

@@ -70,7 +70,7 @@ class Parent:
         self._verbs = load_all()
         self._errands: dict[int, Callable[[Done], None]] = {}
         self.gates_moved = False  # a freeze came or went: who waits may have to wait no longer
-        self._unsure = True  # whether the config was saved after it was read and before it was watched
+        self.unsure = True  # whether the config was saved after it was read and before it was watched
         self.facts: list[dict[str, Any]] = []
 
     @property
@@ -99,8 +99,8 @@ class Parent:
             self.switch.thaw((freeze,), "its own end")
         self.host.prepare(min(self.fleet.waiting, FORKS_PER_TURN))
         self.fleet.admit(now, FORKS_PER_TURN)
-        if self._unsure and self.fleet.next_deadline() != 0.0:
-            self._unsure = False
+        if self.unsure and self.fleet.next_deadline() != 0.0:
+            self.unsure = False
             self.configuration.reread()
         actions, changes = self.fleet.take()
         self._act(action for action in actions if isinstance(action, Destroy))
@@ -172,9 +172,9 @@ class Parent:
         if self.waits and (changes or self.gates_moved):
             changed = list(dict.fromkeys(change.old.key for change in changes))
             calm = self.fleet.next_deadline() != 0.0
-            self.waits = [
-                wait for wait in self.waits if not wait.look(self.fleet, list(wait.pending) if calm else changed)
-            ]
+            for wait in list(self.waits):  # an answer that cannot be sent takes its own wait away
+                if wait.look(self.fleet, list(wait.pending) if calm else changed) and wait in self.waits:
+                    self.waits.remove(wait)
         self.gates_moved = False
 
     # -- coming up and going down -------------------------------------------------------------------------------------

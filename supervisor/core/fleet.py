@@ -58,6 +58,7 @@ class Fleet:
         self._startup: list[str] = []
         self._timers: list[tuple[float, str]] = []
         self._queue: dict[str, None] = {}  # may start, in the order of asking
+        self._numbered: dict[str, int] = {}  # runs of instances that have left: no number is given twice
         self._to_look: dict[str, None] = {}
         self._actions: list[Action] = []
         self._changes: list[Change] = []
@@ -114,6 +115,7 @@ class Fleet:
 
     def add(self, instance: Instance) -> None:
         """A new instance, or one that another supervisor left behind."""
+        instance = replace(instance, runs=max(instance.runs, self._numbered.pop(instance.key, 0)))
         self.instances[instance.key] = instance
         self._copies.setdefault(instance.task.name, []).append(instance.key)
         self._copies[instance.task.name].sort(key=lambda key: self.instances[key].index)
@@ -293,6 +295,7 @@ class Fleet:
 
     def _remove(self, instance: Instance) -> None:
         del self.instances[instance.key]
+        self._numbered[instance.key] = instance.runs
         self.counts[instance.state] -= not instance.task.helper
         self._copies[instance.task.name].remove(instance.key)
         self._queue.pop(instance.key, None)

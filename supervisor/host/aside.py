@@ -51,7 +51,10 @@ def _in_child(pipe: int, function: Callable[..., Any], arguments: tuple[object, 
         try:
             answer = (function(*arguments), "")
         except Exception as error:  # noqa: BLE001 - it is told to whoever asked
-            answer = (None, f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error))
+            answer = (
+                None,
+                f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error) or "OSError",
+            )
         import pickle  # noqa: PLC0415 - in the child
 
         with open(3, "wb") as file:

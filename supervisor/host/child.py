@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import os
 from _signal import SIG_SETMASK, pthread_sigmask  # type: ignore[import-not-found]  # `signal` makes enums of them
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:  # the spawner must stay small
         out: str
         err: str
         fifos: bool
+        as_user: bool  # the output is a path of the config's: opened with the rights of the task's user
 
 
 OWN_VARIABLES = (
@@ -97,18 +99,38 @@ def _signals(_: Spec) -> None:
 def _title(spec: Spec) -> None:
     """Of a Python task, which no exec gives another one; while the environment is where the kernel put it."""
     if spec["python"]:
+        gc.enable()
+        ctypes.pythonapi.PyOS_BeforeFork()
         ctypes.pythonapi.PyOS_AfterFork_Child()  # the interpreter goes on: what the spawner left out is done now
         from setproctitle import setproctitle  # noqa: PLC0415 - only in a child
 
         setproctitle(f"supervisor: {spec['title']}")
 
 
-def _output(spec: Spec) -> None:
-    """Descriptors 0, 1 and 2."""
+def _input(_: Spec) -> None:
+    """Descriptor 0."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
+    os.close(null)
+
+
+def _own_output(spec: Spec) -> None:
+    """Files in the log directory and FIFOs, which are the supervisor's."""
+    if not spec["as_user"]:
+        _output(spec)
+
+
+def _named_output(spec: Spec) -> None:
+    """A file that the config names: as the task's user, who might have put a link to somebody else's there."""
+    if spec["as_user"]:
+        _output(spec)
+
+
+def _output(spec: Spec) -> None:
+    """Descriptors 1 and 2."""
     if spec["helper"]:  # speaks through the supervisor's own stdout and stderr
         return
+    null = os.open(os.devnull, os.O_RDWR)
     out, err = spec["out"], spec["err"]
     fd = _open(spec, out) if out else null
     os.dup2(fd, 1)
@@ -116,10 +138,20 @@ def _output(spec: Spec) -> None:
 
 
 def _open(spec: Spec, path: str) -> int:
-    """A FIFO is opened read-write, so that it outlives its readers; a file is appended to."""
-    flags = os.O_RDWR if spec["fifos"] else os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    fd = os.open(path, flags | os.O_NOCTTY, 0o640)
-    if spec["user"]:  # so that the task can open /dev/stdout again
+    """A FIFO is opened read-write, so that it outlives its readers; a file is appended to.
+
+    What is made here as root is given to the task's user, so that the task can open /dev/stdout again; what was there
+    before is not, and a link in the supervisor's own directory is not followed.
+    """
+    if spec["fifos"]:
+        fd, made = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NOFOLLOW), True
+    else:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | (0 if spec["as_user"] else os.O_NOFOLLOW)
+        try:
+            fd, made = os.open(path, flags), False
+        except FileNotFoundError:
+            fd, made = os.open(path, flags | os.O_CREAT, 0o640), True
+    if made and spec["user"] and not os.geteuid():
         os.fchown(fd, _entry(spec["user"]).pw_uid, -1)
     return fd
 
@@ -153,6 +185,8 @@ def _user(spec: Spec) -> None:
     """Group, supplementary groups and user, as the password database says now."""
     if spec["user"]:
         entry = _entry(spec["user"])
+        if os.geteuid() and (entry.pw_uid, entry.pw_gid) == (os.geteuid(), os.getegid()):
+            return  # it is who we are already, and only root could change anything
         os.initgroups(entry.pw_name, entry.pw_gid)
         os.setgid(entry.pw_gid)
         os.setuid(entry.pw_uid)
@@ -168,10 +202,12 @@ STEPS = (
     ("setsid", _session),
     ("reset signals", _signals),
     ("set title", _title),
-    ("open output", _output),
+    ("open /dev/null", _input),
+    ("open output", _own_output),
     ("set umask", _umask),
     ("read environment_file", _variables),
     ("become user", _user),
+    ("open output", _named_output),
     ("chdir", _directory),
 )
 

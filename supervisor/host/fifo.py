@@ -24,7 +24,7 @@ class Fifos:
         """
         os.makedirs(f"{runtime_dir}/output", mode=0o700, exist_ok=True)
         for path in fifo_paths(runtime_dir, key):
-            if path not in self._held:
+            if path not in self._held or not os.path.exists(path):
                 if not os.path.exists(path):
                     os.mkfifo(path, 0o600)
                 self._held[path] = os.open(path, os.O_RDWR | os.O_NONBLOCK)

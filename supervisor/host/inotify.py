@@ -13,7 +13,11 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from struct import Struct
 
+IN_SELF = 0x00000400 | 0x00000800
 IN_CREATE = 0x00000100
+
+GONE = 0x00000400 | 0x00000800 | 0x00008000
+"""IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED: the directory itself has been removed or replaced."""
 
 FINISHED = 0x00000008 | 0x00000080 | 0x00000040 | 0x00000200
 """IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE: a file has a new content, or none."""
@@ -46,7 +50,7 @@ class Watch:
             _libc.inotify_rm_watch(self.fd, self._watched.pop(directory))
         self._names = {}
         for directory in directories:
-            number = _libc.inotify_add_watch(self.fd, os.fsencode(directory), self._mask)
+            number = _libc.inotify_add_watch(self.fd, os.fsencode(directory), self._mask | IN_SELF)
             if number >= 0:
                 self._watched[directory] = number
                 self._names[number] = [name for place, name in places if place == directory]
@@ -57,18 +61,20 @@ class Watch:
         found = False
         with suppress(BlockingIOError):
             while data := os.read(self.fd, 65536):
-                found = any(self._matches(number, name) for number, name in _events(data)) or found
+                found = any(self._matches(*event) for event in _events(data)) or found
         return found
 
-    def _matches(self, number: int, name: str) -> bool:
-        return number < 0 or any(fnmatchcase(name, pattern) for pattern in self._names.get(number, ()))
+    def _matches(self, number: int, mask: int, name: str) -> bool:
+        if number < 0 or mask & GONE:
+            return True
+        return any(fnmatchcase(name, pattern) for pattern in self._names.get(number, ()))
 
 
-def _events(data: bytes) -> Iterator[tuple[int, str]]:
-    """Watch and name of each struct inotify_event; the watch of an overflow of the queue is -1."""
+def _events(data: bytes) -> Iterator[tuple[int, int, str]]:
+    """Watch, mask and name of each struct inotify_event; the watch of an overflow of the queue is -1."""
     at = 0
     while at < len(data):
-        number, _mask, _cookie, length = _EVENT.unpack_from(data, at)
+        number, mask, _cookie, length = _EVENT.unpack_from(data, at)
         at += _EVENT.size
-        yield number, os.fsdecode(data[at : at + length].rstrip(b"\0"))
+        yield number, mask, os.fsdecode(data[at : at + length].rstrip(b"\0"))
         at += length

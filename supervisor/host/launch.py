@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def spec_of(launch: Launch) -> Spec:
-    """What `child.Setup` needs to know."""
+    """What `child.become` needs to know."""
     task, run = launch.task, launch.run
     own = own_variables(launch)
     out, err = output_paths(launch)
@@ -35,6 +35,7 @@ def spec_of(launch: Launch) -> Spec:
         "out": out,
         "err": err,
         "fifos": task.log.to == "inherit",
+        "as_user": task.user is not None and task.log.to not in ("file", "none", "inherit"),
     }
 
 

@@ -11,6 +11,9 @@ import signal
 
 from supervisor.host.interface import Occurrence, Reader
 
+LONGEST = 86400.0
+"""Seconds of one sleep. epoll takes no more than 24 days; to wake up once a day for nothing harms nobody."""
+
 
 class Loop:
     """Descriptors and who reads them."""
@@ -34,6 +37,7 @@ class Loop:
 
     def wait(self, timeout: float | None) -> list[Occurrence]:
         """Sleeps up to `timeout` seconds (None: for ever) and returns what occurred, in the order of the kernel."""
+        timeout = None if timeout is None else min(timeout, LONGEST)
         occurred: list[Occurrence] = []
         for fd, events in self._epoll.poll(timeout):
             reader = self._readers.get(fd)  # an earlier reader of this turn may have closed it

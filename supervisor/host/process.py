@@ -67,8 +67,15 @@ class Processes:
                     os.close(fd)  # a child that exists already sees that, and ends
             raise CannotForkError(f"{step}: {error.strerror or error}") from error
         process = Process(launch.key, launch.run.number, pid, pidfd, channel)
-        self._add(process)
-        self._loop.watch(channel, lambda _: self._reported(process))
+        try:
+            self._add(process)
+            self._loop.watch(channel, lambda _: self._reported(process))
+        except OSError as error:
+            self._loop.unwatch(pidfd)
+            self._forget(process)
+            os.close(channel)
+            os.close(pidfd)
+            raise CannotForkError(f"epoll: {error.strerror}") from error
         return pid, born
 
     def go(self, key: str) -> None:
@@ -82,7 +89,7 @@ class Processes:
         """See `interface.Host.adopt`. A pid that another process has by now is recognised by its birth."""
         try:
             pidfd = os.pidfd_open(run.pid)
-        except OSError:
+        except ProcessLookupError:
             return self._adopt_rest(key, run)
         if birth(run.pid) != run.birth or _is_zombie(run.pid):
             os.close(pidfd)
@@ -131,10 +138,9 @@ class Processes:
         if process is None:
             return
         number = signal.Signals[policy.signal]
-        if policy.to == "main" and not process.ended:
-            _send(process, number)
-        else:
-            _send_group(process, number)
+        send = _send if policy.to == "main" and not process.ended else _send_group
+        send(process, number)
+        send(process, signal.SIGCONT)  # one that is stopped (SIGSTOP, a debugger) could not obey
 
     def destroy(self, key: str, run: Run) -> list[Happened]:
         """See `interface.Host.destroy`. Tells also when it finds that nothing is left to kill."""
@@ -195,7 +201,8 @@ class Processes:
         return [Happened(process.key, Emptied(process.run)) for process in gone]
 
     def _forget(self, process: Process) -> None:
-        del self.by_pid[process.pid]
+        if self.by_pid.get(process.pid) is process:
+            del self.by_pid[process.pid]
         if self.by_key.get(process.key) is process:
             del self.by_key[process.key]
 
@@ -247,7 +254,7 @@ def _send_group(process: Process, number: int) -> None:
 def _group_lives(process: Process) -> bool:
     """Whether anything of the run's process group is left. The leader itself has been reaped by now.
 
-    One that was adopted may still be a zombie of init's: those do not count.
+    Zombies do not count: somebody else is their parent, who may never look after them.
     """
     try:
         os.killpg(process.pid, 0)
@@ -256,7 +263,7 @@ def _group_lives(process: Process) -> bool:
     except PermissionError:
         return True
     try:
-        return process.ours or any(_in_group(pid, process.pid) for pid in _pids())
+        return any(_in_group(pid, process.pid) for pid in _pids())
     except OSError:  # no descriptor is left: it counts as living until it can be told
         return True
 

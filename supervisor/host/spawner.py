@@ -18,6 +18,7 @@ import errno
 import gc
 import marshal
 import os
+import resource
 import signal
 import socket
 import sys
@@ -33,8 +34,11 @@ CLONE_PARENT = 0x00008000
 _SYS_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 """The number of clone(2). glibc's fork() has no flags, and clone3 is refused in many containers."""
 
-PATIENCE = 2.0
+PATIENCE = 1.0
 """Seconds after which a spawner that does not answer is replaced. It does nothing that could take long."""
+
+LONGEST = 128 * 1024
+"""Bytes of a launch: what a socket takes at once, with room for the go byte."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _python = ctypes.PyDLL(None, use_errno=True)
@@ -61,8 +65,11 @@ class Spawner:
         """
         if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
-        self._pid, self._socket = _start()
+        self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)  # the tasks'; the parent raises its own
         self._ordered: list[int] = []  # our ends of the channels to the children that are being made, in order
+        self._socket: socket.socket | None = None
+        self._pidfd = -1
+        self._begin()
 
     def prepare(self, count: int) -> None:
         """So many are needed soon: they are made while the parent does something else."""
@@ -80,53 +87,60 @@ class Spawner:
         """
         data = marshal.dumps(dict(spec))
         data = len(data).to_bytes(4, "little") + data
-        while True:
+        if len(data) > LONGEST:
+            raise OSError(errno.E2BIG, "the command and its environment are too long")
+        for _ in range(3):
             spare = self._take()
             try:
-                sent = os.write(spare.channel, data)
+                os.write(spare.channel, data)
             except (BrokenPipeError, ConnectionResetError):  # somebody has killed it
                 os.close(spare.channel)
                 continue
-            if sent == len(data):
-                return spare
-            os.close(spare.channel)
-            raise OSError(errno.E2BIG, "the command and its environment are too long")
+            return spare
+        raise OSError(errno.EAGAIN, "each child was killed as soon as it was made")
 
     def close(self) -> None:
-        """Ends it."""
-        self._socket.close()
+        """Ends it, and the children that are made ahead. A later `spawn` begins a new one."""
         while self._ordered:
             os.close(self._ordered.pop())
-        try:
-            os.kill(self._pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            try:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            except ProcessLookupError:
+                return
+            finally:
+                os.close(self._pidfd)
+
+    def _begin(self) -> socket.socket:
+        self._socket, self._pidfd = _start(self._open_files)
+        return self._socket
 
     def _take(self) -> Spare:
         """The child that was made ahead; the next one is ordered at once."""
-        try:
-            spare = self._made()
-        except (TimeoutError, BrokenPipeError, ConnectionResetError, EOFError):
-            self.close()
-            self._pid, self._socket = _start()
+        for _ in range(2):
             try:
                 spare = self._made()
-            except (TimeoutError, EOFError) as error:
-                raise OSError(errno.EAGAIN, "the spawner does not answer") from error
-        self.prepare(1)
-        return spare
+            except (TimeoutError, BrokenPipeError, ConnectionResetError, EOFError):
+                self.close()
+            else:
+                self.prepare(1)
+                return spare
+        raise OSError(errno.EAGAIN, "the spawner does not answer")
 
     def _order(self) -> None:
+        spawner = self._socket or self._begin()
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            socket.send_fds(self._socket, [b"+"], [theirs.fileno()])
+            socket.send_fds(spawner, [b"+"], [theirs.fileno()])
             ours.setblocking(False)
             self._ordered.append(ours.detach())
 
     def _made(self) -> Spare:
         if not self._ordered:
             self._order()
-        answer = self._socket.recv(4, socket.MSG_WAITALL)
+        answer = self._socket.recv(4, socket.MSG_WAITALL) if self._socket else b""
         if len(answer) < 4:
             raise EOFError
         channel = self._ordered.pop(0)
@@ -137,25 +151,30 @@ class Spawner:
         return Spare(pid, channel)
 
 
-def _start() -> tuple[int, socket.socket]:
+def _start(open_files: tuple[int, int]) -> tuple[socket.socket, int]:
     ours, theirs = socket.socketpair()
     old = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         pid = os.fork()
         if pid == 0:
             ours.close()
-            _serve(theirs)
+            _serve(theirs, open_files)
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        ours.close()
+        raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
-    theirs.close()
+        theirs.close()
     ours.settimeout(PATIENCE)
-    return pid, ours
+    return ours, pidfd
 
 
-def _serve(parent: socket.socket) -> NoReturn:
+def _serve(parent: socket.socket, open_files: tuple[int, int]) -> NoReturn:
     """The spawner's life: until the parent hangs up."""
     try:
         _prepare(parent)
+        resource.setrlimit(resource.RLIMIT_NOFILE, open_files)
         clone = _clone if os.uname().machine in _SYS_CLONE else _fork_twice
         while True:
             order, ancillary, _, _ = parent.recvmsg(1, 64)

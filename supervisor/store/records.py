@@ -11,8 +11,10 @@ version that is not known is set aside.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from contextlib import suppress
 from typing import Any
 
 from supervisor.core.definition import StopPolicy, Task
@@ -71,7 +73,8 @@ class Journal:
 
     def clear(self) -> None:
         """Nothing is left that a next supervisor has to know: it begins afresh."""
-        os.unlink(self.path)
+        with suppress(FileNotFoundError):
+            os.unlink(self.path)
 
     def _load(self) -> None:
         try:
@@ -108,7 +111,7 @@ class Journal:
         fd = os.open(self.path + ".new", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             if os.write(fd, data) != len(data):
-                raise OSError(28, os.strerror(28), self.path)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
             os.rename(self.path + ".new", self.path)
         except OSError:
             os.close(fd)

@@ -15,7 +15,7 @@ spawner.PATIENCE = 0.5
 SPEC = {
     "title": "a", "helper": False, "command": ("/bin/sh", "-c", "exit 7"), "python": None, "stop_signal": "SIGTERM",
     "directory": None, "user": None, "umask": None, "inherit_environment": True, "environment": {},
-    "environment_file": (), "out": "", "err": "", "fifos": False,
+    "environment_file": (), "out": "", "err": "", "fifos": False, "as_user": False,
 }
 
 def runs(made):
@@ -34,12 +34,22 @@ def runs(made):
 CASES = {
     "one after the other": "made = spawner.Spawner()\nfor _ in range(5): runs(made)",
     "made ahead": "made = spawner.Spawner()\nmade.prepare(4)\nfor _ in range(9): runs(made)",
-    "killed": "made = spawner.Spawner()\nruns(made)\nos.kill(made._pid, signal.SIGKILL)\nruns(made)\nruns(made)",
-    "killed before the first": "made = spawner.Spawner()\nos.kill(made._pid, signal.SIGKILL)\nruns(made)",
+    "killed": """
+made = spawner.Spawner()
+runs(made)
+signal.pidfd_send_signal(made._pidfd, signal.SIGKILL)
+runs(made)
+runs(made)
+""",
+    "killed before the first": """
+made = spawner.Spawner()
+signal.pidfd_send_signal(made._pidfd, signal.SIGKILL)
+runs(made)
+""",
     "stopped": """
 made = spawner.Spawner()
 made.prepare(1)
-os.kill(made._pid, signal.SIGSTOP)
+signal.pidfd_send_signal(made._pidfd, signal.SIGSTOP)
 for _ in range(3): runs(made)
 """,
     "a spare is killed": """
@@ -47,9 +57,9 @@ made = spawner.Spawner()
 runs(made)
 import time
 def children():
-    return [int(p) for p in open(f"/proc/self/task/{os.getpid()}/children").read().split() if int(p) != made._pid]
-while not children(): time.sleep(0.001)
-spare, = children()
+    return [int(pid) for pid in open(f"/proc/self/task/{os.getpid()}/children").read().split()]
+while len(children()) < 2: time.sleep(0.001)  # the spawner, and the one that is made ahead
+spare = max(children())
 os.kill(spare, signal.SIGKILL)
 os.waitid(os.P_PID, spare, os.WEXITED)
 runs(made)
