@@ -112,7 +112,6 @@ class Configuration:
 
     def _apply(self, plan: Plan, new: Config, by: str) -> None:
         now = self._parent.host.now()
-        before = self.written
         self.written = replace(new, settings=reload.settled(new.settings, self._parent.running_settings))
         self.current = _scaled(self.written, self._scales)
         self.loaded = self._parent.host.stamp()
@@ -120,8 +119,7 @@ class Configuration:
         self._parent.switch.follow(new)
         reload.apply(self._parent.fleet, plan, self.current, by, now)
         self._parent.start_helpers(now)
-        if new.watched != before.watched:
-            self._parent.host.watch(new.watched)
+        self._parent.host.watch(new.watched)
         text = _in_words(plan)
         self._parent.host.log("warning", f"reloaded by {by}: {text}")
         self._parent.announce.event("reload", by=by, why=text)

@@ -184,6 +184,8 @@ def _what_next(fleet: Fleet, i: Instance, now: float, stamp: Stamp) -> str:
         return f"If it is not ready at {step['at']}, it is stopped and counts as failed."
     if i.state is State.FAILED:
         return f"Nothing happens by itself: `supctl start {i.name}`, or a changed definition, clears it."
+    if i.state is State.HELD and fleet.shutdown:
+        return "It does not start any more: the supervisor is on its way out."
     if i.state is State.HELD:
         return "It starts as soon as nothing of that holds any more."
     if i.state is State.STOPPED:

@@ -50,8 +50,11 @@ class Watch:
             _libc.inotify_rm_watch(self.fd, self._watched.pop(directory))
         self._names = {}
         for directory in directories:
-            number = _libc.inotify_add_watch(self.fd, os.fsencode(directory), self._mask | IN_SELF)
+            number = _libc.inotify_add_watch(self.fd, os.fsencode(directory), self._mask | IN_SELF | IN_CREATE)
             if number >= 0:
+                old = self._watched.get(directory, number)
+                if old != number:  # another directory has taken its place
+                    _libc.inotify_rm_watch(self.fd, old)
                 self._watched[directory] = number
                 self._names[number] = [name for place, name in places if place == directory]
         return [directory for directory in directories if directory not in self._watched]
@@ -64,10 +67,21 @@ class Watch:
                 found = any(self._matches(*event) for event in _events(data)) or found
         return found
 
+    def _is_link(self, number: int, name: str) -> bool:
+        """A new symbolic link is complete at once. Only asked for names that matter here: an lstat of the config."""
+        if not any(fnmatchcase(name, pattern) for pattern in self._names[number]):
+            return False
+        directory = next(path for path, watch in self._watched.items() if watch == number)
+        return self._mask & IN_CREATE != 0 or os.path.islink(os.path.join(directory, name))
+
     def _matches(self, number: int, mask: int, name: str) -> bool:
-        if number < 0 or mask & GONE:
+        if number < 0:
             return True
-        return any(fnmatchcase(name, pattern) for pattern in self._names.get(number, ()))
+        if number not in self._names:  # of a directory that is no longer watched
+            return False
+        if mask & IN_CREATE and not self._is_link(number, name):
+            return False  # a new file is read when it is written
+        return bool(mask & GONE) or any(fnmatchcase(name, pattern) for pattern in self._names.get(number, ()))
 
 
 def _events(data: bytes) -> Iterator[tuple[int, int, str]]:

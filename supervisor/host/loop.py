@@ -56,7 +56,12 @@ class Signals:
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         for name in self.NAMES:
             signal.signal(signal.Signals[name], lambda *_: None)
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        for name in (
+            "SIGPIPE",
+            "SIGUSR1",
+            "SIGUSR2",
+        ):  # the last two are "reopen your logs" for others; here for nothing
+            signal.signal(signal.Signals[name], signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.Signals[name] for name in self.NAMES])  # as we were started
 
     def read(self) -> set[str]:

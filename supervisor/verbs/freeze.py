@@ -44,10 +44,10 @@ def request(options: Namespace) -> dict[str, Any]:
 
 
 def scopes(parent: Parent, names: list[str]) -> list[str]:
-    """The scopes that names mean: tasks and groups; a freeze of one instance is one of its task.
+    """The scopes that names mean: tasks and groups.
 
     Raises:
-        RefusedError: there is no such task or group.
+        RefusedError: there is no such task or group, or it is one instance of a task.
     """
     from supervisor.core.freeze import EVERYTHING  # noqa: PLC0415 - not in supctl
     from supervisor.core.select import UnknownNameError, select  # noqa: PLC0415
@@ -59,6 +59,8 @@ def scopes(parent: Parent, names: list[str]) -> list[str]:
         if name.startswith("@") and name[1:] in parent.fleet.groups:
             found[name] = None
             continue
+        if ":" in name and not any(character in name for character in "*?["):
+            raise RefusedError(f"{name!r}: a freeze holds for a task, a group (@etl) or everything", USAGE)
         try:
             found |= {instance.task.name: None for instance in select(parent.fleet, [name])}
         except UnknownNameError as error:
@@ -81,12 +83,15 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     reason = text(args, "reason") or ""
     if len(reason) > LONGEST_REASON:
         raise RefusedError(f"--reason takes at most {LONGEST_REASON} characters", USAGE)
+    if not reason.isprintable():
+        raise RefusedError("--reason takes printable characters only: it is shown on other people's terminals", USAGE)
     chosen = scopes(parent, strings(args, "names"))
 
     def kept(done: Done) -> None:
         warning = f"it holds now, but could not be kept for after a restart: {done.error}" if done.error else None
         frozen = [scope or "all" for scope in chosen]
-        client.answer({"frozen": frozen, "until": until, "running": parent.fleet.busy, "warning": warning})
+        there = [i for i in parent.fleet.instances.values() if i.run and parent.fleet.freezes_of(i.task.name)]
+        client.answer({"frozen": frozen, "until": until, "running": len(there), "warning": warning})
 
     since = host.stamp()
     parent.switch.freeze([Freeze(scope, SUPCTL, client.by, since, reason, until, expires) for scope in chosen], kept)
@@ -100,8 +105,8 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
     until = f" until {answer['until']}" if answer["until"] else ""
     what = ", ".join("everything" if scope == "all" else scope for scope in answer["frozen"])
     count = answer["running"]
-    go_on = f"{count} task{' goes' if count == 1 else 's go'} on running, " if count else ""
-    screen.line(f"frozen: {what}{until}; {go_on}nothing new is started there")
+    go_on = f"what runs there ({count}) goes on, " if count else ""
+    screen.line(f"frozen: {what}{until}; {go_on}nothing new is started")
     if answer["warning"]:
         screen.line(f"warning: {answer['warning']}")
     return OK

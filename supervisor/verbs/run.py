@@ -72,7 +72,8 @@ def _settled(fleet: Fleet, i: Instance, *, began: bool, until_end: bool) -> Resu
         return None
     ran = i.last.code is not None or i.last.signal is not None
     text = f"run {i.key}/{i.runs}@{fleet.epoch}: {i.last.reason} after {i.last.duration:.1f} s"
-    return result(i, "done" if i.last.success else "failed", ok=i.last.success or (ran and not until_end), text=text)
+    outcome, ok = "done" if i.last.success else "failed", i.last.success or (ran and not until_end)
+    return result(i, outcome, ok=ok, text=text) | {"run": f"{i.key}/{i.runs}@{fleet.epoch}"}
 
 
 def _pair(item: str) -> tuple[str, str]:

@@ -253,3 +253,61 @@ def test_a_python_task_that_cannot_be_loaded_is_a_failure_with_a_traceback(lab: 
     lab.until(name="q", to="failed")
     assert "TypeError: worker:not_callable is not callable" in (lab.dir / "py.log").read_text()
     assert "AttributeError" in (lab.dir / "q.log").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: tasks of another user")
+def test_output_of_a_user_cannot_be_led_to_somebody_elses_file(lab: Lab) -> None:
+    """A link where the log is named is followed with the rights of the task's user; no file of root's changes hands."""
+    secret = lab.dir / "secret"
+    secret.write_text("root's own\n")
+    secret.chmod(0o600)
+    place = lab.dir / "theirs"
+    place.mkdir()
+    os.chown(place, 65534, 65534)
+    (place / "x.log").symlink_to(secret)
+    lab.dir.chmod(0o755)
+    lab.start(f'[task.web]\ncommand = "echo stolen"\nuser = "nobody"\nlog.to = "{place}/x.log"\nrestart = "never"')
+    lab.until(name="web", to="failed")
+    assert secret.read_text() == "root's own\n"
+    assert secret.stat().st_uid == 0
+
+
+def test_a_python_task_has_a_garbage_collector(lab: Lab) -> None:
+    (lab.dir / "worker.py").write_text(
+        "import gc\ndef main(stop):\n    print(gc.isenabled(), flush=True)\n    stop.wait()\n"
+    )
+    lab.start('[task.py]\npython = "worker:main"\ndirectory = "."\nlog.to = "./py.log"')
+    wait_for(lambda: (lab.dir / "py.log").exists() and (lab.dir / "py.log").read_text() == "True\n")
+
+
+def test_a_stopped_task_can_obey(lab: Lab) -> None:
+    lab.start('[task.web]\ncommand = "sleep 1000"\nstop = { grace = "1h" }')
+    os.kill(lab.up("web")["web"], signal.SIGSTOP)
+    assert "killed by SIGTERM" in lab.ctl("stop", "web", code=0).out
+
+
+def test_zombies_that_nobody_reaps_hold_up_no_restart(lab: Lab) -> None:
+    """The leader's child leaves the group and never waits for its own child, which dies as a member of the group."""
+    (lab.dir / "tree.py").write_text(
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "    if os.fork() == 0:\n"
+        "        os._exit(0)\n"
+        "    time.sleep(0.2)\n"
+        "    os.setsid()\n"
+        "    time.sleep(2)\n"
+        "time.sleep(0.5)\n"
+    )
+    lab.start(
+        f'[task.web]\ncommand = ["{sys.executable}", "{lab.dir}/tree.py"]\nbackoff = {{ initial = "1h", max = "1h" }}'
+    )
+    lab.until(name="web", to="backoff")
+    there = Path("/proc").glob
+    wait_for(lambda: not any(_runs(place, f"{lab.dir}/tree.py") for place in there("[0-9]*")))  # what left the group
+
+
+def _runs(place: Path, script: str) -> bool:
+    try:
+        return script.encode() in (place / "cmdline").read_bytes()
+    except OSError:
+        return False

@@ -116,7 +116,7 @@ def test_supctl_freeze_and_thaw(lab: Lab) -> None:
     lab.start(TASKS)
     pids = lab.up("a", "b")
     answer = lab.ctl("freeze", "--reason", "bad deploy")
-    assert answer.out == "frozen: everything; 2 tasks go on running, nothing new is started there\n"
+    assert answer.out == "frozen: everything; what runs there (2) goes on, nothing new is started\n"
     os.kill(pids["a"], signal.SIGKILL)
     lab.until(name="a", to="held")
     assert "bad deploy" in lab.tasks()["a"]["why"]

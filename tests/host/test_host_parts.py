@@ -14,7 +14,7 @@ from supervisor.host import errand
 from supervisor.host.errand import Errands
 from supervisor.host.fifo import Fifos
 from supervisor.host.inotify import Watch
-from supervisor.host.interface import Done
+from supervisor.host.interface import Done, Touched
 from supervisor.host.log import Log
 from supervisor.host.loop import Loop
 from supervisor.host.notify import Notifier
@@ -321,3 +321,19 @@ def test_what_is_in_a_fifo_outlives_its_writer_and_its_reader(tmp_path: Path) ->
         os.close(reader)
     with pytest.raises(OSError, match="Not a directory"):
         fifos.make(str(path), "web:1")
+
+
+# -- the loop ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timeout", [0.0, 30 * 86400.0, 1e12])
+def test_no_sleep_is_too_long(timeout: float) -> None:
+    """epoll itself takes no more than 24.8 days; a freeze may last for years."""
+    loop = Loop()
+    read, write = os.pipe()
+    os.write(write, b"x")
+    loop.watch(read, lambda _: [Touched()])
+    assert loop.wait(timeout) == [Touched()]
+    loop.unwatch(read)
+    os.close(read)
+    os.close(write)
