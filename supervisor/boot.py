@@ -19,6 +19,7 @@ from supervisor.host.linux import Linux
 from supervisor.host.log import Log
 from supervisor.parent import Parent
 from supervisor.store.records import Journal
+from supervisor.verbs import load_all
 
 if TYPE_CHECKING:
     from supervisor.core.definition import Config
@@ -36,6 +37,8 @@ def supervise(spawner: Spawner, reading: tuple[int, int]) -> int:
     """
     log = Log()
     host = Linux(log, spawner)
+    host.prepare(1)  # the first child, and the verbs, while the config is read
+    load_all()
     early: list[Signalled] = []  # came before there was a parent that could obey
     loaded = _wait_for(host, host.expect(*reading), early)
     if loaded.config is None:
