@@ -119,6 +119,7 @@ def _run(host: Linux, loaded: Loaded, config: Config, early: list[Signalled]) ->
         client.answer({"name": settings.name})
     server.close()
     journal.clear()
+    host.close()
     return code
 
 

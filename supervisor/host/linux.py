@@ -143,6 +143,10 @@ class Linux:
     def _touched(self, _: int) -> list[Occurrence]:
         return [Touched()] if self._watch and self._watch.concerned() else []
 
+    def close(self) -> None:
+        """The end: nothing of ours is left for the service manager to wonder about."""
+        self._spawner.close()
+
     def notify(self, *assignments: str) -> None:
         """See `Host.notify`."""
         self._notifier.tell(*assignments)
