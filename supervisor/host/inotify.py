@@ -56,7 +56,8 @@ class Watch:
                 if old != number:  # another directory has taken its place
                     _libc.inotify_rm_watch(self.fd, old)
                 self._watched[directory] = number
-                self._names[number] = [name for place, name in places if place == directory]
+                names = [name for place, name in places if place == directory]
+                self._names.setdefault(number, []).extend(names)  # two paths may lead to one directory
         return [directory for directory in directories if directory not in self._watched]
 
     def concerned(self) -> bool:
@@ -67,21 +68,20 @@ class Watch:
                 found = any(self._matches(*event) for event in _events(data)) or found
         return found
 
-    def _is_link(self, number: int, name: str) -> bool:
-        """A new symbolic link is complete at once. Only asked for names that matter here: an lstat of the config."""
-        if not any(fnmatchcase(name, pattern) for pattern in self._names[number]):
-            return False
-        directory = next(path for path, watch in self._watched.items() if watch == number)
-        return self._mask & IN_CREATE != 0 or os.path.islink(os.path.join(directory, name))
-
     def _matches(self, number: int, mask: int, name: str) -> bool:
         if number < 0:
             return True
         if number not in self._names:  # of a directory that is no longer watched
             return False
-        if mask & IN_CREATE and not self._is_link(number, name):
-            return False  # a new file is read when it is written
-        return bool(mask & GONE) or any(fnmatchcase(name, pattern) for pattern in self._names.get(number, ()))
+        if mask & GONE:
+            return True
+        wanted = any(fnmatchcase(name, pattern) for pattern in self._names[number])
+        return wanted and (not mask & IN_CREATE or self._complete(number, name))
+
+    def _complete(self, number: int, name: str) -> bool:
+        """Whether a new name needs no write to be told of: a link, or any for who asked for IN_CREATE itself."""
+        directory = next(path for path, watch in self._watched.items() if watch == number)
+        return bool(self._mask & IN_CREATE) or os.path.islink(os.path.join(directory, name))
 
 
 def _events(data: bytes) -> Iterator[tuple[int, int, str]]:

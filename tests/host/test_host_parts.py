@@ -187,6 +187,46 @@ def test_other_places_and_missing_ones(tmp_path: Path) -> None:
     os.close(watch.fd)
 
 
+def test_a_directory_that_is_replaced_is_told_and_watched_again(tmp_path: Path) -> None:
+    """As deployments do; the file in the new one counts from then on."""
+    place = tmp_path / "etc"
+    place.mkdir()
+    watch = Watch()
+    watch.set(((str(place), "a"),))
+    place.rename(tmp_path / "old")
+    place.mkdir()
+    assert told(watch)
+    assert watch.set(((str(place), "a"),)) == []
+    (place / "a").write_text("of interest")
+    assert told(watch)
+    (tmp_path / "old" / "a").write_text("no longer of interest")
+    assert not told(watch)
+    os.close(watch.fd)
+
+
+def test_a_new_link_is_told_and_a_new_file_only_when_it_is_written(tmp_path: Path) -> None:
+    watch = Watch()
+    watch.set(((str(tmp_path), "a"), (str(tmp_path), "b")))
+    (tmp_path / "a").symlink_to("elsewhere")
+    assert told(watch)
+    with (tmp_path / "b").open("w") as file:
+        assert not told(watch), "it is empty: that would be a thaw"
+        file.write("x")
+    assert told(watch)
+    os.close(watch.fd)
+
+
+def test_two_paths_to_one_directory(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    watch = Watch()
+    watch.set(((str(tmp_path / "link"), "a"), (str(tmp_path / "real"), "b")))
+    for name in ("a", "b"):
+        (tmp_path / "real" / name).write_text("of interest")
+        assert told(watch), name
+    os.close(watch.fd)
+
+
 # -- sd_notify --------------------------------------------------------------------------------------------------------
 
 
