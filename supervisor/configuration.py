@@ -7,13 +7,13 @@ a file that changed are taken (contract, section 4). `core.reload` says what a n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from supervisor import errands
 from supervisor.control.wait import Asker
 from supervisor.core import reload
 from supervisor.core.definition import Config
+from supervisor.core.immutable import replace
 from supervisor.core.reload import Plan
 from supervisor.host.interface import Done
 

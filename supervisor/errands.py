@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 from supervisor.core.definition import Config
+from supervisor.core.immutable import immutable
 from supervisor.host import clock
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Loaded:
     """What reading the config came to: a config, or every error of it."""
 

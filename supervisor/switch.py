@@ -7,13 +7,13 @@ written to the journal (for a crash) and to the state directory (for a boot); an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from supervisor import errands
 from supervisor.core.definition import Config
 from supervisor.core.fleet import supctl_freezes
 from supervisor.core.freeze import CONFIG, SUPCTL, Freeze
+from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance
 from supervisor.host.interface import Done
 

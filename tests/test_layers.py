@@ -53,6 +53,8 @@ IO = {
 NOT_IN_THE_PARENT = (
     "supervisor.config",
     "argparse",
+    "dataclasses",  # see `core.immutable`
+    "inspect",
     "tomli",
     "tomllib",
     "asyncio",

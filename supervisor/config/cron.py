@@ -8,16 +8,16 @@ Sunday as well as 0. `@hourly` and its like stand for the whole.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from supervisor.config.errors import Wrong
 from supervisor.config.key import Type
 from supervisor.config.values import each, filled
 from supervisor.config.wording import listing, meant, nearest, quote, show
 from supervisor.config.world import Scope
+from supervisor.core.immutable import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Field:
     title: str
     low: int

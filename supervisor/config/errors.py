@@ -8,10 +8,10 @@ config without an error, or one `ConfigErrors` with everything that a person has
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from supervisor.config.wording import dotted, printable
+from supervisor.core.immutable import immutable
 
 if TYPE_CHECKING:
     from supervisor.config.source import Source
@@ -29,7 +29,7 @@ class Wrong(Exception):  # noqa: N818 - read as a word: `raise Wrong("no such us
         self.good = good
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ConfigError:
     """One thing to change. As text: `FILE:LINE: task "NAME": KEY: what is wrong; what is allowed`."""
 
@@ -56,7 +56,7 @@ class ConfigErrors(Exception):  # noqa: N818 - it is a tuple of errors
         super().__init__("\n".join(map(str, self.errors)))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Section:
     """A table of a file: where it stands and what people call it."""
 

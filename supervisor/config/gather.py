@@ -7,7 +7,6 @@ belong into its file, or is defined twice is in the report.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 from supervisor.config.errors import Report, Section
@@ -17,6 +16,7 @@ from supervisor.config.schema import TOP
 from supervisor.config.source import Source
 from supervisor.config.wording import meant, quote, show
 from supervisor.config.world import Scope, World
+from supervisor.core.immutable import immutable
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _NAMES = 'allowed: up to 64 letters, digits, "_", "." and "-", the first a letter, a digit or "_"'
@@ -24,7 +24,7 @@ _RESERVED = {"group": ("scribe", "prober")}  # parts of the supervisor itself ar
 _SHARED = ("group", "task")  # the tables that an included file may hold too
 
 
-@dataclass(slots=True)
+@immutable
 class Table:
     """A table as it is written, with its place."""
 
@@ -33,16 +33,16 @@ class Table:
     scope: Scope
 
 
-@dataclass(slots=True)
 class Tables:
     """All tables of a config, by name, in the order of the files."""
 
-    supervisor: Table
-    defaults: Table
-    tasks: dict[str, Table] = field(default_factory=dict)
-    groups: dict[str, Table] = field(default_factory=dict)
-    whole: bool = True  # every file could be read: a name that is not here does not exist
-    watched: tuple[tuple[str, str], ...] = ()
+    def __init__(self, supervisor: Table, defaults: Table) -> None:
+        self.supervisor = supervisor
+        self.defaults = defaults
+        self.tasks: dict[str, Table] = {}
+        self.groups: dict[str, Table] = {}
+        self.whole = True  # every file could be read: a name that is not here does not exist
+        self.watched: tuple[tuple[str, str], ...] = ()
 
 
 def gather(main: Source, world: World, report: Report) -> Tables:

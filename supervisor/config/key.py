@@ -8,15 +8,15 @@ only what is written, reports every problem, and goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from supervisor.config.errors import Problem, Wrong
 from supervisor.config.wording import NOT_YET, meant, quote, show
 from supervisor.config.world import Scope
+from supervisor.core.immutable import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Type:
     """A type of values: its words for people, and the check that makes a value of it or raises `Wrong`."""
 
@@ -25,7 +25,7 @@ class Type:
     keys: Mapping[str, Key] | None = None  # of a table
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Key:
     """One key that a table may hold."""
 

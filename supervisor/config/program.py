@@ -13,18 +13,18 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from supervisor.config.errors import Wrong
 from supervisor.config.source import Unreadable, regular
 from supervisor.config.wording import quote, quote_path
 from supervisor.config.world import World
+from supervisor.core.immutable import immutable
 
 _LIMIT = 1024 * 1024  # bytes of an environment file that are looked at
 _PATH_LINE = re.compile(r"^[ \t]*(?:export[ \t]+)?PATH=(.*)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Setting:
     """Where and as whom a program will be started, as far as it matters for finding it."""
 

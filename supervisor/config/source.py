@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import Any
 
 import tomli
@@ -22,14 +21,14 @@ LIMIT = 8 * 1024 * 1024
 """Bytes of one file. 500 tasks need a twentieth of it; what is larger is the wrong file."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Source:
     """A file of the config that is valid TOML."""
 
-    file: str  # as it was given, for people
-    folder: str  # absolute: relative paths in the file start here
-    data: dict[str, Any]
-    lines: Lines
+    def __init__(self, file: str, folder: str, data: dict[str, Any], lines: Lines) -> None:
+        self.file = file  # as it was given, for people
+        self.folder = folder  # absolute: relative paths in the file start here
+        self.data = data
+        self.lines = lines
 
 
 class Unreadable(Exception):  # noqa: N818 - as Wrong

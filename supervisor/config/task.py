@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from supervisor.config.errors import Report, Section, Wrong
@@ -26,6 +25,7 @@ from supervisor.config.program import Setting, check_program
 from supervisor.config.schema import TASK
 from supervisor.config.world import World
 from supervisor.core.definition import Backoff, GiveUp, Kind, Log, Restart, StopPolicy, Task
+from supervisor.core.immutable import immutable
 
 _MERGED: dict[str, Callable[..., Any]] = {"backoff": Backoff, "stop": StopPolicy, "log": Log}
 _FOR_PATHS = ("directory",)  # what finding a program depends on
@@ -33,7 +33,7 @@ _FOR_NAMES = ("environment", "environment_file", "inherit_environment")
 _TRIGGERS = ("schedule", "every", "watch")  # each of them implies kind = "triggered"
 
 
-@dataclass(slots=True)
+@immutable
 class Checked:
     """A table with the values of its keys that are right."""
 
@@ -42,7 +42,7 @@ class Checked:
     values: dict[str, Any]
 
 
-@dataclass(slots=True)
+@immutable
 class Draft:
     """A task in the making: its own keys, the defaults, and what they are together."""
 

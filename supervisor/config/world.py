@@ -9,10 +9,10 @@ import grp
 import os
 import pwd
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from supervisor.config.source import reason
+from supervisor.core.immutable import immutable
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class World:
         return known
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Scope:
     """What a check may need beside the value: the machine, and the directory of the file that holds the key."""
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from dataclasses import dataclass
+
+from supervisor.core.immutable import immutable
 
 SO_PEERGROUPS = 59
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Peer:
     """The process at the other end of a connection, at the time of its connect."""
 

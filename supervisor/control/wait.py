@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from supervisor.core.fleet import Fleet
@@ -44,18 +43,15 @@ def result(instance: Instance, outcome: str, *, ok: bool, text: str = "") -> Res
     return {"name": instance.name, "outcome": outcome, "ok": ok, "text": text or outcome, "run": run}
 
 
-@dataclass(slots=True)
 class Wait:
     """One answer that is being waited for."""
 
-    client: Asker
-    pending: dict[str, Instance]  # by key, as last seen
-    settled: Settled
-    results: dict[str, Result | None] = field(init=False)  # by key, in the order of asking, not of coming to rest
-    told: dict[str, State] = field(default_factory=dict)  # by key, what the client knows of those that are pending
-
-    def __post_init__(self) -> None:
-        self.results = dict.fromkeys(self.pending)
+    def __init__(self, client: Asker, pending: dict[str, Instance], settled: Settled) -> None:
+        self.client = client
+        self.pending = pending  # by key, as last seen
+        self.settled = settled
+        self.results: dict[str, Result | None] = dict.fromkeys(pending)  # in the order of asking, not of coming to rest
+        self.told: dict[str, State] = {}  # by key, what the client knows of those that are pending
 
     def look(self, fleet: Fleet, keys: list[str]) -> bool:
         """Looks at some of the instances again. True when the answer is out.

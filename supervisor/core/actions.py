@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from supervisor.core.definition import StopPolicy
+from supervisor.core.immutable import immutable
 from supervisor.core.instance import Run
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Fork:
     """Make the child; it waits. Answered by Forked or NotStarted before anything else is done."""
 
@@ -16,7 +15,7 @@ class Fork:
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Go:
     """The record of the child is written: let it run its program."""
 
@@ -24,7 +23,7 @@ class Go:
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Terminate:
     """Send the stop signal of the task to whom its policy says."""
 
@@ -33,7 +32,7 @@ class Terminate:
     policy: StopPolicy
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Destroy:
     """SIGKILL to every process of the run."""
 

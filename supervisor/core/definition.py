@@ -7,9 +7,10 @@ bytes, paths are absolute, signals are names ("SIGTERM"). The defaults are those
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from zlib import crc32
+
+from supervisor.core.immutable import immutable
 
 
 class Kind(StrEnum):
@@ -28,7 +29,7 @@ class Restart(StrEnum):
     NEVER = "never"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Backoff:
     """How long to wait before a restart: initial × factor^n, at most max, ± jitter (a share).
 
@@ -42,7 +43,7 @@ class Backoff:
     reset_after: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class GiveUp:
     """Stop restarting after this many failures within this many seconds."""
 
@@ -50,7 +51,7 @@ class GiveUp:
     within: float
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StopPolicy:
     """How a run is asked to end: the signal, the seconds until SIGKILL, and whom the signal goes to."""
 
@@ -59,7 +60,7 @@ class StopPolicy:
     to: str = "group"  # "main": the leader only; "group": its process group
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Log:
     """Where a task's output goes: "file", "none", "inherit", or an absolute path."""
 
@@ -67,7 +68,10 @@ class Log:
     stderr: str = "merged"  # "merged" | "separate" | "none"
 
 
-@dataclass(frozen=True, slots=True)
+NOTHING: dict[str, str] = {}  # one for all: nobody changes what is part of a definition
+
+
+@immutable
 class Task:
     """One `[task.NAME]`, complete: every default is filled in."""
 
@@ -78,7 +82,7 @@ class Task:
     directory: str | None = None  # None: the supervisor's own
     user: str | None = None  # None: the supervisor's own
     umask: int | None = None  # None: the supervisor's own
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = NOTHING
     environment_file: tuple[str, ...] = ()  # absolute; a leading "-": may be missing
     inherit_environment: bool = True
     stdin: str = "null"
@@ -109,7 +113,7 @@ class Task:
         return tuple(dict.fromkeys((*self.after, *self.requires)))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Group:
     """One `[group.NAME]`: its members by name, in the order of the config."""
 
@@ -119,7 +123,7 @@ class Group:
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Settings:
     """The table `[supervisor]`."""
 
@@ -134,7 +138,7 @@ class Settings:
     socket_mode: int = 0o660
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ConfigFreeze:
     """One `freeze = true` of the config: whom it freezes and the line that says so."""
 
@@ -142,7 +146,7 @@ class ConfigFreeze:
     where: str  # "FILE:LINE"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Config:
     """A whole config that has no error."""
 

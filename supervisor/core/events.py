@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from supervisor.core.definition import Task
+from supervisor.core.immutable import immutable
 from supervisor.core.instance import Order
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Want:
     """A person or a trigger wants it up; clears counters and an earlier give-up."""
 
@@ -17,71 +16,71 @@ class Want:
     order: Order | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Unwant:
     """It shall be down."""
 
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Outdate:
     """The current run must make room for a new one."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Redefine:
     """The config has a new definition; whether the process must go is said by an Outdate of its own."""
 
     task: Task
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Retire:
     """The config no longer has it."""
 
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Admit:
     """Every gate is open and it is its turn: start."""
 
     run_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Hold:
     """A freeze came while it waited for its restart."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Refresh:
     """The back-off starts afresh (a thaw)."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Leave:
     """Stop now: the order of dependents permits it."""
 
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Kill:
     """SIGKILL now, grace or not."""
 
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Due:
     """The deadline of the state has passed."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Forked:
     """The child exists and waits for its go byte."""
 
@@ -90,21 +89,21 @@ class Forked:
     birth: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Started:
     """The program runs: exec has succeeded."""
 
     run: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Adopted:
     """A new supervisor has found the run alive."""
 
     run: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class NotStarted:
     """Something between fork and exec failed; there is no process, or it is about to end by itself."""
 
@@ -112,7 +111,7 @@ class NotStarted:
     reason: str  # "chdir /srv/app: No such file or directory"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Status:
     """An exit status as wait(2) tells it: a code, or the name of a signal."""
 
@@ -121,7 +120,7 @@ class Status:
     core_dumped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Exited:
     """The leader ended. `empty`: no other process of the run is left."""
 
@@ -130,7 +129,7 @@ class Exited:
     empty: bool
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Emptied:
     """The last process of a run whose leader had ended is gone."""
 

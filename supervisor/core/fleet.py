@@ -11,7 +11,6 @@ then takes what is to be remembered, done and told (`take`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
 from supervisor.core import events as ev
@@ -20,11 +19,12 @@ from supervisor.core.actions import Action
 from supervisor.core.definition import Config, Group, Kind, Task
 from supervisor.core.freeze import SUPCTL, Freeze
 from supervisor.core.gate import Verdict, in_the_way, may_start, must_leave, will_start
+from supervisor.core.immutable import immutable, replace
 from supervisor.core.instance import Instance
 from supervisor.core.states import ALIVE, State
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Shutdown:
     """The supervisor is on its way out."""
 
@@ -33,7 +33,7 @@ class Shutdown:
     exit_code: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Change:
     """One instance became another one; `new` is None when it has left the fleet."""
 

@@ -6,14 +6,14 @@ freezes come and go with its lines, those of `supctl freeze` with `supctl thaw` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from supervisor.core.immutable import immutable
 
 EVERYTHING = ""
 
 CONFIG, SUPCTL = "config", "supctl"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Freeze:
     """One reason why nothing starts in a scope."""
 

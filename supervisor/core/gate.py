@@ -5,10 +5,10 @@ A gate forbids; it never acts. What follows from a refusal (to hold, to stop) is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from supervisor.core.definition import Kind
+from supervisor.core.immutable import immutable
 from supervisor.core.instance import Instance
 from supervisor.core.states import ALIVE, State
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from supervisor.core.fleet import Fleet
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Verdict:
     """The answer of a gate. `reasons` are empty exactly when it is open."""
 

@@ -6,13 +6,12 @@ from a fork to the end of its last process is in its `Run`, and is forgotten wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-
 from supervisor.core.definition import Task
+from supervisor.core.immutable import immutable, replace
 from supervisor.core.states import ALIVE, EDGES, WAITING, State
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Outcome:
     """How a run ended; kept apart from where the instance is now.
 
@@ -29,7 +28,7 @@ class Outcome:
     duration: float = 0.0  # seconds from the fork
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Order:
     """What a person added to one run: `supctl run NAME --env K=V -- ARG…`."""
 
@@ -37,7 +36,7 @@ class Order:
     environment: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Run:
     """One life of an instance, from the fork to the end of its last process."""
 
@@ -57,7 +56,7 @@ class Run:
     made_from: str = ""  # `definition.identity` of what it was started from
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Instance:
     """Where one copy of a task is, what is wanted of it, and what it has been through."""
 
@@ -78,7 +77,7 @@ class Instance:
     streak: int = 0  # short runs in a row: the exponent of the back-off
     failures: int = 0  # failed runs in a row
     failed_at: tuple[float, ...] = ()  # when, as far as the window of give_up reaches
-    last: Outcome | None = field(default=None)
+    last: Outcome | None = None
 
     @property
     def key(self) -> str:
@@ -119,4 +118,4 @@ def become(old: Instance, state: State, now: float, deadline: float | None = Non
         raise IllegalStepError(f"{old.key}: {state} {'needs a' if state in WAITING else 'has no'} deadline")
     if state not in ALIVE:
         changes["run"] = None
-    return replace(old, state=state, since=now, deadline=deadline, **changes)  # type: ignore[arg-type]
+    return replace(old, state=state, since=now, deadline=deadline, **changes)

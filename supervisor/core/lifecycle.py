@@ -16,11 +16,11 @@ A start always passes through HELD, where the fleet asks the gates; so there is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from supervisor.core import actions, backoff
 from supervisor.core import events as ev
 from supervisor.core.definition import Kind, Restart, identity, same_process
+from supervisor.core.immutable import replace
 from supervisor.core.instance import IllegalStepError, Instance, Outcome, Run, become
 from supervisor.core.states import State
 
@@ -164,7 +164,7 @@ def _too_slow(i: Instance, e: ev.Due, now: float) -> Step:
 
 
 def _terminate(i: Instance, now: float, **why: object) -> Step:
-    run = replace(_run(i), **why)  # type: ignore[arg-type]
+    run = replace(_run(i), **why)
     i = become(i, State.STOPPING, now, now + i.task.stop.grace, run=run)
     return i, (actions.Terminate(i.key, run, i.task.stop),)
 

@@ -7,18 +7,17 @@ running finishes with the definition that it began with.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-
 from supervisor.core import events as ev
 from supervisor.core.definition import IDENTITY, Config, Kind, Settings, Task
 from supervisor.core.fleet import Fleet, new_instances
+from supervisor.core.immutable import immutable, names_of, replace
 from supervisor.core.states import ALIVE
 
 AT_START = ("runtime_dir", "state_dir", "socket_group", "socket_mode")
 """Settings that a running supervisor cannot change under itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Plan:
     """What a reload does, by task: names, and the keys that changed."""
 
@@ -98,5 +97,5 @@ def settled(settings: Settings, running: Settings) -> Settings:
 
 
 def _differing(old: Task, new: Task) -> tuple[str, ...]:
-    names = (field.name for field in fields(Task) if field.name != "where")
+    names = (name for name in names_of(Task) if name != "where")
     return tuple(name for name in names if getattr(old, name) != getattr(new, name))

@@ -12,7 +12,6 @@ import pickle
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from supervisor.host.aside import aside
@@ -23,13 +22,13 @@ TIME_LIMIT = 60.0
 """Seconds after which an errand has failed. A reload over a hanging network file system ends with that."""
 
 
-@dataclass(slots=True)
 class _Errand:
-    number: int
-    pid: int
-    pipe: int
-    deadline: float
-    answer: bytearray = field(default_factory=bytearray)
+    def __init__(self, number: int, pid: int, pipe: int, deadline: float) -> None:
+        self.number = number
+        self.pid = pid
+        self.pipe = pipe
+        self.deadline = deadline
+        self.answer = bytearray()
 
 
 class Errands:

@@ -7,15 +7,15 @@ both, so that what the simulation proves holds for the real one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from supervisor.core.definition import StopPolicy, Task
 from supervisor.core.events import Event
+from supervisor.core.immutable import immutable
 from supervisor.core.instance import Run
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Launch:
     """All that a child needs to become a run of a task."""
 
@@ -28,7 +28,7 @@ class Launch:
     log_dir: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Happened:
     """An event of an instance."""
 
@@ -36,19 +36,19 @@ class Happened:
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Signalled:
     """The supervisor itself got a signal: "SIGTERM", "SIGINT" or "SIGHUP"."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Touched:
     """A file that the config was read from, or would be, has changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Done:
     """An errand is done; `error` says in a sentence why it is not."""
 
@@ -57,7 +57,7 @@ class Done:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Request:
     """A client asks something. `client` is where the answer goes."""
 

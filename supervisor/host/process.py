@@ -11,7 +11,6 @@ import os
 import resource
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
 
 from supervisor.core.definition import StopPolicy
 from supervisor.core.events import Emptied, Exited, NotStarted, Started, Status
@@ -22,18 +21,18 @@ from supervisor.host.loop import Loop
 from supervisor.host.spawner import Spawner
 
 
-@dataclass(slots=True)
 class Process:
     """What is known of one living run."""
 
-    key: str
-    run: int
-    pid: int
-    pidfd: int
-    channel: int | None  # to the child until its exec: our go byte, its report
-    ours: bool = True  # our child: its exit status will be known
-    failure: str = ""  # what the child reported between fork and exec
-    ended: bool = False  # the leader is gone, something of its group is left
+    def __init__(self, key: str, run: int, pid: int, pidfd: int, channel: int | None = None) -> None:
+        self.key = key
+        self.run = run
+        self.pid = pid
+        self.pidfd = pidfd
+        self.channel = channel  # to the child until its exec: our go byte, its report; None for one that was adopted
+        self.ours = channel is not None  # our child: its exit status will be known
+        self.failure = ""  # what the child reported between fork and exec
+        self.ended = False  # the leader is gone, something of its group is left
 
 
 class Processes:
@@ -94,14 +93,15 @@ class Processes:
         if birth(run.pid) != run.birth or _is_zombie(run.pid):
             os.close(pidfd)
             return birth(run.pid) == run.birth and self._adopt_rest(key, run)
-        self._add(Process(key, run.number, run.pid, pidfd, None, ours=False))
+        self._add(Process(key, run.number, run.pid, pidfd))
         return True
 
     def _adopt_rest(self, key: str, run: Run) -> bool:
         """Its leader has ended; others of its group are known by its number and by the run's mark in one of them."""
         if not any(_has_mark(pid, run.id) for pid in _pids() if _in_group(pid, run.pid)):
             return False
-        process = Process(key, run.number, run.pid, -1, None, ours=False, ended=True)
+        process = Process(key, run.number, run.pid, -1)
+        process.ended = True
         self.by_key[key] = self.by_pid[run.pid] = process
         return True
 

@@ -53,11 +53,11 @@ def _of_run(parent: Parent, name: str) -> Instance:
 
 def definition(task: Task) -> dict[str, Any]:
     """The definition as the config writes it. Values of the environment are not shown: they may be secrets."""
-    from dataclasses import asdict  # noqa: PLC0415
+    from supervisor.core.immutable import plain  # noqa: PLC0415 - in the supervisor
 
-    plain = asdict(task)
-    plain["environment"] = dict.fromkeys(task.environment, "…")
-    return plain
+    shown = plain(task)
+    shown["environment"] = dict.fromkeys(task.environment, "…")
+    return shown
 
 
 def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import fields
 
 import pytest
 
 from supervisor.config import duration_of
 from supervisor.config.schema import BACKOFF, GROUP, LOG, STOP, SUPERVISOR, TASK
 from supervisor.core.definition import Backoff, Config, GiveUp, Group, Kind, Log, Restart, Settings, StopPolicy, Task
+from supervisor.core.immutable import names_of
 
 Good = Callable[..., Config]
 
@@ -140,9 +140,9 @@ def test_names(good: Good) -> None:
 def test_the_schema_agrees_with_the_definitions(table: dict[str, object], definition: type) -> None:
     """Each available key is a field, with the same default; each field but the name and the place is a key."""
     available = {key for key in table if not table[key].instead}
-    assert available | {"name", "where"} == {field.name for field in fields(definition)} | {"name", "where"}
+    assert available | {"name", "where"} == set(names_of(definition)) | {"name", "where"}
     needed = {"name": None, "command": (), "tasks": ()} | dict.fromkeys(("runtime_dir", "state_dir", "log_dir"))
-    made = definition(**{field.name: needed[field.name] for field in fields(definition) if field.name in needed})
+    made = definition(**{name: needed[name] for name in names_of(definition) if name in needed})
     assert {key: table[key].default for key in available} == {key: getattr(made, key) for key in available}
 
 

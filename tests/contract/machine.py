@@ -13,7 +13,6 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from sim.world import Being, World
 from supervisor.core.definition import Log as LogTo
 from supervisor.core.definition import StopPolicy, Task
 from supervisor.core.events import Event, Status
+from supervisor.core.immutable import replace
 from supervisor.core.instance import Run
 from supervisor.host.interface import Done, Happened, Host, Launch, Occurrence
 from supervisor.host.linux import Linux

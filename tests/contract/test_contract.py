@@ -1,11 +1,10 @@
 """The promises of `host/interface.py`, on every machine: what the simulation takes for granted is so."""
 
-from dataclasses import replace
-
 import pytest
 from contract.machine import POLICY, TO_MAIN, Machine, answer
 
 from supervisor.core.events import Emptied, Exited, NotStarted, Started, Status
+from supervisor.core.immutable import replace
 from supervisor.host.interface import CannotForkError, Done
 
 

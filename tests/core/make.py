@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from supervisor.core import events as ev
 from supervisor.core.definition import Backoff, Config, GiveUp, Group, Settings, StopPolicy, Task
 from supervisor.core.fleet import Fleet
+from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance, Order, Outcome, Run
 from supervisor.core.states import ALIVE, WAITING, State
 

@@ -1,7 +1,5 @@
 """What many instances mean for each other, where no host is needed: freeze scopes, gates, names, plans of a reload."""
 
-from dataclasses import replace
-
 import pytest
 from core.make import NOW, WEB, config, fleet, instance
 
@@ -11,6 +9,7 @@ from supervisor.core.definition import IDENTITY, Kind, Log, StopPolicy, Task
 from supervisor.core.fleet import Fleet, Shutdown, new_instances, supctl_freezes
 from supervisor.core.freeze import CONFIG, SUPCTL, Freeze
 from supervisor.core.gate import may_start, will_start
+from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance, Outcome
 from supervisor.core.select import UnknownNameError, select
 from supervisor.core.states import State

@@ -1,7 +1,5 @@
 """What people are told of each state: why it is there, what happens next and when."""
 
-from dataclasses import replace
-
 import pytest
 from core.make import NOW, WEB, config, fleet, instance, run, stamp
 
@@ -9,6 +7,7 @@ from supervisor.core import report
 from supervisor.core.definition import GiveUp, Kind
 from supervisor.core.fleet import Shutdown
 from supervisor.core.freeze import SUPCTL, Freeze
+from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance, Outcome
 from supervisor.core.states import State
 

@@ -5,14 +5,13 @@ ends: exit 0 and 1, exit 3 and SIGUSR1 (both listed in success_exit), SIGTERM an
 end that nobody saw, a program that could not be started.
 """
 
-from dataclasses import replace
-
 import pytest
 from core.make import NOW, SMOOTH, WEB, instance, run
 
 from supervisor.core import backoff
 from supervisor.core import events as ev
 from supervisor.core.definition import Backoff, GiveUp, Kind, Restart
+from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance
 from supervisor.core.lifecycle import step
 from supervisor.core.states import State

@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 import shlex
 from argparse import ArgumentParser
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -34,6 +34,7 @@ from sim.world import BOOT, Being, World
 
 from supervisor import verbs
 from supervisor.core.events import Status
+from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance
 from supervisor.host.interface import Request, Signalled, Touched
 from supervisor.parent import Parent
