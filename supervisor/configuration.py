@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from supervisor import errands
+from supervisor import errands, planning
 from supervisor.control.wait import Asker
 from supervisor.core import reload
 from supervisor.core.definition import Config
@@ -118,6 +118,7 @@ class Configuration:
         self._parent.announce.name = new.settings.name
         self._parent.switch.follow(new)
         reload.apply(self._parent.fleet, plan, self.current, by, now)
+        planning.publish(self._parent)
         self._parent.start_helpers(now)
         self._parent.host.watch(new.watched)
         text = _in_words(plan)
@@ -133,6 +134,7 @@ class Configuration:
         now = self._parent.host.now()
         reload.redefine(self._parent.fleet, self.current.tasks[task], by, now)
         self._parent.fleet.connect(self.current)
+        planning.publish(self._parent)
         self._parent.fleet.settle(now)
 
 

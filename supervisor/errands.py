@@ -102,5 +102,5 @@ def keep_freezes(state_dir: str, kept: list[dict[str, Any]]) -> None:
 
 
 def scribe_command(runtime_dir: str) -> tuple[str, ...]:
-    """The helper that reads the output of tasks whose log is "inherit"."""
-    return (sys.executable, "-m", "supervisor.helpers.scribe", f"{runtime_dir}/output")
+    """The helper that does everything that touches a disk."""
+    return (sys.executable, "-m", "supervisor.helpers.scribe", runtime_dir)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from supervisor import errands
+from supervisor import errands, planning
 from supervisor.announce import Announcer
 from supervisor.configuration import Configuration
 from supervisor.control.feed import Feed
@@ -169,6 +169,8 @@ class Parent:
 
     def _tell(self, changes: list[Change]) -> None:
         self.announce.changes(changes)
+        if any(change.new is None for change in changes):
+            planning.publish(self)
         if self.waits and (changes or self.gates_moved):
             changed = list(dict.fromkeys(change.old.key for change in changes))
             calm = self.fleet.next_deadline() != 0.0
@@ -194,6 +196,7 @@ class Parent:
         ended = [key for fact in facts.values() if "instance" in fact and (key := self._adopt(fact, now))]
         for task in self.config.tasks.values():
             self._complete(task, now)
+        planning.publish(self)
         self.start_helpers(now)
         self.fleet.connect(self.config)
         for key in ended:

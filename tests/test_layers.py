@@ -23,10 +23,12 @@ LAYERS = (
     ("core",),
     ("config", "host", "task"),
     ("store",),
+    ("logs",),
     ("control",),
     ("verbs",),
     ("helpers", "errands"),
     ("announce",),
+    ("planning",),
     ("configuration", "switch"),
     ("parent",),
     ("cli", "boot"),
@@ -36,6 +38,7 @@ LAYERS = (
 
 EXCEPTIONS = {
     ("host.linux", "store.records"): "the real host writes the journal",
+    ("host.linux", "store.plan"): "and the plan",
     ("host.child", "task"): "a child calls a task that is written in Python",
     ("app", "boot"): "what is imported after the spawner was forked",
     ("boot", "app"): "the exit codes",

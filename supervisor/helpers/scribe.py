@@ -1,122 +1,88 @@
-"""@scribe: reads what tasks write and puts it, line by line with the task's name before it, on the supervisor's stdout.
+"""@scribe: the helper that does everything that touches a disk, so that no disk can hold up the parent.
 
-Started by the parent as soon as a task has `log.to = "inherit"`. It finds the FIFOs by looking into their
-directory, whenever that changes. It may block on its stdout as long as it likes: tasks that write then wait, the
-parent never does. A scribe that is killed loses nothing that it had not read.
+One process, one loop, one thread, made of parts (`part.Part`), which are listed here. It may block as long as the disk
+likes: tasks that write then wait, the parent never does. It may be killed at any instruction, and its successor goes
+on where it was. It learns from the plan (`store.plan`) what there is to do.
 
-    python -m supervisor.helpers.scribe DIRECTORY
+    python -m supervisor.helpers.scribe RUNTIME_DIR
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
-import select
+import resource
 import signal
 import sys
 
+from supervisor.helpers.part import Loop, Part
+from supervisor.host.clock import now
 from supervisor.host.inotify import IN_CREATE, Watch
+from supervisor.logs.output import Output
+from supervisor.store import plan
 
-BLOCK = 65536
-COLOURS = ("36", "33", "32", "35", "34", "31", "96", "93", "92", "95", "94", "91")
 
-
-class Stream:
-    """One FIFO: what was read and is no whole line yet."""
-
-    def __init__(self, path: str, colour: str) -> None:
-        name = os.path.basename(path).removesuffix(".out").removesuffix(".err")
-        self.name = name.removesuffix(":1").encode()
-        self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)  # its own writer: no end without end, when all others die
-        self._start, self._end = (f"\033[{colour}m".encode(), b"\033[0m") if colour else (b"", b"")
-        self._rest = b""
-
-    def read(self, width: int) -> bytes:
-        """What has come, with a prefix on each line; a line that is longer than a block is cut there."""
-        try:
-            data = os.read(self.fd, BLOCK)
-        except BlockingIOError:
-            return b""
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
-        if len(self._rest) >= BLOCK:
-            lines.append(self._rest)
-            self._rest = b""
-        return self._prefixed(lines, width)
-
-    def flush(self, width: int) -> bytes:
-        """The last line of a task that ended without a newline."""
-        rest, self._rest = self._rest, b""
-        return self._prefixed([rest], width) if rest else b""
-
-    def _prefixed(self, lines: list[bytes], width: int) -> bytes:
-        prefix = self._start + self.name.ljust(width) + b" | " + self._end
-        return b"".join(prefix + line + b"\n" for line in lines)
+def parts(runtime_dir: str) -> list[Part]:
+    """Everything that the scribe does, in the order in which it is told and ended."""
+    output = Output(runtime_dir)
+    return [output]
 
 
 class Scribe:
-    """Every FIFO of a directory."""
+    """The parts, the loop under them, and what they all look at."""
 
-    def __init__(self, directory: str, wake: int) -> None:
-        """`wake` is a descriptor that ends a wait."""
-        self.directory = directory
-        self._streams: dict[str, Stream] = {}
-        self._poll = select.epoll()
+    def __init__(self, runtime_dir: str) -> None:
+        """Begins; what an earlier scribe has left undone is done first."""
+        self._runtime_dir = runtime_dir
+        self._lock = _only_one(f"{runtime_dir}/scribe.lock")
+        self._loop = Loop()
+        self._ended = False
+        self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake)
+        signal.signal(signal.SIGTERM, lambda *_: self._end())
         self._watch = Watch(IN_CREATE)
-        self._watch.set(((directory, "*"),))
-        self._poll.register(self._watch.fd, select.EPOLLIN)
-        self._poll.register(wake, select.EPOLLIN)
-        self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        self._width = 0
-        self.look()
+        self._watch.set(((plan.folder(runtime_dir), "*"),))
+        self.parts = parts(runtime_dir)
+        for part in self.parts:
+            part.attach(self._loop)
+        self._loop.watch(self._wake, lambda _: None)
+        self._loop.watch(self._watch.fd, lambda _: self._look())
+        self._tell()
 
-    def look(self) -> None:
-        """Opens the FIFOs that are new."""
-        self._watch.concerned()
-        for name in sorted(os.listdir(self.directory)):
-            if name not in self._streams:
-                colour = COLOURS[len(self._streams) // 2 % len(COLOURS)] if self._colour else ""
-                stream = self._streams[name] = Stream(os.path.join(self.directory, name), colour)
-                self._poll.register(stream.fd, select.EPOLLIN)
-        self._width = max((len(stream.name) for stream in self._streams.values()), default=0)
+    def _end(self) -> None:
+        self._ended = True
 
-    def turn(self, timeout: float | None) -> bool:
-        """Waits for something and writes it out. False when nothing came. One block per task and turn: fair."""
-        ready = {fd for fd, _ in self._poll.poll(timeout)}
-        if self._watch.fd in ready:
-            self.look()
-        write_all(b"".join(s.read(self._width) for s in self._streams.values() if s.fd in ready))
-        return bool(ready)
+    def _look(self) -> None:
+        if self._watch.concerned():
+            self._tell()
 
-    def finish(self) -> None:
-        """Writes out everything that is there."""
-        while self.turn(0):
-            pass
-        write_all(b"".join(stream.flush(self._width) for stream in self._streams.values()))
+    def _tell(self) -> None:
+        found = plan.read(self._runtime_dir)
+        for part in self.parts:
+            part.planned(found)
+
+    def run(self) -> None:
+        """Until SIGTERM."""
+        while not self._ended:
+            self._loop.turn(self.parts, now)
+        for part in self.parts:
+            part.finish()
 
 
-def write_all(data: bytes) -> None:
-    """To stdout, however long that takes."""
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(1, view) :]
-        except BlockingIOError:  # somebody made the terminal non-blocking
-            select.select([], [1], [])
+def _only_one(path: str) -> int:
+    """Waits until no other scribe works in this runtime directory. The lock dies with its holder."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.lockf(fd, fcntl.LOCK_EX)
+    return fd
 
 
 def main() -> None:
-    """Runs until SIGTERM, then drains."""
-    ended: list[int] = []
-    wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(wake_write)
-    signal.signal(signal.SIGTERM, lambda *_: ended.append(1))
-    os.makedirs(sys.argv[1], mode=0o700, exist_ok=True)
-    scribe = Scribe(sys.argv[1], wake)
+    """The program."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # two FIFOs and a file for each instance
+    os.makedirs(plan.folder(sys.argv[1]), mode=0o700, exist_ok=True)
     try:
-        while not ended:
-            scribe.turn(None)
-        os.read(wake, 100)
-        scribe.finish()
+        Scribe(sys.argv[1]).run()
     except BrokenPipeError:  # nobody reads the supervisor's stdout any more
         sys.exit(0)
 

@@ -122,6 +122,13 @@ class Host(Protocol):
     def remember(self, records: list[dict[str, Any]]) -> None:
         """Writes records where the next supervisor finds them."""
 
+    def publish(self, runtime_dir: str, plan: dict[str, Any]) -> None:
+        """Writes the plan where the helpers find it (`store.plan`).
+
+        Raises:
+            OSError: the runtime directory is full or gone.
+        """
+
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         """Has something done that may block. Answered by `Done` with the number that is returned."""
 

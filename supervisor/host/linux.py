@@ -18,6 +18,7 @@ from supervisor.host.loop import Loop, Signals
 from supervisor.host.notify import Notifier
 from supervisor.host.process import Processes
 from supervisor.host.spawner import Spawner
+from supervisor.store.plan import write as write_plan
 from supervisor.store.records import Journal
 
 
@@ -118,6 +119,10 @@ class Linux:
         """See `Host.remember`."""
         if self._journal:
             self._journal.write(records)
+
+    def publish(self, runtime_dir: str, plan: dict[str, Any]) -> None:
+        """See `Host.publish`."""
+        write_plan(runtime_dir, plan)
 
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         """See `Host.errand`."""

@@ -88,6 +88,9 @@ class Nothing:
     def remember(self, records: list[dict[str, Any]]) -> None:
         wire.encode(records=records)
 
+    def publish(self, runtime_dir: str, plan: dict[str, Any]) -> None:
+        wire.encode(plan=plan)
+
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         self._errands += 1
         self.happens.append(Done(self._errands, function(*arguments)))

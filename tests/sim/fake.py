@@ -42,6 +42,7 @@ class FakeHost:
         self.watched: tuple[tuple[str, str], ...] = ()
         self.notified: list[str] = []
         self.titles = ""
+        self.plan: dict[str, Any] = {}
         self._inbox: list[Occurrence] = []
         self._known: dict[str, Process] = {}
         self._ended: dict[str, Process] = {}
@@ -207,6 +208,10 @@ class FakeHost:
             else:
                 self.world.journal[name] = _encode(record)
             self._burn()
+
+    def publish(self, runtime_dir: str, plan: dict[str, Any]) -> None:
+        self._burn()
+        self.plan = json.loads(json.dumps(plan))
 
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         self._burn()
