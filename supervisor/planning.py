@@ -32,4 +32,4 @@ def plan_of(parent: Parent) -> dict[str, Any]:
 
 
 def _of_task(task: Task) -> dict[str, Any]:
-    return {"log": {name: getattr(task.log, name) for name in task.log.__slots__}, "user": task.user}
+    return {"log": {"to": task.log.to, "stderr": task.log.stderr}, "user": task.user}
