@@ -54,6 +54,13 @@ OWN_VARIABLES = (
 """What the service manager told the supervisor about itself; a task must not take it for its own."""
 
 
+VARIABLES = (
+    "SUPERVISOR_TASK", "SUPERVISOR_INSTANCE", "SUPERVISOR_REPLICAS", "SUPERVISOR_RUN",
+    "SUPERVISOR_TRIGGER", "SUPERVISOR_ATTEMPT", "SUPERVISOR_LAST_EXIT", "SUPERVISOR_SOCKET",
+)  # fmt: skip
+"""What each task gets to know of itself: its values are in the launch."""
+
+
 _getenv = ctypes.CDLL(None).getenv
 _getenv.restype = ctypes.c_char_p
 
@@ -62,13 +69,26 @@ class StepError(Exception):
     """A step failed for a reason that is no OSError."""
 
 
-def become(spec: Spec, channel: int) -> NoReturn:
+def get_ready() -> str:
+    """Does what can be done before the launch is known. Returns what failed, in words, or "" if nothing did."""
+    step = ""
+    try:
+        for step, act in AHEAD:  # noqa: B007 - it is told when one fails
+            act()
+    except OSError as error:
+        return f"{step}: {error.strerror or error}"
+    return ""
+
+
+def become(spec: Spec, channel: int, failure: str = "") -> NoReturn:
     """Does every step, waits for the go byte on the channel, and becomes the program. Never returns.
 
-    What fails is told over the channel, in words; an exec that succeeds closes it.
+    What fails, or has failed before, is told over the channel, in words; an exec that succeeds closes it.
     """
     step = ""
     try:
+        if failure:
+            raise StepError(failure)
         for step, act in STEPS:  # noqa: B007 - it is told when one fails
             act(spec)
         step = "wait"
@@ -82,16 +102,16 @@ def become(spec: Spec, channel: int) -> NoReturn:
         what = f" {error.filename}" if error.filename else ""
         _report(channel, f"{step}{what}: {error.strerror or error}")
     except BaseException as error:  # noqa: BLE001 - a child must never run on as a second spawner
-        _report(channel, f"{step}: {error}")
+        _report(channel, f"{step}: {error}" if step else str(error))
     os._exit(127)
 
 
-def _session(_: Spec) -> None:
+def _session() -> None:
     """A session and process group of its own, so that a signal can reach all of the run."""
     os.setsid()
 
 
-def _signals(_: Spec) -> None:
+def _signals() -> None:
     """The spawner blocks some; what was sent meanwhile arrives now. Their dispositions are the default there, too."""
     pthread_sigmask(SIG_SETMASK, ())
 
@@ -107,7 +127,7 @@ def _title(spec: Spec) -> None:
         setproctitle(f"supervisor: {spec['title']}")
 
 
-def _input(_: Spec) -> None:
+def _input() -> None:
     """Descriptor 0."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
@@ -198,11 +218,14 @@ def _directory(spec: Spec) -> None:
         os.chdir(spec["directory"])
 
 
-STEPS = (
+AHEAD = (
     ("setsid", _session),
-    ("reset signals", _signals),
-    ("set title", _title),
     ("open /dev/null", _input),
+    ("reset signals", _signals),
+)
+
+STEPS = (
+    ("set title", _title),
     ("open output", _own_output),
     ("set umask", _umask),
     ("read environment_file", _variables),

@@ -59,6 +59,7 @@ class Linux:
             self._next_beat = now + self._beat
         if self._told:
             deadline = now
+        self._spawner.rest()
         moments = [m for m in (deadline, self._next_beat, self._errands.next_deadline()) if m is not None]
         occurred = self.loop.wait(max(0.0, min(moments) - now) if moments else None)
         told, self._told = self._told, []

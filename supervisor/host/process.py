@@ -18,6 +18,7 @@ from supervisor.core.instance import Run
 from supervisor.host.interface import CannotForkError, Happened, Launch
 from supervisor.host.launch import spec_of
 from supervisor.host.loop import Loop
+from supervisor.host.proc import birth, is_zombie, stat
 from supervisor.host.spawner import Spawner
 
 
@@ -51,31 +52,20 @@ class Processes:
 
     def fork(self, launch: Launch) -> tuple[int, int]:
         """See `interface.Host.fork`."""
-        step = "fork"
-        channel = pidfd = None
         try:
             spare = self._spawner.spawn(spec_of(launch))
-            pid, channel = spare.pid, spare.channel
-            step = "pidfd_open"
-            pidfd = os.pidfd_open(pid)
-            step = "read its start time"
-            born = birth(pid)
         except OSError as error:
-            for fd in (channel, pidfd):
-                if fd is not None:
-                    os.close(fd)  # a child that exists already sees that, and ends
-            raise CannotForkError(f"{step}: {error.strerror or error}") from error
-        process = Process(launch.key, launch.run.number, pid, pidfd, channel)
+            raise CannotForkError(f"fork: {error.strerror or error}") from error
+        process = Process(launch.key, launch.run.number, spare.pid, spare.pidfd, spare.channel)
         try:
             self._add(process)
-            self._loop.watch(channel, lambda _: self._reported(process))
+            self._loop.watch(spare.channel, lambda _: self._reported(process))
         except OSError as error:
-            self._loop.unwatch(pidfd)
+            self._loop.unwatch(spare.pidfd)
             self._forget(process)
-            os.close(channel)
-            os.close(pidfd)
+            spare.close()
             raise CannotForkError(f"epoll: {error.strerror}") from error
-        return pid, born
+        return spare.pid, spare.birth
 
     def go(self, key: str) -> None:
         """See `interface.Host.go`."""
@@ -90,7 +80,7 @@ class Processes:
             pidfd = os.pidfd_open(run.pid)
         except ProcessLookupError:
             return self._adopt_rest(key, run)
-        if birth(run.pid) != run.birth or _is_zombie(run.pid):
+        if birth(run.pid) != run.birth or is_zombie(run.pid):
             os.close(pidfd)
             return birth(run.pid) == run.birth and self._adopt_rest(key, run)
         self._add(Process(key, run.number, run.pid, pidfd))
@@ -207,31 +197,6 @@ class Processes:
             del self.by_key[process.key]
 
 
-def birth(pid: int) -> int:
-    """The start time of a process in clock ticks since boot (proc_pid_stat(5), field 22); 0 when it is gone.
-
-    Raises:
-        OSError: it cannot be told, as no descriptor is left.
-    """
-    return int(_stat(pid, 20)[19])
-
-
-def _is_zombie(pid: int) -> bool:
-    return _stat(pid, 1)[0] in b"ZX"
-
-
-def _stat(pid: int, count: int) -> list[bytes]:
-    """The first fields of /proc/PID/stat after the name: state, parent, group …; "X" for a process that is gone."""
-    try:
-        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-        try:
-            return os.read(fd, 4096).rpartition(b") ")[2].split(None, count)[:count]
-        finally:
-            os.close(fd)
-    except (FileNotFoundError, ProcessLookupError):
-        return [b"X", *[b"0"] * (count - 1)]
-
-
 def _send(process: Process, number: int) -> bool:
     try:
         signal.pidfd_send_signal(process.pidfd, number)
@@ -281,7 +246,7 @@ def _has_mark(pid: int, run_id: str) -> bool:
 
 
 def _in_group(pid: int, group: int) -> bool:
-    state, _parent, pgrp = _stat(pid, 3)
+    state, _parent, pgrp = stat(pid, 3)
     return int(pgrp) == group and state not in (b"Z", b"X")
 
 

@@ -22,8 +22,10 @@ import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 from supervisor.host import child
+from supervisor.host.proc import birth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,13 +47,33 @@ _python = ctypes.PyDLL(None, use_errno=True)
 
 
 class Spare:
-    """A child that exists already and waits for its launch: its pid, and our end of the channel to it."""
+    """A child that exists already and waits for its launch."""
 
-    __slots__ = ("channel", "pid")
+    __slots__ = ("birth", "channel", "pid", "pidfd")
 
     def __init__(self, pid: int, channel: int) -> None:
+        """Takes over the channel.
+
+        Raises:
+            OSError: it cannot be held on to, as no descriptor is left; the child ends then.
+        """
         self.pid = pid
-        self.channel = channel
+        self.channel = channel  # our end
+        try:
+            self.pidfd = os.pidfd_open(pid)
+        except OSError:
+            os.close(channel)
+            raise
+        try:
+            self.birth = birth(pid)
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Lets it go: it sees that its launch will never come, and ends."""
+        os.close(self.channel)
+        os.close(self.pidfd)
 
 
 class Spawner:
@@ -67,17 +89,23 @@ class Spawner:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)  # the tasks'; the parent raises its own
         self._ordered: list[int] = []  # our ends of the channels to the children that are being made, in order
+        self._spares: list[Spare] = []  # those that are made
         self._socket: socket.socket | None = None
         self._pidfd = -1
         self._begin()
 
     def prepare(self, count: int) -> None:
         """So many are needed soon: they are made while the parent does something else."""
-        try:
-            while len(self._ordered) < count:
+        with suppress(OSError):  # no descriptor is left, or it has just died: the next start will tell
+            while len(self._ordered) + len(self._spares) < count:
                 self._order()
-        except OSError:  # no descriptor is left, or it has just died: the next start will tell
-            return
+
+    def rest(self) -> None:
+        """Nothing else is to be done now: takes what is made already, and sees to it that there is one."""
+        with suppress(OSError):
+            while self._ordered and self._made(socket.MSG_DONTWAIT):
+                pass
+        self.prepare(1)
 
     def spawn(self, spec: child.Spec) -> Spare:
         """A child that has its launch and waits for the go byte.
@@ -94,13 +122,15 @@ class Spawner:
             try:
                 os.write(spare.channel, data)
             except (BrokenPipeError, ConnectionResetError):  # somebody has killed it
-                os.close(spare.channel)
+                spare.close()
                 continue
             return spare
         raise OSError(errno.EAGAIN, "each child was killed as soon as it was made")
 
     def close(self) -> None:
         """Ends it, and the children that are made ahead. A later `spawn` begins a new one."""
+        while self._spares:
+            self._spares.pop().close()
         while self._ordered:
             os.close(self._ordered.pop())
         if self._socket is not None:
@@ -118,15 +148,20 @@ class Spawner:
         return self._socket
 
     def _take(self) -> Spare:
-        """The child that was made ahead; the next one is ordered at once."""
+        """One that was made ahead, or is made now.
+
+        The next one is ordered in a calm moment (`rest`): a child on its way to its exec shall not share a processor
+        with it.
+        """
         for _ in range(2):
             try:
-                spare = self._made()
+                while not self._spares:
+                    if not self._ordered:
+                        self._order()
+                    self._made()
+                return self._spares.pop(0)
             except (TimeoutError, BrokenPipeError, ConnectionResetError, EOFError):
                 self.close()
-            else:
-                self.prepare(1)
-                return spare
         raise OSError(errno.EAGAIN, "the spawner does not answer")
 
     def _order(self) -> None:
@@ -137,10 +172,12 @@ class Spawner:
             ours.setblocking(False)
             self._ordered.append(ours.detach())
 
-    def _made(self) -> Spare:
-        if not self._ordered:
-            self._order()
-        answer = self._socket.recv(4, socket.MSG_WAITALL) if self._socket else b""
+    def _made(self, flags: int = 0) -> bool:
+        """Takes the next one that was ordered. False when it is not made yet, and `flags` says not to wait for it."""
+        try:
+            answer = self._socket.recv(4, socket.MSG_WAITALL | flags) if self._socket else b""
+        except BlockingIOError:
+            return False
         if len(answer) < 4:
             raise EOFError
         channel = self._ordered.pop(0)
@@ -148,7 +185,9 @@ class Spawner:
         if pid < 0:
             os.close(channel)
             raise OSError(-pid, os.strerror(-pid))
-        return Spare(pid, channel)
+        with suppress(ProcessLookupError):  # somebody has killed it
+            self._spares.append(Spare(pid, channel))
+        return True
 
 
 def _start(open_files: tuple[int, int]) -> tuple[socket.socket, int]:
@@ -212,15 +251,18 @@ def _prepare(parent: socket.socket) -> None:
             file.write("0")
     except OSError:  # it may only be raised, and was below already: then children keep it as well
         pass
+    for name in child.VARIABLES:  # as they are there already, to set them is cheap
+        os.putenv(name, "")
     gc.disable()
     gc.freeze()
 
 
 def _wait_for_launch(channel: int) -> NoReturn:
     """The life of a child until it knows what it will be. If the parent hangs up, it will be nothing."""
+    failure = child.get_ready()
     length = int.from_bytes(_read(channel, 4), "little")
     data = _read(channel, length)
-    child.become(marshal.loads(data), channel)  # noqa: S302 - the parent wrote it
+    child.become(marshal.loads(data), channel, failure)  # noqa: S302 - the parent wrote it
 
 
 def _read(channel: int, length: int) -> bytes:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from supervisor import Stop
 from supervisor.core.definition import Log, Task
 from supervisor.core.instance import Run
-from supervisor.host.child import StepError, read_environment_file
+from supervisor.host.child import VARIABLES, StepError, read_environment_file
 from supervisor.host.interface import Launch
-from supervisor.host.launch import fill, output_paths
+from supervisor.host.launch import fill, output_paths, own_variables
 
 # -- environment files ------------------------------------------------------------------------------------------------
 
@@ -160,3 +160,9 @@ def test_supctl_does_not_import_what_only_the_supervisor_needs() -> None:
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_a_task_gets_to_know_is_prepared_by_name():
+    """The spawner sets these names beforehand: one that a launch does not fill would reach the task empty."""
+    launch = Launch("web:1", Task("web"), 1, Run(1, "web:1/1@e", "start", 1, 0.0), "", "/run", "/log")
+    assert tuple(own_variables(launch)) == VARIABLES

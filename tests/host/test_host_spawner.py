@@ -58,6 +58,7 @@ runs(made)
 import time
 def children():
     return [int(pid) for pid in open(f"/proc/self/task/{os.getpid()}/children").read().split()]
+made.rest()
 while len(children()) < 2: time.sleep(0.001)  # the spawner, and the one that is made ahead
 spare = max(children())
 os.kill(spare, signal.SIGKILL)
@@ -94,3 +95,19 @@ def test_a_spare_and_a_spawner_end_with_their_parent():
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.read() == b"", "read to the end: every process that held the pipe is gone"
+
+
+def test_a_step_that_fails_ahead_is_told_for_the_start_that_it_concerns():
+    code = (
+        BEGIN
+        + """
+def fail(): raise OSError(24, "Too many open files")
+spawner.child.AHEAD = (("open /dev/null", fail),)
+made = spawner.Spawner()
+child = made.spawn(SPEC)
+os.set_blocking(child.channel, True)
+assert os.read(child.channel, 100) == b"open /dev/null: Too many open files"
+"""
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
