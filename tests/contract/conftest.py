@@ -5,8 +5,11 @@ The real ones run in a forked child: the host becomes a subreaper, takes over th
 
 import os
 import pwd
+import shutil
+import tempfile
 import traceback
 from functools import partial
+from pathlib import Path
 
 import pytest
 from contract.machine import Fake, Real
@@ -14,10 +17,19 @@ from contract.machine import Fake, Real
 MACHINES = ["fake", "linux", *(["linux-as-nobody"] if os.geteuid() == 0 else [])]
 
 
+@pytest.fixture
+def place():
+    """A directory that everybody may use. Not below pytest's, which each other run of pytest closes to others again."""
+    path = Path(tempfile.mkdtemp(prefix="contract-"))
+    path.chmod(0o777)
+    yield path
+    shutil.rmtree(path)
+
+
 @pytest.fixture(params=MACHINES)
-def machine(request, tmp_path):
+def machine(request, place):
     """Filled in by `pytest_pyfunc_call`, in the process in which the test runs."""
-    return request.param, tmp_path
+    return request.param, place
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -25,27 +37,27 @@ def pytest_pyfunc_call(pyfuncitem):
     """Calls the test with a machine."""
     if "machine" not in pyfuncitem.funcargs:
         return None
-    kind, tmp_path = pyfuncitem.funcargs["machine"]
+    kind, place = pyfuncitem.funcargs["machine"]
     others = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames if name != "machine"}
     test = partial(pyfuncitem.obj, **others)
     if kind == "fake":
-        test(machine=Fake(tmp_path))
+        test(machine=Fake(place))
         return True
-    said = _in_a_child(lambda: _real(test, tmp_path), kind == "linux-as-nobody", tmp_path)
+    said = _in_a_child(lambda: _real(test, place), as_nobody=kind == "linux-as-nobody")
     if said:
         pytest.fail(said, pytrace=False)
     return True
 
 
-def _real(test, tmp_path):
-    machine = Real(tmp_path)
+def _real(test, place):
+    machine = Real(place)
     try:
         test(machine=machine)
     finally:
         machine.end()
 
 
-def _in_a_child(act, as_nobody, tmp_path):
+def _in_a_child(act, *, as_nobody):
     """What went wrong there, as text."""
     ours, theirs = os.pipe()
     pid = os.fork()
@@ -53,7 +65,7 @@ def _in_a_child(act, as_nobody, tmp_path):
         text = "it ended without a word"
         try:
             if as_nobody:
-                _become_nobody(tmp_path)
+                _become_nobody()
             act()
             text = ""
         except BaseException:  # noqa: BLE001 - a child must say it, and never run on
@@ -68,10 +80,8 @@ def _in_a_child(act, as_nobody, tmp_path):
     return text or (f"the child ended with status {status}" if status else "")
 
 
-def _become_nobody(tmp_path):
+def _become_nobody():
     entry = pwd.getpwnam("nobody")
-    for place in (tmp_path, *tmp_path.parents[:3]):
-        os.chmod(place, 0o777)
     os.setgroups([])
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)

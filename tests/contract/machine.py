@@ -58,8 +58,8 @@ class Machine:
 
     host: Host
 
-    def __init__(self, tmp_path: Path) -> None:
-        self.place = tmp_path
+    def __init__(self, place: Path) -> None:
+        self.place = place
         self.runs = 0
 
     def launch(self, how: str, key: str = "web:1") -> Launch:
@@ -142,8 +142,8 @@ def _plain(occurrence: Occurrence) -> Event | Occurrence:
 class Fake(Machine):
     """The machine of the simulation."""
 
-    def __init__(self, tmp_path: Path) -> None:
-        super().__init__(tmp_path)
+    def __init__(self, place: Path) -> None:
+        super().__init__(place)
         self.world = World()
         self.host = FakeHost(self.world)
 
@@ -181,12 +181,12 @@ class Fake(Machine):
 class Real(Machine):
     """This machine."""
 
-    def __init__(self, tmp_path: Path) -> None:
-        super().__init__(tmp_path)
-        self.ready = tmp_path / "ready"
+    def __init__(self, place: Path) -> None:
+        super().__init__(place)
+        self.ready = place / "ready"
         os.mkfifo(self.ready)
         self.pipe = os.open(self.ready, os.O_RDWR | os.O_NONBLOCK)
-        self.pids = tmp_path / "pids"
+        self.pids = place / "pids"
         self.pids.touch()
 
     def __getattr__(self, name: str) -> Host:
