@@ -109,13 +109,13 @@ class Lab:
     def follow(self) -> None:
         """Follows the events from the first that is kept; waits until the supervisor answers."""
 
-        def connected() -> bool:
+        def connected() -> object:
             assert self.process is None or self.process.poll() is None, f"the supervisor ended:\n{self.stderr}"
             try:
                 self._connection = Connection(str(self.socket))
+                return list(self._connection.ask("version", {}))  # a killed one's socket may live on in its errand
             except UnreachableError:
                 return False
-            return True
 
         self.hang_up()
         self.events, self._seen = [], 0
