@@ -12,7 +12,7 @@ from supervisor.control.feed import Feed
 from supervisor.core import report
 from supervisor.core.fleet import Change, Fleet
 from supervisor.core.freeze import Freeze
-from supervisor.core.instance import Instance
+from supervisor.core.instance import Instance, Outcome
 from supervisor.core.states import State
 from supervisor.host.interface import Host
 
@@ -39,6 +39,8 @@ class Announcer:
                 passing = change.new.state is State.HELD and id(change.new) in moved_on
                 if not passing:
                     self._state(change.old, change.new)
+                if change.new.last and change.new.last is not change.old.last and change.new.last.killed:
+                    self._killed(change.old, change.new.last)
         if changes:
             self._overview()
 
@@ -69,6 +71,12 @@ class Announcer:
             text += f"; restart in {new.deadline - new.since:.2g} s"
         quiet = new.state is State.STARTING or new.task.helper
         self._host.log("debug" if quiet else _LEVELS.get(new.state, "info"), text)
+
+    def _killed(self, old: Instance, outcome: Outcome) -> None:
+        """A run is over, and not all of it ended when it was asked to."""
+        run = old.run.id if old.run else None
+        self.event("killed", name=old.name, run=run, processes=list(outcome.killed))
+        self._host.log("warning", f"{old.name}: {report.killed(outcome)}")
 
     def event(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 - whatever an event has to say
         """An event that is no change of state."""

@@ -130,8 +130,7 @@ class Parent:
                 instance = self.fleet.instances[action.key]
                 event: ev.Event
                 try:
-                    pid, birth = self.host.fork(self._launch(instance, action))
-                    event = ev.Forked(action.run.number, pid, birth)
+                    event = ev.Forked(action.run.number, *self.host.fork(self._launch(instance, action)))
                 except CannotForkError as error:
                     event = ev.NotStarted(action.run.number, str(error))
                 self.fleet.apply(action.key, event, now)

@@ -49,7 +49,7 @@ GIVE_UP = keys(
 STOP = keys(
     Key("signal", Type("signal", stop_signal), "SIGTERM", "the signal that asks for the end"),
     Key("grace", DURATION, 10.0, "the time until SIGKILL"),
-    Key("to", choice("main", "group", later=("all",)), "group", "the leader, its process group, or every process"),
+    Key("to", choice("main", "group", "all"), "group", "the leader, its process group, or every process"),
 )
 
 LOG = keys(

@@ -25,7 +25,7 @@ class Go:
 
 @immutable
 class Terminate:
-    """Send the stop signal of the task to whom its policy says."""
+    """Send the stop signal of the task to whom its policy says; without a leader, to all that have not had it."""
 
     key: str
     run: Run

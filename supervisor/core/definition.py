@@ -57,7 +57,7 @@ class StopPolicy:
 
     signal: str = "SIGTERM"
     grace: float = 10.0
-    to: str = "group"  # "main": the leader only; "group": its process group
+    to: str = "group"  # "main": the leader only; "group": its process group; "all": every process of the run
 
 
 @immutable

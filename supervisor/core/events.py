@@ -87,6 +87,7 @@ class Forked:
     run: int
     pid: int
     birth: int
+    cgroup: str = ""
 
 
 @immutable
@@ -130,6 +131,15 @@ class Exited:
 
 
 @immutable
+class Killed:
+    """SIGKILL was sent to all of the run: whom that met besides the leader, and what it has not ended."""
+
+    run: int
+    names: tuple[str, ...]
+    left: tuple[str, ...] = ()
+
+
+@immutable
 class Emptied:
     """The last process of a run whose leader had ended is gone."""
 
@@ -138,8 +148,8 @@ class Emptied:
 
 Event = (
     Want | Unwant | Outdate | Redefine | Retire | Admit | Hold | Refresh
-    | Leave | Kill | Due | Forked | Started | Adopted | NotStarted | Exited | Emptied
+    | Leave | Kill | Due | Forked | Started | Adopted | NotStarted | Exited | Killed | Emptied
 )  # fmt: skip
 
-OF_A_RUN = (Forked, Started, Adopted, NotStarted, Exited, Emptied)
+OF_A_RUN = (Forked, Started, Adopted, NotStarted, Exited, Killed, Emptied)
 """The answers: they can only act on the run that they name."""

@@ -26,6 +26,7 @@ class Outcome:
     signal: str | None = None
     core_dumped: bool = False
     duration: float = 0.0  # seconds from the fork
+    killed: tuple[str, ...] = ()  # whom SIGKILL met besides the main process: "sleep (pid 12)"
 
 
 @immutable
@@ -52,7 +53,10 @@ class Run:
     cause: str = ""  # why it is being stopped; the first cause wins
     blamed: bool = False  # the cause is the run's own failure (not ready in time), not somebody's wish
     outcome: Outcome | None = None  # how the leader ended, while processes of the run are left
+    cgroup: str = ""  # the directory of its cgroup; empty: its processes are known by their marks
     kills: int = 0  # how often SIGKILL was sent to all of it
+    killed: tuple[str, ...] = ()  # whom that met besides the leader
+    left: tuple[str, ...] = ()  # whom it did not end, and why: "sh (pid 13, state D)"
     made_from: str = ""  # `definition.identity` of what it was started from
 
 

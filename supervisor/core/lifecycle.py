@@ -123,12 +123,12 @@ def _admit(i: Instance, e: ev.Admit, now: float) -> Step:
 
 
 def _forked(i: Instance, e: ev.Forked, now: float) -> Step:
-    run = replace(_run(i), pid=e.pid, birth=e.birth)
+    run = replace(_run(i), pid=e.pid, birth=e.birth, cgroup=e.cgroup)
     return replace(i, run=run), (actions.Go(i.key, run),)
 
 
 def _forked_too_late(i: Instance, e: ev.Forked, now: float) -> Step:
-    run = replace(_run(i), pid=e.pid, birth=e.birth)
+    run = replace(_run(i), pid=e.pid, birth=e.birth, cgroup=e.cgroup)
     return replace(i, run=run), (actions.Destroy(i.key, run),)
 
 
@@ -197,11 +197,21 @@ def _exited(i: Instance, e: ev.Exited, now: float) -> Step:
 
 
 def _exited_stopping(i: Instance, e: ev.Exited, now: float) -> Step:
-    """The first outcome wins: a supervisor that takes over the rest of a run is told of its leader's end again."""
+    """What it left behind gets the stop signal, if it has not had it yet, and the rest of the grace.
+
+    The first outcome wins: a supervisor that takes over the rest of a run is told of its leader's end again.
+    """
     outcome = _run(i).outcome or outcome_of(i, e.status, now)
     if e.empty:
         return _conclude(i, outcome, now), ()
-    return replace(i, run=replace(_run(i), outcome=outcome)), ()
+    i = replace(i, run=replace(_run(i), outcome=outcome))
+    return i, () if _run(i).kills else (actions.Terminate(i.key, _run(i), i.task.stop),)
+
+
+def _killed(i: Instance, e: ev.Killed, now: float) -> Step:
+    """Whom it met is told when the run is over; what it left, as long as it is there."""
+    killed = tuple(dict.fromkeys((*_run(i).killed, *e.names)))
+    return replace(i, run=replace(_run(i), killed=killed, left=e.left)), ()
 
 
 def _emptied(i: Instance, e: ev.Emptied, now: float) -> Step:
@@ -229,6 +239,7 @@ def _conclude(i: Instance, outcome: Outcome, now: float) -> Instance:
     run = _run(i)
     if run.blamed:
         outcome = replace(outcome, success=False, reason=f"{run.cause}; {outcome.reason}")
+    outcome = replace(outcome, killed=run.killed)
     asked = bool(i.outdated or (run.cause and not run.blamed))
     i = replace(i, last=outcome, outdated="")
     if not i.wanted:
@@ -298,6 +309,7 @@ _ROWS: dict[type, tuple[Handler, ...]] = {
     ev.Adopted:    (no,       no,        _started,     __,           _stop_anew,       no,               no),
     ev.NotStarted: (no,       no,        _not_started, no,           _not_started,     no,               no),
     ev.Exited:     (no,       no,        _exited,      _exited,      _exited_stopping, no,               no),
+    ev.Killed:     (no,       no,        no,           no,           _killed,          no,               no),
     ev.Emptied:    (no,       no,        no,           no,           _emptied,         no,               no),
 }
 # fmt: on

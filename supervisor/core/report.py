@@ -89,6 +89,11 @@ def last_exit(outcome: Outcome | None, stamp: Stamp) -> dict[str, Any] | None:
     }
 
 
+def killed(outcome: Outcome) -> str:
+    """What a stop had to kill besides the main process, in words; empty when it was nothing."""
+    return f"killed what was left: {', '.join(outcome.killed)}" if outcome.killed else ""
+
+
 def next_step(i: Instance, stamp: Stamp) -> dict[str, str] | None:
     """What happens next by itself, and when; None when nothing does."""
     if i.deadline is None:
@@ -136,6 +141,8 @@ def _stopping(i: Instance) -> str:
         parts.append(f"its main process ended ({i.run.outcome.reason}), others of the run are left")
     if i.run and i.run.kills:
         parts.append(f"sent SIGKILL {i.run.kills} times" if i.run.kills > 1 else "sent SIGKILL")
+    if i.run and i.run.left:
+        parts.append(f"still there: {', '.join(i.run.left)}")
     return "; ".join(parts)
 
 
@@ -158,7 +165,8 @@ def why(fleet: Fleet, i: Instance, now: float, stamp: Stamp) -> str:
             f"has pid {i.run.pid} and lives for {now - i.run.began:.1f} s."
         )
     if i.last and i.state is not State.STOPPED:
-        sentences.append(f"The last run ended {stamp(i.last.at)} after {i.last.duration:.1f} s: {i.last.reason}.")
+        ended = f"The last run ended {stamp(i.last.at)} after {i.last.duration:.1f} s: {i.last.reason}"
+        sentences.append(f"{'; '.join(filter(None, (ended, killed(i.last))))}.")
     sentences.append(_what_next(fleet, i, now, stamp))
     return " ".join(sentence for sentence in sentences if sentence)
 

@@ -20,6 +20,8 @@ import gc
 import os
 from _signal import SIG_SETMASK, pthread_sigmask  # type: ignore[import-not-found]  # `signal` makes enums of them
 
+from supervisor.host import mark
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # the spawner must stay small
     from collections.abc import Callable
@@ -43,6 +45,7 @@ if TYPE_CHECKING:  # the spawner must stay small
         out: str
         err: str
         fifos: bool
+        mark: int  # of the run
         as_user: bool  # the output is a path of the config's: opened with the rights of the task's user
 
 
@@ -109,6 +112,11 @@ def become(spec: Spec, channel: int, failure: str = "") -> NoReturn:
 def _session() -> None:
     """A session and process group of its own, so that a signal can reach all of the run."""
     os.setsid()
+
+
+def _mark(spec: Spec) -> None:
+    """By which the run's processes are known."""
+    mark.put(spec["mark"])
 
 
 def _signals() -> None:
@@ -225,6 +233,7 @@ AHEAD = (
 )
 
 STEPS = (
+    ("mark", _mark),
     ("set title", _title),
     ("open output", _own_output),
     ("set umask", _umask),

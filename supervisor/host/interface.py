@@ -94,8 +94,8 @@ class Host(Protocol):
     def prepare(self, count: int) -> None:
         """So many forks are about to be asked for; a host may get ready for them."""
 
-    def fork(self, launch: Launch) -> tuple[int, int]:
-        """Makes a child that waits for `go`. Returns its pid and its birth (start time in clock ticks).
+    def fork(self, launch: Launch) -> tuple[int, int, str]:
+        """Makes a child that waits for `go`. Returns its pid, its birth (start time in clock ticks), its cgroup or "".
 
         Raises:
             CannotForkError: there is none.
@@ -107,14 +107,14 @@ class Host(Protocol):
     def adopt(self, key: str, run: Run) -> bool:
         """Takes over a run of an earlier supervisor. False when nothing of it lives.
 
-        When its leader has ended and others of its group live, that is told by `wait` as an `Exited`.
+        When its leader has ended and others of it live, that is told by `wait` as an `Exited`.
         """
 
     def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
-        """Sends the stop signal."""
+        """Sends the stop signal to whom the policy says; when the leader has ended, to all that have not had it."""
 
     def destroy(self, key: str, run: Run) -> None:
-        """Sends SIGKILL to all of the run."""
+        """Sends SIGKILL to all of the run. Whom that met besides the leader is told by `wait` as a `Killed`."""
 
     def signal(self, key: str, name: str) -> bool:
         """Sends any signal to the leader. False when it no longer lives."""

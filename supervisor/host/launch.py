@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from supervisor.host import mark
 from supervisor.host.interface import Launch
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def spec_of(launch: Launch) -> Spec:
         "out": out,
         "err": err,
         "fifos": task.log.to == "inherit",
+        "mark": mark.number(run.id),
         "as_user": task.user is not None and task.log.to not in ("file", "none", "inherit"),
     }
 

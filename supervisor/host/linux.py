@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from supervisor.core.definition import StopPolicy
@@ -12,7 +12,7 @@ from supervisor.host import clock
 from supervisor.host.errand import Errands
 from supervisor.host.fifo import Fifos
 from supervisor.host.inotify import Watch
-from supervisor.host.interface import CannotForkError, Happened, Launch, Occurrence, Signalled, Touched
+from supervisor.host.interface import CannotForkError, Done, Happened, Launch, Occurrence, Signalled, Touched
 from supervisor.host.log import Log
 from supervisor.host.loop import Loop, Signals
 from supervisor.host.notify import Notifier
@@ -37,8 +37,8 @@ class Linux:
         self.logger = log
         self._signals = Signals()
         self.loop.watch(self._signals.fd, self._signalled)
-        self._processes = Processes(self.loop, self._spawner)
         self._errands = Errands(self.loop)
+        self._processes = Processes(self.loop, self._spawner, self.errand)
         self._fifos = Fifos()
         self._watch: Watch | None = None
         self._notifier = Notifier()
@@ -63,7 +63,13 @@ class Linux:
         moments = [m for m in (deadline, self._next_beat, self._errands.next_deadline()) if m is not None]
         occurred = self.loop.wait(max(0.0, min(moments) - now) if moments else None)
         told, self._told = self._told, []
-        return [*told, *occurred, *self._errands.expire(self.now())]
+        return [*told, *self._translated([*occurred, *self._errands.expire(self.now())])]
+
+    def _translated(self, occurred: list[Occurrence]) -> Iterator[Occurrence]:
+        """An errand of the processes' own is nobody else's business."""
+        for occurrence in occurred:
+            chased = self._processes.chased(occurrence) if isinstance(occurrence, Done) else None
+            yield from [occurrence] if chased is None else chased
 
     def _signalled(self, _: int) -> list[Occurrence]:
         names = self._signals.read()
@@ -78,7 +84,7 @@ class Linux:
         """See `Host.prepare`."""
         self._spawner.prepare(count)
 
-    def fork(self, launch: Launch) -> tuple[int, int]:
+    def fork(self, launch: Launch) -> tuple[int, int, str]:
         """See `Host.fork`."""
         if launch.task.log.to == "inherit" and not launch.task.helper:
             try:

@@ -21,6 +21,7 @@ class Loop:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._readers: dict[int, Reader] = {}
+        self.turns = 0  # how often it has slept
 
     def watch(self, fd: int, reader: Reader, mask: int = select.EPOLLIN) -> None:
         """Has `reader(events)` called whenever one of the events of `mask` is there."""
@@ -39,7 +40,9 @@ class Loop:
         """Sleeps up to `timeout` seconds (None: for ever) and returns what occurred, in the order of the kernel."""
         timeout = None if timeout is None else min(timeout, LONGEST)
         occurred: list[Occurrence] = []
-        for fd, events in self._epoll.poll(timeout):
+        ready = self._epoll.poll(timeout)
+        self.turns += 1
+        for fd, events in ready:
             reader = self._readers.get(fd)  # an earlier reader of this turn may have closed it
             if reader:
                 occurred += reader(events)

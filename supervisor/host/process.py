@@ -1,8 +1,9 @@
 """Children: the go byte, exits, signals. The fork itself is `spawner`'s, what follows in the child is `child`'s.
 
 A child is known by the pidfd of its leader, so that an end is told by the kernel at once and no signal can hit a
-stranger. Everything that ends as our child is reaped in one place (`reap`), also orphans that the kernel
-hands to us because we are a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER).
+stranger; what else belongs to its run is known by `rest`. A run is over when nothing of it is left. Everything that
+ends as our child is reaped in one place (`reap`), also orphans that the kernel hands to us because we are a
+subreaper (prctl(2), PR_SET_CHILD_SUBREAPER): they are no tasks, but the run that they are from is not empty.
 """
 
 from __future__ import annotations
@@ -10,53 +11,65 @@ from __future__ import annotations
 import os
 import resource
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 
 from supervisor.core.definition import StopPolicy
-from supervisor.core.events import Emptied, Exited, NotStarted, Started, Status
+from supervisor.core.events import Emptied, Exited, Killed, NotStarted, Started, Status
 from supervisor.core.instance import Run
-from supervisor.host.interface import CannotForkError, Happened, Launch
+from supervisor.host import kin, mark, procfs
+from supervisor.host.interface import CannotForkError, Done, Happened, Launch
 from supervisor.host.launch import spec_of
 from supervisor.host.loop import Loop
-from supervisor.host.proc import birth, is_zombie, stat
+from supervisor.host.rest import ByMark, InCgroup, Rest, Sight
 from supervisor.host.spawner import Spawner
+
+Chase = Callable[[Callable[..., kin.Chased], kin.Family, int], int]
+"""Has a function called aside; returns the number of the errand."""
 
 
 class Process:
     """What is known of one living run."""
 
-    def __init__(self, key: str, run: int, pid: int, pidfd: int, channel: int | None = None) -> None:
+    def __init__(self, key: str, run: int, pid: int, rest: Rest, pidfd: int = -1, channel: int | None = None) -> None:
         self.key = key
         self.run = run
         self.pid = pid
+        self.rest = rest
         self.pidfd = pidfd
         self.channel = channel  # to the child until its exec: our go byte, its report; None for one that was adopted
         self.ours = channel is not None  # our child: its exit status will be known
         self.failure = ""  # what the child reported between fork and exec
-        self.ended = False  # the leader is gone, something of its group is left
+        self.ended = False  # the leader is gone, something of the run is left
+        self.group = True  # its process group may live, so nobody else can have its number
+        self.told = ""  # whom the stop signal was sent to: "main", "group" or "all"
+        self.chase = 0  # the errand that kills what is left of it, while that is under way
 
 
 class Processes:
     """Every living run, by instance and by pid."""
 
-    def __init__(self, loop: Loop, spawner: Spawner) -> None:
-        """`loop` tells when a descriptor is readable, `spawner` forks."""
+    def __init__(self, loop: Loop, spawner: Spawner, aside: Chase) -> None:
+        """`loop` tells when a descriptor is readable, `spawner` forks, `aside` begins an errand."""
         self.by_key: dict[str, Process] = {}
         self.by_pid: dict[int, Process] = {}
         self._loop = loop
         self._spawner = spawner
+        self._aside = aside
+        self._sight = Sight(loop, self.by_pid)
         _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the spawner, and so the tasks, keep the soft one
 
     # -- up -----------------------------------------------------------------------------------------------------------
 
-    def fork(self, launch: Launch) -> tuple[int, int]:
+    def fork(self, launch: Launch) -> tuple[int, int, str]:
         """See `interface.Host.fork`."""
         try:
             spare = self._spawner.spawn(spec_of(launch))
         except OSError as error:
             raise CannotForkError(f"fork: {error.strerror or error}") from error
-        process = Process(launch.key, launch.run.number, spare.pid, spare.pidfd, spare.channel)
+        rest = self._rest(launch.run.id, spare.pid, spare.cgroup, ours=True)
+        process = Process(launch.key, launch.run.number, spare.pid, rest, spare.pidfd, spare.channel)
         try:
             self._add(process)
             self._loop.watch(spare.channel, lambda _: self._reported(process))
@@ -65,7 +78,12 @@ class Processes:
             self._forget(process)
             spare.close()
             raise CannotForkError(f"epoll: {error.strerror}") from error
-        return spare.pid, spare.birth
+        return spare.pid, spare.birth, spare.cgroup
+
+    def _rest(self, run_id: str, pid: int, cgroup: str, *, ours: bool) -> Rest:
+        if cgroup:
+            return InCgroup(self._loop, pid, cgroup)
+        return ByMark(self._loop, self._sight, mark.number(run_id), pid, ours=ours)
 
     def go(self, key: str) -> None:
         """See `interface.Host.go`."""
@@ -76,23 +94,26 @@ class Processes:
 
     def adopt(self, key: str, run: Run) -> bool:
         """See `interface.Host.adopt`. A pid that another process has by now is recognised by its birth."""
-        try:
-            pidfd = os.pidfd_open(run.pid)
-        except ProcessLookupError:
-            return self._adopt_rest(key, run)
-        if birth(run.pid) != run.birth or is_zombie(run.pid):
-            os.close(pidfd)
-            return birth(run.pid) == run.birth and self._adopt_rest(key, run)
-        self._add(Process(key, run.number, run.pid, pidfd))
-        return True
+        rest = self._rest(run.id, run.pid, run.cgroup, ours=False)
+        process = Process(key, run.number, run.pid, rest)
+        with suppress(ProcessLookupError):
+            process.pidfd = os.pidfd_open(run.pid)
+            leader = procfs.stat(run.pid)
+            if leader.birth == run.birth and leader.alive:
+                self._add(process)
+                return True
+            os.close(process.pidfd)
+        return self._adopt_rest(process)
 
-    def _adopt_rest(self, key: str, run: Run) -> bool:
-        """Its leader has ended; others of its group are known by its number and by the run's mark in one of them."""
-        if not any(_has_mark(pid, run.id) for pid in _pids() if _in_group(pid, run.pid)):
+    def _adopt_rest(self, process: Process) -> bool:
+        """Its leader has ended, and its number may be somebody else's by now."""
+        process.ended, process.pidfd = True, -1
+        self._leave_group(process)
+        if not process.rest.lives():
+            self._close(process)
             return False
-        process = Process(key, run.number, run.pid, -1)
-        process.ended = True
-        self.by_key[key] = self.by_pid[run.pid] = process
+        self.by_key[process.key] = self.by_pid[process.pid] = process
+        self._watch_rest(process)
         return True
 
     def _add(self, process: Process) -> None:
@@ -123,22 +144,64 @@ class Processes:
     # -- down ---------------------------------------------------------------------------------------------------------
 
     def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
-        """See `interface.Host.terminate`. A group whose leader is gone gets it in any case."""
+        """See `interface.Host.terminate`. SIGCONT follows: one that is stopped (SIGSTOP, a debugger) could not obey."""
         process = self._of(key, run)
         if process is None:
             return
         number = signal.Signals[policy.signal]
-        send = _send if policy.to == "main" and not process.ended else _send_group
+        if process.ended:
+            self._terminate_rest(process, number)
+            return
+        process.told = policy.to
+        if policy.to == "all":
+            self._terminate_rest(process, number)
+        send = _send if policy.to == "main" else _send_group
         send(process, number)
-        send(process, signal.SIGCONT)  # one that is stopped (SIGSTOP, a debugger) could not obey
+        send(process, signal.SIGCONT)
+
+    def _terminate_rest(self, process: Process, number: int) -> None:
+        """To all that have not had it. The group is told as one, as it may fork meanwhile."""
+        if process.ended and process.told == "all":
+            return
+        if process.ended and process.group and process.told != "group":
+            _send_group(process, number)
+            _send_group(process, signal.SIGCONT)
+        for pid in process.rest.others():
+            if not (process.group and procfs.stat(pid).group == process.pid):
+                for one in (number, signal.SIGCONT):
+                    with suppress(ProcessLookupError, PermissionError):  # gone; a set-user-ID program
+                        os.kill(pid, one)
 
     def destroy(self, key: str, run: Run) -> list[Happened]:
         """See `interface.Host.destroy`. Tells also when it finds that nothing is left to kill."""
         process = self._of(key, run)
         if process is None:
             return []
-        _send_group(process, signal.SIGKILL)
-        return self.look_for_empty() if process.ended else []
+        others = process.rest.others()
+        met = [one for one in map(procfs.stat, others) if one.alive]
+        if process.group:
+            _send_group(process, signal.SIGKILL)
+        if not process.ended:
+            _send(process, signal.SIGKILL)
+        told: list[Happened] = []
+        if isinstance(process.rest, InCgroup):
+            process.rest.cgroup.kill()
+        if others and isinstance(process.rest, ByMark):
+            family = kin.Family(process.rest.number, process.rest.group)
+            process.chase = process.chase or self._aside(kin.chase, family, process.pid)
+        else:
+            told = _killed(process, met, again=run.kills > 1)
+        return told + self._look(process)
+
+    def chased(self, done: Done) -> list[Happened] | None:
+        """An errand is done. None when it was no chase."""
+        process = next((one for one in self.by_key.values() if one.chase == done.errand), None)
+        if process is None:
+            return None
+        process.chase = 0
+        came = done.value or kin.Chased((), (f"cannot look for it: {done.error}",))
+        killed = Happened(process.key, Killed(process.run, came.killed, came.left))
+        return [killed, *self._look(process)]
 
     def signal(self, key: str, name: str) -> bool:
         """See `interface.Host.signal`."""
@@ -162,7 +225,7 @@ class Processes:
                 events += self._ended(process, status)
             else:
                 others.append((info.si_pid, status))
-        return events + (self.look_for_empty() if others else []), others
+        return events + (self._look_at_ours() if others else []), others
 
     def _leader_ended(self, process: Process) -> list[Happened]:
         if not process.ours:
@@ -177,24 +240,63 @@ class Processes:
         self._loop.unwatch(process.pidfd)
         os.close(process.pidfd)
         process.pidfd = -1
-        if failure or not _group_lives(process):
+        if failure or not self._anything_left(process):
             self._forget(process)
             return [*before, Happened(key, NotStarted(run, failure) if failure else Exited(run, status, empty=True))]
         process.ended = True
+        self._watch_rest(process)
         return [*before, Happened(key, Exited(run, status, empty=False))]
 
-    def look_for_empty(self) -> list[Happened]:
-        """The runs whose leader had ended and of which nothing is left any more."""
-        gone = [process for process in self.by_key.values() if process.ended and not _group_lives(process)]
-        for process in gone:
-            self._forget(process)
-        return [Happened(process.key, Emptied(process.run)) for process in gone]
+    def _anything_left(self, process: Process) -> bool:
+        """For when the leader is gone. Its process group counts, too: root may have moved it to another cgroup."""
+        if process.group and not _group_lives(process):
+            self._leave_group(process)
+        return process.group or process.chase > 0 or process.rest.lives()
+
+    def _leave_group(self, process: Process) -> None:
+        """Its number is no longer known to be its own."""
+        process.group = False
+        if isinstance(process.rest, ByMark):
+            process.rest.group = 0
+
+    def _watch_rest(self, process: Process) -> None:
+        process.rest.watch(lambda _: self._look(process))
+
+    def _look_at_ours(self) -> list[Happened]:
+        """Something was reaped that was no leader: an orphan, perhaps the last of a run."""
+        seen = [process for process in self.by_key.values() if process.ended and process.ours]
+        return [event for process in seen for event in self._look(process)]
+
+    def _look(self, process: Process) -> list[Happened]:
+        """Whether a run whose leader had ended is over."""
+        if not process.ended or self.by_key.get(process.key) is not process:
+            return []
+        if self._anything_left(process):
+            self._watch_rest(process)
+            return []
+        self._forget(process)
+        return [Happened(process.key, Emptied(process.run))]
 
     def _forget(self, process: Process) -> None:
         if self.by_pid.get(process.pid) is process:
             del self.by_pid[process.pid]
         if self.by_key.get(process.key) is process:
             del self.by_key[process.key]
+        self._close(process)
+
+    def _close(self, process: Process) -> None:
+        process.rest.unwatch()
+        if isinstance(process.rest, InCgroup):
+            self._spawner.remove(process.rest.cgroup.path)
+
+
+def _killed(process: Process, met: list[procfs.Stat], *, again: bool) -> list[Happened]:
+    """What SIGKILL met besides the leader. Who is met again, also the leader, has outlived it."""
+    left: tuple[str, ...] = ()
+    if again:
+        still = met if process.ended else [procfs.stat(process.pid), *met]
+        left = procfs.names(still, state=True) or ("a process of another pid namespace",)
+    return [Happened(process.key, Killed(process.run, procfs.names(met), left))] if met or again else []
 
 
 def _send(process: Process, number: int) -> bool:
@@ -228,26 +330,9 @@ def _group_lives(process: Process) -> bool:
     except PermissionError:
         return True
     try:
-        return any(_in_group(pid, process.pid) for pid in _pids())
+        return any(one.alive and one.group == process.pid for one in map(procfs.stat, procfs.pids()))
     except OSError:  # no descriptor is left: it counts as living until it can be told
         return True
-
-
-def _pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-
-def _has_mark(pid: int, run_id: str) -> bool:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return f"SUPERVISOR_RUN={run_id}".encode() in file.read().split(b"\0")
-    except OSError:
-        return False
-
-
-def _in_group(pid: int, group: int) -> bool:
-    state, _parent, pgrp = stat(pid, 3)
-    return int(pgrp) == group and state not in (b"Z", b"X")
 
 
 def _next_end() -> os.waitid_result | None:

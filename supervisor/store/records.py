@@ -171,7 +171,7 @@ def instance_of(record: dict[str, Any], task: Task | None) -> Instance:
         int(index),
         State(record["state"]),
         order=_order(record["order"]),
-        last=Outcome(**record["last"]) if record["last"] else None,
+        last=_outcome(record["last"]),
         run=_run(record["run"]),
         **kept,
     )
@@ -180,8 +180,12 @@ def instance_of(record: dict[str, Any], task: Task | None) -> Instance:
 def _run(plain: dict[str, Any] | None) -> Run | None:
     if plain is None:
         return None
-    outcome = plain["outcome"] and Outcome(**plain["outcome"])
-    return Run(**{**plain, "order": _order(plain["order"]), "outcome": outcome})
+    lists = {name: tuple(plain.get(name, ())) for name in ("killed", "left")}
+    return Run(**{**plain, **lists, "order": _order(plain["order"]), "outcome": _outcome(plain["outcome"])})
+
+
+def _outcome(plain: dict[str, Any] | None) -> Outcome | None:
+    return Outcome(**{**plain, "killed": tuple(plain.get("killed", ()))}) if plain else None
 
 
 def _order(plain: dict[str, Any] | None) -> Order | None:

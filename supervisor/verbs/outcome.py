@@ -62,14 +62,19 @@ def went_down(fleet: Fleet, instance: Instance) -> Result | None:
     if instance.wanted:
         return result(instance, str(instance.state), ok=False, text=f"start asked by {instance.by} meanwhile")
     if instance.run.kills >= STUCK:
-        text = f"still there after SIGKILL (pid {instance.run.pid}); it goes on being tried"
+        left = ", ".join(instance.run.left) or f"pid {instance.run.pid}"
+        text = f"still there after SIGKILL: {left}; it goes on being tried"
         return result(instance, "stopping", ok=False, text=text)
     return None
 
 
 def _how(instance: Instance) -> str:
+    from supervisor.core.report import killed  # noqa: PLC0415 - not in supctl
+
     last = instance.last
-    return f"stopped ({last.reason} after {last.duration:.1f} s)" if last else "stopped"
+    if last is None:
+        return "stopped"
+    return "; ".join(filter(None, (f"stopped ({last.reason} after {last.duration:.1f} s)", killed(last))))
 
 
 def under_way(instances: list[Instance]) -> dict[str, Any]:

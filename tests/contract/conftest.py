@@ -1,4 +1,4 @@
-"""Each test here runs on the fake machine, on this one, and, when we are root, on this one as a normal user.
+"""Each test here runs on the fake machine, on this one, on it without cgroups, and, when we are root, as a normal user.
 
 The real ones run in a forked child: the host becomes a subreaper, takes over the signals and reaps every child.
 """
@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from contract.machine import Fake, Real
 
-MACHINES = ["fake", "linux", *(["linux-as-nobody"] if os.geteuid() == 0 else [])]
+from supervisor.host import cgroup
+
+MACHINES = ["fake", "linux", "linux-without-cgroups", *(["linux-as-nobody"] if os.geteuid() == 0 else [])]
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def pytest_pyfunc_call(pyfuncitem):
     if kind == "fake":
         test(machine=Fake(place))
         return True
-    said = _in_a_child(lambda: _real(test, place), as_nobody=kind == "linux-as-nobody")
+    said = _in_a_child(lambda: _real(test, place), kind)
     if said:
         pytest.fail(said, pytrace=False)
     return True
@@ -57,15 +59,17 @@ def _real(test, place):
         machine.end()
 
 
-def _in_a_child(act, *, as_nobody):
+def _in_a_child(act, kind):
     """What went wrong there, as text."""
     ours, theirs = os.pipe()
     pid = os.fork()
     if pid == 0:
         text = "it ended without a word"
         try:
-            if as_nobody:
+            if kind == "linux-as-nobody":
                 _become_nobody()
+            if kind == "linux-without-cgroups":
+                os.environ[cgroup.NEVER] = "no"
             act()
             text = ""
         except BaseException:  # noqa: BLE001 - a child must say it, and never run on

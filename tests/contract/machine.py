@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import pickle
 import select
+import shutil
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -40,6 +42,10 @@ BEINGS = {
     "ignores SIGTERM": Being(stops=None),
     "leaves one": Being(lives=0.01, leaves=1),
     "leaves a stubborn one": Being(lives=0.01, leaves=1, left_stop=None),
+    "has a stray": Being(strays=1),
+    "leaves a stray": Being(lives=0.01, strays=1),
+    "leaves a stubborn stray": Being(lives=0.01, strays=1, left_stop=None),
+    "leaves one of each": Being(lives=0.01, leaves=1, strays=1),
     "is missing": Being(cannot_exec="exec /nowhere/program: No such file or directory"),
 }
 
@@ -51,6 +57,19 @@ SCRIPTS = {
     "leaves one": "sleep 1000 & echo > {ready}; exit 0",
     "leaves a stubborn one": "trap '' TERM; sleep 1000 & echo > {ready}; exit 0",
 }
+
+RELATIVES = {
+    "has a stray": ("stay", "daemon"),
+    "leaves a stray": ("exit", "bare"),
+    "leaves a stubborn stray": ("exit", "stubborn"),
+    "leaves one of each": ("exit", "group", "setsid"),
+}
+"""Those of them that need more than a shell: what `relatives.py` is told."""
+
+PROGRAM = (Path(__file__).parents[1] / "relatives.py").read_text()
+
+PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
+"""Everybody may run that of the system, perhaps not that of whoever runs the tests."""
 
 
 class Machine:
@@ -72,8 +91,8 @@ class Machine:
     def fork(self, how: str, key: str = "web:1") -> Run:
         """Forks it; it waits. The run as the parent would keep it."""
         launch = self.launch(how, key)
-        pid, birth = self.host.fork(launch)
-        return replace(launch.run, pid=pid, birth=birth)
+        pid, birth, cgroup = self.host.fork(launch)
+        return replace(launch.run, pid=pid, birth=birth, cgroup=cgroup)
 
     def start(self, how: str, key: str = "web:1") -> Run:
         """Forks it and lets it run; it has done all that its name says, but for its own end."""
@@ -203,6 +222,8 @@ class Real(Machine):
     def command(self, how: str, key: str) -> tuple[str, ...]:
         if how == "is missing":
             return ("/nowhere/program",)
+        if how in RELATIVES:
+            return (PYTHON, "-S", "-c", PROGRAM, str(self.pids), str(self.ready), *RELATIVES[how])
         return ("sh", "-c", SCRIPTS[how].format(ready=self.ready))
 
     def fork(self, how: str, key: str = "web:1") -> Run:
@@ -260,8 +281,11 @@ class Real(Machine):
 
     def end(self) -> None:
         for pid in self.pids.read_text().split():
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(int(pid), signal.SIGKILL)
+            for kill in (os.killpg, os.kill):
+                with suppress(ProcessLookupError, PermissionError):
+                    kill(int(pid), signal.SIGKILL)
+        if "host" in vars(self):
+            self.host.close()  # type: ignore[attr-defined]
 
 
 def answer(seen: list[Any]) -> bool:
@@ -271,3 +295,4 @@ def answer(seen: list[Any]) -> bool:
 
 POLICY = StopPolicy("SIGTERM", 5.0, "group")
 TO_MAIN = StopPolicy("SIGTERM", 5.0, "main")
+TO_ALL = StopPolicy("SIGTERM", 5.0, "all")

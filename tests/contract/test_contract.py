@@ -1,9 +1,9 @@
 """The promises of `host/interface.py`, on every machine: what the simulation takes for granted is so."""
 
 import pytest
-from contract.machine import POLICY, TO_MAIN, Machine, answer
+from contract.machine import POLICY, TO_ALL, TO_MAIN, Machine, answer
 
-from supervisor.core.events import Emptied, Exited, NotStarted, Started, Status
+from supervisor.core.events import Emptied, Exited, Killed, NotStarted, Started, Status
 from supervisor.core.immutable import replace
 from supervisor.host.interface import CannotForkError, Done
 
@@ -109,7 +109,86 @@ def test_what_the_leader_leaves_behind_and_ignores_the_stop_signal(machine: Mach
     machine.host.terminate("web:1", run, POLICY)
     assert machine.quiet(0.1) == []
     machine.host.destroy("web:1", run)
+    killed, over = machine.until(emptied)
+    assert isinstance(killed, Killed)
+    assert over == Emptied(1)
+
+
+# -- what is not in the process group ---------------------------------------------------------------------------------
+
+
+def test_a_stop_signal_to_all(machine: Machine):
+    run = machine.start("has a stray")
+    machine.host.terminate("web:1", run, TO_ALL)
+    assert ended(until_empty(machine))
+
+
+def test_the_rest_of_a_stopped_run_gets_the_stop_signal(machine: Machine):
+    run = machine.start("has a stray")
+    machine.host.terminate("web:1", run, POLICY)
+    assert machine.until(ended) == [Exited(1, Status(None, "SIGTERM"), empty=False)], "the signal was for the group"
+    assert machine.quiet(0.1) == []
+    machine.host.terminate("web:1", run, POLICY)
     assert machine.until(emptied) == [Emptied(1)]
+
+
+@pytest.mark.parametrize("how", ["leaves a stray", "leaves one of each"])
+def test_what_has_left_the_group_is_left_behind(machine: Machine, how: str):
+    run = machine.start(how)
+    machine.until(ended)
+    machine.host.terminate("web:1", run, TO_MAIN)
+    assert machine.until(emptied) == [Emptied(1)]
+
+
+def test_what_has_left_the_group_and_ignores_the_stop_signal(machine: Machine):
+    """Whom SIGKILL met is told before the run is over."""
+    run = machine.start("leaves a stubborn stray")
+    machine.until(ended)
+    machine.host.terminate("web:1", run, POLICY)
+    assert machine.quiet(0.1) == []
+    machine.host.destroy("web:1", run)
+    killed, over = machine.until(emptied)
+    assert isinstance(killed, Killed)
+    assert (len(killed.names), killed.left) == (1, ())
+    assert over == Emptied(1)
+
+
+def test_sigkill_is_for_all_of_a_run(machine: Machine):
+    run = machine.start("has a stray")
+    machine.host.destroy("web:1", run)
+    seen = until_empty(machine)
+    assert [len(one.names) for one in seen if isinstance(one, Killed)] == [1]
+
+
+def test_the_end_of_what_was_adopted_is_told_at_once(machine: Machine):
+    """Its orphans are not ours, and nobody tells us by SIGCHLD."""
+
+    def begin():
+        run = machine.start("leaves a stray")
+        machine.until(ended)
+        return run
+
+    run = machine.life(begin)
+    assert machine.host.adopt("web:1", run) is True
+    assert machine.until(ended) == [Exited(1, None, empty=False)]
+    machine.host.terminate("web:1", run, POLICY)
+    assert machine.until(emptied) == [Emptied(1)]
+
+
+def test_the_leader_of_an_adopted_run_leaves_something_behind(machine: Machine):
+    run = machine.life(lambda: machine.start("has a stray"))
+    assert machine.host.adopt("web:1", run) is True
+    machine.host.signal("web:1", "SIGKILL")
+    assert machine.until(ended) == [Exited(1, None, empty=False)]
+    machine.host.destroy("web:1", run)
+    machine.until(emptied)
+
+
+def until_empty(machine: Machine):
+    """What is told until nothing of the run is left."""
+    over = machine.until(lambda seen: any(isinstance(one, Emptied) or getattr(one, "empty", False) for one in seen))
+    assert machine.quiet(0.05) == []
+    return over
 
 
 def test_any_signal_to_the_leader(machine: Machine):
@@ -150,7 +229,8 @@ def test_one_that_has_ended_is_not_adopted(machine: Machine):
 
 def test_a_pid_that_somebody_else_has_by_now_is_not_adopted(machine: Machine):
     run = machine.life(lambda: machine.start("sleeps"))
-    assert machine.host.adopt("web:1", replace(run, birth=run.birth - 100)) is False
+    other = replace(run, birth=run.birth - 100, id="web:1/1@other", cgroup="")
+    assert machine.host.adopt("web:1", other) is False
     assert machine.alive(run)
 
 
@@ -167,9 +247,9 @@ def test_the_rest_of_a_run_is_adopted(machine: Machine):
     assert machine.host.adopt("web:1", run) is True
     assert machine.until(ended) == [Exited(1, None, empty=False)]
     machine.host.destroy("web:1", run)
-    machine.quiet(0.1)
-    machine.host.destroy("web:1", run)
-    machine.quiet(0.1)
+    killed, over = machine.until(emptied)
+    assert isinstance(killed, Killed)
+    assert over == Emptied(1)
     assert machine.host.signal("web:1", "SIGUSR1") is False
 
 

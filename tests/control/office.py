@@ -65,11 +65,11 @@ class Nothing:
         happens, self.happens = self.happens, []
         return happens
 
-    def fork(self, launch: Launch) -> tuple[int, int]:
+    def fork(self, launch: Launch) -> tuple[int, int, str]:
         self.forked += 1
         self.runs[launch.key] = launch.run.number
         self.startup = launch.task.kind == "startup"
-        return 100_000 + self.forked, 1
+        return 100_000 + self.forked, 1, ""
 
     def go(self, key: str) -> None:
         self.happens.append(Happened(key, Started(self.runs[key])))

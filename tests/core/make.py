@@ -50,6 +50,7 @@ def event(kind: type) -> ev.Event:
         ev.Adopted: ev.Adopted(3),
         ev.NotStarted: ev.NotStarted(3, "chdir /srv: No such file or directory"),
         ev.Exited: ev.Exited(3, ev.Status(1), empty=True),
+        ev.Killed: ev.Killed(3, ("sleep (pid 43)",)),
         ev.Emptied: ev.Emptied(3),
     }
     return made[kind]

@@ -35,6 +35,7 @@ Started      .          .                  running              X               
 Adopted      .          .                  running              .                    =+Terminate    .          .
 NotStarted   .          .                  backoff              X                    held           .          .
 Exited       .          .                  backoff              backoff              held           .          .
+Killed       .          .                  X                    X                    =              .          .
 Emptied      .          .                  X                    X                    X              .          .
 """
 

@@ -1,7 +1,7 @@
 """What one supervisor sees of the world: an `interface.Host` in virtual time.
 
-It behaves as the real host does, also where that is odd (what ends before its exec is told as started first; the
-rest of an adopted group is only looked at when it is killed); `tests/contract` holds the two together.
+It behaves as the real host does, also where that is odd (what ends before its exec is told as started first);
+`tests/contract` holds the two together.
 
 A fuse may be set: the supervisor then dies, as by SIGKILL, at that call to the host: before it has done
 anything, in the middle of a write, or when it is done.
@@ -18,7 +18,7 @@ from sim.world import Process, World
 
 from supervisor import errands
 from supervisor.core.definition import StopPolicy
-from supervisor.core.events import Emptied, Exited, NotStarted, Started, Status
+from supervisor.core.events import Emptied, Exited, Killed, NotStarted, Started, Status
 from supervisor.core.instance import Run
 from supervisor.host.interface import CannotForkError, Done, Happened, Launch, Occurrence
 from supervisor.store.records import _encode, _name
@@ -47,6 +47,7 @@ class FakeHost:
         self._known: dict[str, Process] = {}
         self._ended: dict[str, Process] = {}
         self._failed: dict[int, str] = {}
+        self._asked: set[int] = set()  # pids of the leaders of runs that have been asked to stop
         self._errands = 0
         world.host = self
 
@@ -97,14 +98,14 @@ class FakeHost:
     def prepare(self, count: int) -> None:
         pass
 
-    def fork(self, launch: Launch) -> tuple[int, int]:
+    def fork(self, launch: Launch) -> tuple[int, int, str]:
         self._burn()
         process = self.world.fork(self, launch.key, launch.run.number)
         if process.being.cannot_fork:
             raise CannotForkError(f"fork: {process.being.cannot_fork}")
         self._known[launch.key] = process
         self._burn()
-        return process.pid, process.birth
+        return process.pid, process.birth, f"/cgroup/{process.pid}"
 
     def go(self, key: str) -> None:
         self._burn()
@@ -120,6 +121,7 @@ class FakeHost:
         if process is None or process.birth != run.birth:
             return False
         self._known[key] = process
+        process.told = ""
         if not process.leader:
             self._ended[key] = process
             self.tell(Happened(key, Exited(run.number, None, empty=False)))
@@ -129,17 +131,36 @@ class FakeHost:
         self._burn()
         process = self._of(key, run)
         if process:
-            process.grace_ends = self.world.time + policy.grace
-            self.world.signal(process, policy.signal, policy.to)
+            if process.pid not in self._asked:
+                self._asked.add(process.pid)
+                process.grace_ends = self.world.time + policy.grace
+            to = policy.to if process.leader else self._not_told(process)
+            process.told = policy.to if process.leader else process.told
+            if to:
+                self.world.signal(process, policy.signal, to)
         self._burn()
+
+    def _not_told(self, process: Process) -> str:
+        """Without a leader, the stop signal is for all that have not had it; who had it from another is not known."""
+        if process.told == "group":
+            return "strays" if process.strays else ""
+        return "" if process.told == "all" else "all"
 
     def destroy(self, key: str, run: Run) -> None:
         self._burn()
         process = self._of(key, run)
         if process:
-            self.world.signal(process, "SIGKILL", "group")
+            self._kill(key, run, process)
             self._look_for_empty()
         self._burn()
+
+    def _kill(self, key: str, run: Run, process: Process) -> None:
+        met = [f"kid (pid {process.pid}.{number})" for number in range(process.rest)]
+        again = run.kills > 1
+        left = [f"{process.key} (pid {process.pid})"] * process.leader + met if again else []
+        if met or again:
+            self.tell(Happened(key, Killed(run.number, tuple(met), tuple(left))))
+        self.world.signal(process, "SIGKILL", "all")
 
     def signal(self, key: str, name: str) -> bool:
         self._burn()
@@ -176,20 +197,19 @@ class FakeHost:
             return
         if self._ours(process) and not process.program:
             self.tell(Happened(key, Started(run)))  # its end of the channel is closed: that looks like an exec
-        self.tell(Happened(key, Exited(run, status if self._ours(process) else None, empty=not process.members)))
-        if process.members:
+        self.tell(Happened(key, Exited(run, status if self._ours(process) else None, empty=not process.rest)))
+        if process.rest:
             self._ended[key] = process
         else:
             del self._known[key]
 
-    def members_ended(self, process: Process) -> None:
-        """Orphans come to us as a subreaper, if they are our descendants."""
-        if self._ours(process):
-            self._look_for_empty()
+    def rest_ended(self, process: Process) -> None:
+        """The kernel tells, of whatever run."""
+        self._look_for_empty()
 
     def _look_for_empty(self) -> None:
         for key, process in list(self._ended.items()):
-            if not process.members:
+            if not process.rest:
                 self.tell(Happened(key, Emptied(process.run)))
                 del self._ended[key], self._known[key]
 
@@ -225,7 +245,6 @@ class FakeHost:
 
         def done() -> None:
             if self.alive:
-                self._look_for_empty()  # the errand's process is reaped
                 self.tell(Done(number, value, error))
 
         self.world.later(self.world.errand_takes, done)

@@ -54,6 +54,7 @@ def _extras(rng: Random) -> tuple[tuple[float, str], ...]:
         (0.1, "freeze"),
         (0.1, "log=inherit"),
         (0.1, "to=main"),
+        (0.1, "to=all"),
     )
 
 
@@ -66,7 +67,7 @@ def being(rng: Random) -> str:
     if rng.random() < 0.3:
         words.append(rng.choice(("ignore the stop", "stop in 300ms", "stop politely")))
     if rng.random() < 0.2:
-        words.append(rng.choice(("leave 1", "leave 2 stubborn")))
+        words.append(rng.choice(("leave 1", "leave 2 stubborn", "stray 1", "leave 1, stray 2 stubborn")))
     if rng.random() < 0.15:
         words.append(f"hang {rng.choice(('200ms', '4s'))}")
     if rng.random() < 0.05:
@@ -101,7 +102,8 @@ class History:
         elif roll < 0.5:
             yield f"{self.key()} will {being(rng)}"
         elif roll < 0.58:
-            yield f"{self.key()} {rng.choice(('exits 0', 'exits 1', 'dies of SIGKILL', 'loses its group'))}"
+            fate = rng.choice(("exits 0", "exits 1", "dies of SIGKILL", "loses its group", "loses its strays"))
+            yield f"{self.key()} {fate}"
         elif roll < 0.62:
             yield rng.choice(
                 ("disk full", "disk free", "wall jumps -7200", "wall jumps 86400", "errands take 2s", "hang up")

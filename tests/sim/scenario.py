@@ -8,8 +8,9 @@ A line is a config line (`wording`), an expectation (`expectations`), or one of 
     KEY will WORDS [, WORDS …]   how its next run behaves, if it is not to run until it is stopped:
                                  `exit 1 after 2s`, `die of SIGSEGV after 1s`, `ignore the stop`, `stop in 3s`,
                                  `stop politely`, `leave 2`, `leave 2 stubborn`, `hang 5s`, `survive 3 kills`,
+                                 `stray 2`, `stray 2 stubborn` (as `leave`, but these are not in its process group),
                                  `fail to fork: WHY`, `fail to exec: WHY`
-    KEY exits 1 | KEY dies of SIGSEGV | KEY loses its group       now
+    KEY exits 1 | KEY dies of SIGSEGV | KEY loses its group | KEY loses its strays       now
     supctl VERB … [as NAME]      as on the command line
     hang up                      whoever waits for an answer does so no longer
     SIGTERM | SIGINT | SIGHUP    to the supervisor
@@ -152,9 +153,9 @@ class Scenario:
                 self._end(key, Status(int(code)))
             case [key, "dies", "of", signal]:
                 self._end(key, Status(None, signal))
-            case [key, "loses", "its", "group"]:
+            case [key, "loses", "its", "group" | "strays" as which]:
                 for process in self.world.living(full(key)):
-                    self.world.leave(process)
+                    self.world.leave(process, members=which == "group", strays=which == "strays")
             case ["hang", "up"]:
                 for client in self.clients:
                     client.hang_up()
@@ -302,6 +303,8 @@ _TRAITS = (
     (r"ignore the stop", lambda m: {"stops": None}),
     (r"stop in (\S+)", lambda m: {"stops": duration(m[1])}),
     (r"stop politely", lambda m: {"polite": True}),
+    (r"stray (\d+) stubborn", lambda m: {"strays": int(m[1]), "left_stop": None}),
+    (r"stray (\d+)", lambda m: {"strays": int(m[1])}),
     (r"leave (\d+) stubborn", lambda m: {"leaves": int(m[1]), "left_stop": None}),
     (r"leave (\d+)", lambda m: {"leaves": int(m[1])}),
     (r"hang (\S+)", lambda m: {"hangs": duration(m[1])}),

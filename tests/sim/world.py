@@ -41,7 +41,8 @@ class Being:
     stops: float | None = 0.01  # how long it takes to end after a stop signal; None: it ignores that
     polite: bool = False  # ends with exit 0 then; else the signal kills it
     leaves: int = 0  # processes of its group that stay when the leader ends
-    left_stop: float | None = 0.01  # as `stops`, of those
+    strays: int = 0  # processes that have left the group, by setsid or a double fork; they stay as well
+    left_stop: float | None = 0.01  # as `stops`, of all those
     hangs: float = 0.0005  # before it waits for its go byte
     kills: int = 1  # how many SIGKILLs it takes: above 1 is a process in state D
     cannot_fork: str = ""
@@ -50,7 +51,7 @@ class Being:
 
 @dataclass(slots=True, eq=False)
 class Process:
-    """One run as the kernel knows it: a leader, perhaps with a group."""
+    """One run as the kernel knows it: a leader, perhaps with a group, perhaps with others that are in none."""
 
     key: str
     run: int
@@ -60,6 +61,8 @@ class Process:
     parent: FakeHost  # the supervisor that forked it
     leader: bool = True
     members: int = 0  # of its group, without the leader
+    strays: int = 0  # of the run, without the group
+    told: str = ""  # whom the stop signal was sent to
     ready: bool = False  # waits for its go byte
     go: bool = False
     program: bool = False  # exec has succeeded
@@ -69,7 +72,12 @@ class Process:
     @property
     def alive(self) -> bool:
         """Whether anything of the run is left that may do work: a child whose parent died before go never will."""
-        return (self.leader and (self.program or self.go or self.parent.alive)) or self.members > 0
+        return (self.leader and (self.program or self.go or self.parent.alive)) or self.rest > 0
+
+    @property
+    def rest(self) -> int:
+        """How many there are besides the leader."""
+        return self.members + self.strays
 
 
 @dataclass
@@ -146,7 +154,7 @@ class World:
             self.end(process, Status(127))
             return
         process.program = True
-        process.members = process.being.leaves
+        process.members, process.strays = process.being.leaves, process.being.strays
         if self.host:
             self.host.executed(process)
         if process.being.lives is not None:
@@ -160,20 +168,22 @@ class World:
                 self.host.leader_ended(process, status)
             self._tidy(process)
 
-    def leave(self, process: Process, count: int = 0) -> None:
-        """The members of the group end, down to `count`."""
-        if process.members > count:
-            process.members = count
-            if self.host and not count:
-                self.host.members_ended(process)
+    def leave(self, process: Process, *, members: bool = True, strays: bool = False) -> None:
+        """The others of a run end: those of its group, those that have left it."""
+        before = process.rest
+        process.members -= process.members if members else 0
+        process.strays -= process.strays if strays else 0
+        if before and not process.rest:
+            if self.host:
+                self.host.rest_ended(process)
             self._tidy(process)
 
     def _tidy(self, process: Process) -> None:
-        if not process.leader and not process.members:
+        if not process.leader and not process.rest:
             self.processes.pop(process.pid, None)
 
     def signal(self, process: Process, name: str, to: str) -> None:
-        """Delivers a signal to the leader ("main") or to all of the group."""
+        """Delivers a signal to the leader ("main"), to all of the group, to "all", or to the "strays"."""
         self.signals.append((process.key, name))
         being = process.being
         if name == "SIGKILL":
@@ -181,13 +191,14 @@ class World:
             return
         if name not in ENDS_OF_ITSELF:
             return
-        if process.leader:
+        if process.leader and to != "strays":
             takes = being.stops if process.program else 0.0  # default dispositions before the exec
             if takes is not None:
                 status = Status(0) if being.polite and process.program else Status(None, name)
                 self.later(takes, lambda: self.end(process, status))
-        if process.members and (to != "main" or not process.leader) and being.left_stop is not None:
-            self.later(being.left_stop, lambda: self.leave(process))
+        members, strays = to in ("group", "all"), to in ("all", "strays")
+        if being.left_stop is not None:
+            self.later(being.left_stop, lambda: self.leave(process, members=members, strays=strays))
 
     def _kill(self, process: Process, to: str) -> None:
         self.on_kill(process)
@@ -196,7 +207,7 @@ class World:
             return
         self.later(0.0001, lambda: self.end(process, Status(None, "SIGKILL")))
         if to != "main":
-            self.later(0.0001, lambda: self.leave(process))
+            self.later(0.0001, lambda: self.leave(process, strays=True))
 
     # -- the supervisor -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,207 @@
+"""Cgroups: the kernel itself knows which processes belong to a run, and kills all of them at once (cgroup-v2.rst).
+
+Wherever the supervisor may write the unified hierarchy (as root, or where a service manager has delegated a part of it:
+`Delegate=yes`), it has one directory, and in it a fresh cgroup per run:
+
+    …/supervisor.service            our own cgroup, or that beside which DelegateSubgroup= has put us
+        supervisor-812-40721        the tree of one supervisor: its pid and birth, so that the next one knows it is over
+            1731977               a run; named by the moment at which it was made, so that no name comes twice
+
+A cgroup is never used for a second run: after `cgroup.kill`, some kernels (6.12 to 6.18) kill whatever is cloned
+into it. A parent for the runs of a group, with limits for all of them, would be one more level in the tree. Controllers
+are not enabled here: nothing is limited yet, and a cgroup that has them must have no process of its own, as that of a
+service has while systemd starts it again (unless it has DelegateSubgroup=).
+
+The supervisor itself is not moved: it, its spawner and its helpers are where they were started, beside the tree.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NEVER = "SUPERVISOR_CGROUPS"
+"""An environment variable that only tests set, to "no": the supervisor does without."""
+
+_TREE = "supervisor-"
+
+
+class NoCgroupError(Exception):
+    """There is none to be had; the text says why."""
+
+
+# -- where ------------------------------------------------------------------------------------------------------------
+
+
+def plant(pid: int, birth: int) -> str:
+    """Makes the tree of the supervisor with this pid and birth. Returns its directory.
+
+    Raises:
+        NoCgroupError: this is not possible here.
+    """
+    if os.environ.get(NEVER) == "no":
+        raise NoCgroupError(f"{NEVER}=no")
+    base = home()
+    tree = f"{base}/{_TREE}{pid}-{birth}"
+    try:
+        os.makedirs(tree, exist_ok=True)
+    except OSError as error:
+        raise NoCgroupError(f"cannot make a cgroup in {base}: {error.strerror}") from None
+    if os.access(f"{tree}/cgroup.kill", os.W_OK) and os.access(f"{base}/cgroup.procs", os.W_OK):
+        return tree
+    os.rmdir(tree)
+    raise NoCgroupError(f"{base} has no cgroup.kill (Linux 5.14), or processes may not be put there")
+
+
+def home() -> str:
+    """The directory of the cgroup in which the tree belongs.
+
+    Raises:
+        NoCgroupError: no unified hierarchy is mounted where we are in it.
+    """
+    own = _own()
+    for root, place in _mounts():
+        if own == root or own.startswith(root.rstrip("/") + "/"):
+            found = (place + "/" + own[len(root.rstrip("/")) :].lstrip("/")).rstrip("/")
+            above = os.path.dirname(found)
+            return above if _delegated(above) and not _delegated(found) else found
+    raise NoCgroupError("no cgroup v2 is mounted that has our own in it")
+
+
+def _own() -> str:
+    with open("/proc/self/cgroup") as file:
+        for line in file:
+            if line.startswith("0::"):
+                return line[3:].rstrip("\n")
+    raise NoCgroupError("this kernel has no cgroup v2")
+
+
+def _mounts() -> Iterator[tuple[str, str]]:
+    """The part of the hierarchy that is mounted, and where, of each mount (proc_pid_mountinfo(5))."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            words, _, kind = line.partition(" - ")
+            if kind.startswith("cgroup2 "):
+                root, place = words.split()[3:5]
+                yield _plain(root), _plain(place)
+
+
+def _plain(path: str) -> str:
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        path = path.replace(code, character)
+    return path
+
+
+def _delegated(directory: str) -> bool:
+    """Whether a service manager says so: systemd marks the top of what it delegates, and only that."""
+    try:
+        return os.getxattr(directory, "user.delegate") == b"1"
+    except OSError:
+        return False
+
+
+# -- making and removing ----------------------------------------------------------------------------------------------
+
+
+def make(path: str) -> None:
+    """The cgroup of one run, and the tree if that was removed meanwhile."""
+    try:
+        os.mkdir(path)
+    except FileNotFoundError:
+        os.makedirs(path)
+
+
+def remove(path: str) -> bool:
+    """Removes a cgroup and what a task made in it. False when processes are left in it."""
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        below = list(_below(path))
+        removed = [remove(inner) for inner in below]
+        return bool(removed) and all(removed) and remove(path)
+    return True
+
+
+def clear_old(tree: str, is_alive: Callable[[int, int], bool]) -> None:
+    """Removes what supervisors that are no more have left empty beside our tree."""
+    for path in _below(os.path.dirname(tree)):
+        name = os.path.basename(path)
+        pid, _, birth = name.removeprefix(_TREE).partition("-")
+        if name.startswith(_TREE) and pid.isdigit() and birth.isdigit() and not is_alive(int(pid), int(birth)):
+            remove(path)
+
+
+def _below(path: str) -> Iterator[str]:
+    try:
+        with os.scandir(path) as entries:
+            yield from [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return
+
+
+# -- one run ----------------------------------------------------------------------------------------------------------
+
+
+class Cgroup:
+    """The cgroup of one run, which may be gone already."""
+
+    __slots__ = ("path", "watched")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.watched = -1  # the descriptor that `watch` has opened
+
+    def watch(self) -> int:
+        """A descriptor that tells by EPOLLPRI when a look at `alive` is due; every look tells it again.
+
+        The kernel holds back what follows within 10 ms of an earlier change, so what is known to have happened
+        is looked at, not waited for.
+        """
+        if self.watched < 0:
+            self.watched = os.open(f"{self.path}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
+        return self.watched
+
+    def alive(self) -> bool:
+        """Whether any process is in it. What is about to die, and can do nothing any more, does not count."""
+        try:
+            populated = b"populated 1" in os.pread(self.watch(), 200, 0)
+        except OSError:  # removed
+            return False
+        return populated and bool(self._inside(self.path))
+
+    def pids(self) -> list[int]:
+        """Every process in it that we can see."""
+        return [pid for pid in self._inside(self.path) if pid]
+
+    def _inside(self, path: str) -> list[int]:
+        """Also in cgroups below, which a task may have made; one that another pid namespace hides is 0."""
+        try:
+            with open(f"{path}/cgroup.procs", "rb") as file:
+                found = [int(pid) for pid in file.read().split()]
+        except OSError:
+            return []
+        for inner in _below(path):
+            found += self._inside(inner)
+        return found
+
+    def kill(self) -> None:
+        """SIGKILL to all of it; no fork escapes."""
+        try:
+            fd = os.open(f"{self.path}/cgroup.kill", os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:  # removed
+            return
+        try:
+            os.write(fd, b"1")
+        finally:
+            os.close(fd)
+
+    def close(self) -> None:
+        """Looks no longer."""
+        if self.watched >= 0:
+            os.close(self.watched)
+            self.watched = -1

@@ -1,0 +1,135 @@
+"""The rest of a run: what of it lives besides its leader, and how the end of that is noticed.
+
+There are two ways to know. `InCgroup`: the kernel keeps the list. `ByMark`: the marks and the descent of processes
+are looked at (`kin`). The second is made cheap by the supervisor being a subreaper: whatever a run of ours leaves
+behind is below a process that has become our own child. So after the end of a leader only our children are looked
+at, and /proc as a whole only for runs of an earlier supervisor, whose orphans are not ours.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Container
+from typing import Protocol
+
+from supervisor.host import kin, mark, procfs
+from supervisor.host.cgroup import Cgroup
+from supervisor.host.interface import Reader
+from supervisor.host.loop import Loop
+
+
+class Rest(Protocol):
+    """Every process of one run but its leader."""
+
+    def lives(self) -> bool:
+        """Whether there is any."""
+
+    def others(self) -> list[int]:
+        """Who they are; a moment later there may be more."""
+
+    def watch(self, told: Reader) -> None:
+        """Has `told` called when none may be left; it must then look, and watch again if there still is."""
+
+    def unwatch(self) -> None:
+        """No longer."""
+
+
+class InCgroup:
+    """The kernel knows."""
+
+    def __init__(self, loop: Loop, leader: int, path: str) -> None:
+        """`path` is the directory of a cgroup that is the run's alone."""
+        self.cgroup = Cgroup(path)
+        self._loop = loop
+        self._leader = leader
+
+    def lives(self) -> bool:
+        """See `Rest.lives`. For when the leader has ended."""
+        return self.cgroup.alive()
+
+    def others(self) -> list[int]:
+        """See `Rest.others`."""
+        return [pid for pid in self.cgroup.pids() if pid != self._leader]
+
+    def watch(self, told: Reader) -> None:
+        """See `Rest.watch`."""
+        try:
+            self._loop.watch(self.cgroup.watch(), told, select.EPOLLPRI)
+        except OSError:  # no descriptor is left: SIGCHLD tells what ends as our child, the next SIGKILL the rest
+            return
+
+    def unwatch(self) -> None:
+        """See `Rest.unwatch`."""
+        if self.cgroup.watched >= 0:
+            self._loop.unwatch(self.cgroup.watched)
+        self.cgroup.close()
+
+
+class Sight:
+    """What of /proc concerns every run. All of it is looked at no more than once in a turn of the loop."""
+
+    def __init__(self, loop: Loop, leaders: Container[int]) -> None:
+        """`leaders` are pids that are the leader of some run: no orphans."""
+        self._loop = loop
+        self._leaders = leaders
+        self._turn = -1
+        self._everyone: list[procfs.Stat] = []
+
+    def everyone(self) -> list[procfs.Stat]:
+        """Every living process, as it was when this turn of the loop first asked: after all ends that it deals with."""
+        if self._turn != self._loop.turns:
+            self._turn, self._everyone = self._loop.turns, kin.look()
+        return self._everyone
+
+    def orphans(self, of: int) -> list[int]:
+        """Our own children that have this mark and are no leader. A zombie among them is about to be reaped.
+
+        Raises:
+            FileNotFoundError: this kernel does not tell.
+        """
+        return [pid for pid in procfs.children(os.getpid()) if pid not in self._leaders and mark.of(pid) == of]
+
+
+class ByMark:
+    """We look."""
+
+    def __init__(self, loop: Loop, sight: Sight, number: int, leader: int, *, ours: bool) -> None:
+        """`number` is the mark; `ours`: its orphans come to us."""
+        self.number = number
+        self.group = leader  # 0 as soon as its number may be somebody else's
+        self._loop = loop
+        self._sight = sight
+        self._leader = leader
+        self._ours = ours and procfs.tells_children()
+        self._witness = -1  # a pidfd of one of them: as long as it lives, some do
+
+    def lives(self) -> bool:
+        """See `Rest.lives`. For when the leader has ended."""
+        return bool(self._sight.orphans(self.number) if self._ours else self.others())
+
+    def others(self) -> list[int]:
+        """See `Rest.others`."""
+        if self._ours:
+            found = kin.descendants([self._leader, *self._sight.orphans(self.number)])
+            return [pid for pid in found if pid != self._leader and procfs.stat(pid).alive]
+        family = kin.Family(self.number, self.group)
+        return [one.pid for one in kin.find(family, self._sight.everyone()) if one.pid != self._leader]
+
+    def watch(self, told: Reader) -> None:
+        """See `Rest.watch`. The end of orphans of ours is told by SIGCHLD anyway."""
+        self.unwatch()
+        for pid in [] if self._ours else self.others():
+            try:
+                self._witness = os.pidfd_open(pid)
+            except OSError:
+                continue
+            self._loop.watch(self._witness, told)
+            return
+
+    def unwatch(self) -> None:
+        """See `Rest.unwatch`."""
+        if self._witness >= 0:
+            self._loop.unwatch(self._witness)
+            os.close(self._witness)
+            self._witness = -1

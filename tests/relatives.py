@@ -1,0 +1,83 @@
+"""A task that makes processes of every kind that a supervisor might lose, then stays or ends.
+
+    relatives.py PIDS READY stay|exit KIND …
+
+Each relative sets itself up, and its pid goes into the file PIDS, before READY (a FIFO or a file) gets a line. Kinds:
+
+    group       in the process group of the task
+    setsid      in a session of its own
+    daemon      double-forked: in a session of its own, its parent is gone
+    bare        as daemon, with an empty environment and no descriptors, another program since
+    stubborn    as daemon, and ignores SIGTERM
+    storm       as stubborn, and forks as fast as it can: some dozens live at any time, each in a session of its own
+"""
+
+import os
+import signal
+import sys
+import time
+
+CROWD = 40
+"""Processes of a storm that live at the same time."""
+
+
+def main(words):
+    pids, ready, then, *kinds = words
+    for kind in kinds:
+        relative(kind, pids)
+    with open(ready, "w") as file:
+        file.write("\n")
+    if then == "stay":
+        signal.pause()
+
+
+def relative(kind, pids):
+    """Makes one; comes back when it is what it shall be."""
+    ours, theirs = os.pipe()
+    if os.fork() == 0:
+        os.close(ours)
+        if kind != "group":
+            os.setsid()
+        if kind not in ("group", "setsid") and os.fork():
+            os._exit(0)
+        if kind in ("stubborn", "storm"):
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        note(pids)
+        os.write(theirs, b"x")
+        os.close(theirs)
+        become(kind)
+    os.close(theirs)
+    os.read(ours, 1)
+    os.close(ours)
+
+
+def note(pids):
+    """One line, at once."""
+    fd = os.open(pids, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    os.write(fd, f"{os.getpid()}\n".encode())
+    os.close(fd)
+
+
+def become(kind):
+    """Never returns."""
+    if kind == "storm":
+        storm()
+    if kind == "bare":
+        os.closerange(0, 100)
+        os.execve("/bin/sleep", ["sleep", "1000"], {})
+    os.execvp("sleep", ["sleep", "1000"])
+
+
+def storm():
+    """A generation makes the next one and ends: no pid that was seen is still there when the signal comes."""
+    for _ in range(CROWD):
+        if os.fork() == 0:
+            while True:
+                os.setsid()
+                time.sleep(0.0005)
+                if os.fork():
+                    os._exit(0)
+    os._exit(0)
+
+
+main(sys.argv[1:])
