@@ -47,6 +47,7 @@ def supervise(spawner: Spawner, reading: tuple[int, int]) -> int:
         return EX_CONFIG
     log.level = loaded.config.settings.log_level
     log.write("info", loaded.chosen)
+    log.write("info", spawner.cgroups)
     try:
         _lock(f"{loaded.config.settings.runtime_dir}/lock")
         return _run(host, loaded, loaded.config, early)

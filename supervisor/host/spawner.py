@@ -107,9 +107,11 @@ class Spawner:
         self._spares: list[Spare] = []  # those that are made
         self._enter = INTO
         try:
-            self.tree, self.no_tree = cgroup.plant(os.getpid(), procfs.birth(os.getpid())), ""
+            self.tree = cgroup.plant(os.getpid(), procfs.birth(os.getpid()))
+            self.cgroups = f"each run has a cgroup of its own, in {self.tree}"
         except cgroup.NoCgroupError as why:
-            self.tree, self.no_tree = "", str(why)
+            self.tree = ""
+            self.cgroups = f"no cgroups, what belongs to a run is known by its mark: {why}"
         self._socket: socket.socket | None = None
         self._pidfd = -1
         self._begin()
