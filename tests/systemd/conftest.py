@@ -19,6 +19,8 @@ import pytest
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 UNIT = PROJECT / "systemd" / "supervisor.service"
+USER_UNIT = PROJECT / "systemd" / "user" / "supervisor.service"
+HARDENING = PROJECT / "systemd" / "hardening.conf"
 PATIENCE = 90.0
 """Seconds for anything to happen, on a machine that is busy with other things."""
 
@@ -171,6 +173,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     environ = os.environ | {
         "UNITS": str(units),
         "HOOK": str(HERE / "lab" / "hook.sh"),
+        "USER_UNIT": str(USER_UNIT),
         "NEEDED": " ".join(map(str, needed)),
         "PREFIX": sys.prefix,
         "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin",
@@ -193,3 +196,51 @@ def service(machine: Machine) -> Iterator[Service]:
     found.clear()
     yield found
     found.clear()
+
+
+class UserService:
+    """The unit of the user `lab`, who has no rights at all."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.uid = machine.run("id", "-u", "lab")[1].strip()
+        self.home = machine.root / "home/lab"
+        assert machine.run("systemctl", "start", f"user@{self.uid}") == (0, "")
+
+    def run(self, *words: str) -> tuple[int, str]:
+        """A command of that user: exit code and output."""
+        as_lab = ("runuser", "-u", "lab", "--", "env", f"XDG_RUNTIME_DIR=/run/user/{self.uid}")
+        return self.machine.run(*as_lab, *words)
+
+    def systemctl(self, *words: str) -> str:
+        """The output of `systemctl --user`, which must succeed."""
+        code, output = self.run("systemctl", "--user", *words)
+        assert code == 0, f"{words}: {output}\n{self.machine.run('journalctl', '--no-pager', '-n', '60')[1]}"
+        return output
+
+    def supctl(self, *words: str) -> str:
+        """The output of supctl, which must succeed; without --socket: it finds the user's own."""
+        code, output = self.run("/home/lab/.local/share/supervisor/venv/bin/supctl", *words)
+        assert code == 0, f"{words}: {output}"
+        return output
+
+    def until_replaced(self, main: str) -> None:
+        """Returns as soon as another process is the main one, and is ready."""
+        deadline = time.monotonic() + PATIENCE
+        active = main
+        while active in (main, "MainPID=0\n") or self.run("systemctl", "--user", "is-active", "supervisor")[0]:
+            assert time.monotonic() < deadline, f"not replaced in {PATIENCE:g} s"
+            time.sleep(0.05)
+            active = self.systemctl("show", "-p", "MainPID", "supervisor")
+
+    def configure(self, text: str) -> None:
+        """Replaces the config."""
+        (self.home / ".config/supervisor/supervisor.toml").write_text(text)
+
+
+@pytest.fixture
+def user_service(machine: Machine) -> Iterator[UserService]:
+    """The service of a user, before its first start."""
+    found = UserService(machine)
+    yield found
+    machine.run("systemctl", "stop", f"user@{found.uid}")

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from supervisor.core.definition import Settings
 
 if TYPE_CHECKING:
-    from conftest import Machine, Service
+    from conftest import Machine, Service, UserService
 
-UNIT = Path(__file__).parents[2] / "systemd" / "supervisor.service"
+PROJECT = Path(__file__).parents[2]
+UNIT = PROJECT / "systemd" / "supervisor.service"
+HARDENING = PROJECT / "systemd" / "hardening.conf"
 
 TWO = """
 [task.database]
@@ -32,6 +34,79 @@ def test_the_unit_gives_the_supervisor_more_time_than_it_takes() -> None:
 
 def test_systemd_finds_nothing_wrong_with_the_unit(machine: "Machine") -> None:
     assert machine.run("systemd-analyze", "verify", "/etc/systemd/system/supervisor.service") == (0, "")
+
+
+def _exposure(machine: "Machine") -> float:
+    _, output = machine.run("systemd-analyze", "security", "--no-pager", "supervisor.service")
+    level = re.search(r"Overall exposure level for supervisor.service: ([0-9.]+)", output)
+    assert level, output
+    return float(level[1])
+
+
+def test_the_exposure_is_what_the_readme_says(service: "Service") -> None:
+    said = re.search(r"exposure level ([0-9.]+), ([0-9.]+) with", (PROJECT / "README.md").read_text())
+    assert said
+    assert _exposure(service.machine) <= float(said[1])
+    service.drop_in(HARDENING.read_text())
+    assert _exposure(service.machine) <= float(said[2])
+
+
+def test_a_hardened_supervisor_has_users_and_stops_their_tasks(service: "Service") -> None:
+    service.drop_in(HARDENING.read_text())
+    write = "touch /usr/x || echo refused; touch /run/x"
+    service.configure(
+        '[task.theirs]\ncommand = "sleep 1000"\nuser = "lab"\n'
+        f'[task.ours]\ncommand = ["sh", "-c", "{write}; exec sleep 1000"]\n'
+    )
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    before = service.pids()
+    service.machine.run("systemctl", "kill", "-s", "KILL", "--kill-whom=main", "supervisor")
+    service.until("back", lambda: service.show("NRestarts") == "1" and service.show("ActiveState") == "active")
+    assert service.pids() == before
+    service.systemctl("stop")
+    assert service.processes() == []
+    assert "refused" in (service.machine.root / "var/log/supervisor/ours.log").read_text()
+
+
+def test_systemctl_restart_is_a_stop_and_a_start(service: "Service") -> None:
+    service.configure(TWO)
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    before = service.pids()
+    service.systemctl("restart")
+    service.supctl("start", "--all")
+    after = service.pids()
+    assert not set(before.values()) & set(after.values())
+    assert sorted(service.sleepers()) == sorted(_outside(service, after))
+
+
+def _outside(service: "Service", pids: dict[str, int | None]) -> list[int]:
+    """The pids of tasks as they are seen from outside of the machine."""
+    wanted = {str(pid) for pid in pids.values()}
+    return [pid for pid in service.processes() if _inner(pid) in wanted]
+
+
+def _inner(pid: int) -> str:
+    status = re.search(r"^NSpid:.*\t(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return status[1] if status else ""
+
+
+def test_a_user_has_a_supervisor_without_root(user_service: "UserService") -> None:
+    user_service.configure('[task.web]\ncommand = "sleep 1000"\n')
+    unit = "/home/lab/.config/systemd/user/supervisor.service"
+    assert user_service.run("systemd-analyze", "--user", "verify", unit) == (0, "")
+    user_service.systemctl("start", "supervisor")
+    user_service.supctl("start", "web")
+    pid = re.search(r"running +(\d+)", user_service.supctl("status", "web"))
+    assert pid
+    first = user_service.systemctl("show", "-p", "MainPID", "supervisor")
+    user_service.systemctl("kill", "-s", "KILL", "--kill-whom=main", "supervisor")
+    user_service.until_replaced(first)
+    assert re.search(rf"running +{pid[1]}\b", user_service.supctl("status", "web")), "the very same task"
+    user_service.systemctl("reload", "supervisor")
+    user_service.systemctl("stop", "supervisor")
+    assert user_service.run("kill", "-0", pid[1])[0] != 0
 
 
 def test_start_returns_when_the_startup_tasks_are_through(service: "Service") -> None:
