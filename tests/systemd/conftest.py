@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +111,12 @@ class Service:
         return {name: task["pid"] for name, task in self.tasks().items()}
 
     def processes(self) -> list[int]:
-        """What is alive in the cgroup of the service, with pids as we see them: tasks and all."""
-        try:
-            return [int(line) for line in (self.machine.root / self.CGROUP / "cgroup.procs").read_text().split()]
-        except FileNotFoundError:
-            return []
+        """What is alive in the cgroup of the service and below, with pids as we see them: tasks and all."""
+        found: list[int] = []
+        for file in (self.machine.root / self.CGROUP).rglob("cgroup.procs"):
+            with suppress(OSError):  # removed meanwhile
+                found += map(int, file.read_text().split())
+        return found
 
     def sleepers(self) -> list[int]:
         """Those of them that are a task of these tests, `sleep 1000`, and no part of the supervisor."""
