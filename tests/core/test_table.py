@@ -76,7 +76,7 @@ def test_deadlines_and_runs_go_with_states(kind: type, state: State):
     assert (after.run is not None) == (after.state in ALIVE)
 
 
-@pytest.mark.parametrize("state", ALIVE, ids=str)
+@pytest.mark.parametrize("state", sorted(ALIVE), ids=str)
 @pytest.mark.parametrize("kind", ev.OF_A_RUN, ids=lambda kind: kind.__name__)
 def test_an_answer_for_another_run_is_ignored(kind: type, state: State):
     before = instance(state, run=run(number=4))
@@ -151,7 +151,7 @@ def test_an_adopted_stop_begins_anew_but_not_after_sigkill():
     assert step(killed, ev.Adopted(3), NOW) == (killed, ())
 
 
-@pytest.mark.parametrize("state", ALIVE, ids=str)
+@pytest.mark.parametrize("state", sorted(ALIVE), ids=str)
 def test_what_the_config_no_longer_has_cannot_be_wanted(state: State):
     retired = instance(state, retired=True, wanted=False)
     assert step(retired, ev.Want("start", "bob"), NOW) == (retired, ())

@@ -76,7 +76,7 @@ def descriptors() -> list[str]:
         (dies, (signal.SIGTERM,), None, "its process ended without an answer"),
         (compile, ("lambda: 0", "", "eval"), None, "its process ended without an answer"),
     ],
-    ids=str,
+    ids=["value", "large", "OSError", "ValueError", "exit", "SIGKILL", "SIGTERM", "not to be pickled"],
 )
 def test_how_an_errand_ends(
     loop: Loop, function: Callable[..., object], arguments: tuple[object, ...], value: object, error: str
