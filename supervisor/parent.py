@@ -240,7 +240,7 @@ class Parent:
                     self.fleet.note(instance.key, ev.Want("start", "the supervisor"), now)
 
     def start_helpers(self, now: float) -> None:
-        """@scribe runs as soon as a task's output is inherited, and from then on."""
+        """@scribe runs as soon as it is needed, and from then on."""
         for key, task in self._helpers().items():
             if key not in self.fleet.instances:
                 self.fleet.add(Instance(task, 1, since=now))
@@ -248,7 +248,7 @@ class Parent:
 
     def _helpers(self) -> dict[str, Task]:
         """The helpers that this config needs, by the key of their instance."""
-        if not any(task.log.to == "inherit" for task in self.config.tasks.values()):
+        if not any(task.log.to != "none" for task in self.config.tasks.values()):
             return {}
         return {f"{SCRIBE}:1": Task(SCRIBE, command=errands.scribe_command(self.running_settings.runtime_dir))}
 

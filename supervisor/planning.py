@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from supervisor.core.immutable import plain
+
 if TYPE_CHECKING:
     from supervisor.core.definition import Task
     from supervisor.parent import Parent
@@ -24,6 +26,7 @@ def plan_of(parent: Parent) -> dict[str, Any]:
     tasks = {i.task.name: i.task for i in instances} | parent.config.tasks
     return {
         "state_dir": settings.state_dir,
+        "group": settings.socket_group,
         "log_dir": parent.config.settings.log_dir,
         "socket": f"{settings.runtime_dir}/supervisor.sock",
         "tasks": {name: _of_task(task) for name, task in tasks.items()},
@@ -32,4 +35,4 @@ def plan_of(parent: Parent) -> dict[str, Any]:
 
 
 def _of_task(task: Task) -> dict[str, Any]:
-    return {"log": {"to": task.log.to, "stderr": task.log.stderr}, "user": task.user}
+    return {"log": plain(task.log), "user": task.user}

@@ -13,7 +13,7 @@ from supervisor.config.errors import Problem, Wrong
 from supervisor.config.interpolate import interpolate
 from supervisor.config.key import Type
 from supervisor.config.values import filled, not_one_of, string
-from supervisor.config.wording import NOT_YET, dotted, quote, quote_path, show
+from supervisor.config.wording import dotted, quote, quote_path, show
 from supervisor.config.world import Scope
 
 
@@ -106,16 +106,14 @@ def system_group(value: object, scope: Scope) -> str:
     return name
 
 
-_TARGETS = ("file", "none", "inherit")
+_TARGETS = ("file", "none", "inherit", "journal")
 
 
 def log_target(value: object, scope: Scope) -> str:
-    """Where output goes: one of three words, or a path, which is known by its slash."""
+    """Where output goes: one of four words, or a path, which is known by its slash."""
     text = filled(value)
     if text in _TARGETS:
         return text
-    if text == "journal":
-        raise Wrong(f'"journal" is {NOT_YET}; available: "file", "none", "inherit", or a path')
     if "/" not in text:
         raise Wrong(f'{not_one_of(text, _TARGETS)}, or a path with a slash ("./{text[:20]}")')
     found = path(text, scope)

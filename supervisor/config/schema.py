@@ -31,7 +31,6 @@ from supervisor.core.definition import Backoff, Kind, Log, Restart, StopPolicy
 
 _BY_HAND = 'available: kind = "triggered" and supctl run'
 _EXITS = "available: restart, backoff and give_up, which follow the exits of the task"
-_LOGS = "available: log.to and log.stderr"
 
 BACKOFF = keys(
     Key("initial", DURATION, 0.1, "the wait before the first restart"),
@@ -53,12 +52,22 @@ STOP = keys(
 )
 
 LOG = keys(
-    Key("to", LOG_TARGET, "file", "a file in log_dir, nowhere, the supervisor's own output, or a file of this path"),
+    Key(
+        "to",
+        LOG_TARGET,
+        "file",
+        "a file in log_dir, nowhere, the supervisor's own output, systemd's journal, or a file of this path",
+    ),
     Key("stderr", choice("merged", "separate", "none"), "merged", "into the same file, NAME.err.log, or nowhere"),
-    Key("format", choice("plain", "raw", "json"), None, "how a line is written", _LOGS),
-    Key("max_size", size(), None, "a larger file is rotated", _LOGS),
-    Key("keep", integer(0, 100_000), None, "rotated files that are kept", _LOGS),
-    Key("compress", BOOLEAN, None, "whether rotated files are compressed", _LOGS),
+    Key(
+        "format",
+        choice("plain", "raw", "json"),
+        "plain",
+        "with time and stream, as the bytes are, or one object a line",
+    ),
+    Key("max_size", size(), 10 << 20, "a larger file is rotated"),
+    Key("keep", integer(0, 100_000), 10, "rotated files that are kept"),
+    Key("compress", BOOLEAN, True, "whether rotated files are compressed"),
 )
 
 READY_PROBE = keys(

@@ -62,10 +62,22 @@ class StopPolicy:
 
 @immutable
 class Log:
-    """Where a task's output goes: "file", "none", "inherit", or an absolute path."""
+    """Where a task's output goes: "file", "none", "inherit", "journal", or an absolute path; and how it is kept."""
 
     to: str = "file"
     stderr: str = "merged"  # "merged" | "separate" | "none"
+    format: str = "plain"  # "plain" | "raw" | "json"
+    max_size: int = 10 << 20  # bytes; a larger file is rotated
+    keep: int = 10  # rotated files
+    compress: bool = True
+
+    @property
+    def descriptors(self) -> tuple[bool, str]:
+        """What a process gets: whether its output is read at all, and what its stderr is: "out", "err" or ""."""
+        if self.to == "none":
+            return False, ""
+        one = self.format == "raw" and self.stderr == "merged"
+        return True, "out" if one else "" if self.stderr == "none" else "err"
 
 
 NOTHING: dict[str, str] = {}  # one for all: nobody changes what is part of a definition
@@ -162,16 +174,24 @@ IDENTITY = (
     "kind", "command", "python", "directory", "user", "umask", "environment",
     "environment_file", "inherit_environment", "stdin", "ready", "log",
 )  # fmt: skip
-"""The keys that a running process was made from: a change of one of them needs a restart, no other does."""
+"""The keys that a running process was made from: a change of one of them needs a restart, no other does.
+
+Of `log` only what the process has got counts (`Log.descriptors`): where its lines go, how they are written and kept
+is the scribe's business.
+"""
 
 
 def identity(task: Task) -> str:
     """A short text that is the same for definitions that make the same process; kept with each run."""
-    values = [getattr(task, key) for key in IDENTITY]
+    values = _made_from(task)
     values = [sorted(value.items()) if isinstance(value, dict) else value for value in values]
     return f"{crc32(repr(values).encode()):08x}"
 
 
 def same_process(old: Task, new: Task) -> bool:
     """Whether a process started by the one definition is what the other would start."""
-    return all(getattr(old, key) == getattr(new, key) for key in IDENTITY)
+    return _made_from(old) == _made_from(new)
+
+
+def _made_from(task: Task) -> list[object]:
+    return [task.log.descriptors if key == "log" else getattr(task, key) for key in IDENTITY]

@@ -8,7 +8,7 @@ running finishes with the definition that it began with.
 from __future__ import annotations
 
 from supervisor.core import events as ev
-from supervisor.core.definition import IDENTITY, Config, Kind, Settings, Task
+from supervisor.core.definition import Config, Kind, Settings, Task, same_process
 from supervisor.core.fleet import Fleet, new_instances
 from supervisor.core.immutable import immutable, names_of, replace
 from supervisor.core.states import ALIVE
@@ -42,7 +42,7 @@ def compare(old: Config, new: Config) -> Plan:
     anew = {
         name: keys
         for name, keys in differing.items()
-        if new.tasks[name].kind is Kind.CONTINUOUS and not {*IDENTITY, "log_dir"}.isdisjoint(keys)
+        if new.tasks[name].kind is Kind.CONTINUOUS and not same_process(old.tasks[name], new.tasks[name])
     }
     return Plan(
         added=tuple(name for name in new.tasks if name not in old.tasks),

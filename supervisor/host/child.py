@@ -44,9 +44,7 @@ if TYPE_CHECKING:  # the spawner must stay small
         environment_file: tuple[str, ...]
         out: str
         err: str
-        fifos: bool
         mark: int  # of the run
-        as_user: bool  # the output is a path of the config's: opened with the rights of the task's user
 
 
 OWN_VARIABLES = (
@@ -142,18 +140,6 @@ def _input() -> None:
     os.close(null)
 
 
-def _own_output(spec: Spec) -> None:
-    """Files in the log directory and FIFOs, which are the supervisor's."""
-    if not spec["as_user"]:
-        _output(spec)
-
-
-def _named_output(spec: Spec) -> None:
-    """A file that the config names: as the task's user, who might have put a link to somebody else's there."""
-    if spec["as_user"]:
-        _output(spec)
-
-
 def _output(spec: Spec) -> None:
     """Descriptors 1 and 2."""
     if spec["helper"]:  # speaks through the supervisor's own stdout and stderr
@@ -166,20 +152,12 @@ def _output(spec: Spec) -> None:
 
 
 def _open(spec: Spec, path: str) -> int:
-    """A FIFO is opened read-write, so that it outlives its readers; a file is appended to.
+    """A FIFO is opened read-write, so that it outlives its readers.
 
-    What is made here as root is given to the task's user, so that the task can open /dev/stdout again; what was there
-    before is not, and a link in the supervisor's own directory is not followed.
+    It is given to the task's user, so that the task can open /dev/stdout again.
     """
-    if spec["fifos"]:
-        fd, made = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NOFOLLOW), True
-    else:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | (0 if spec["as_user"] else os.O_NOFOLLOW)
-        try:
-            fd, made = os.open(path, flags), False
-        except FileNotFoundError:
-            fd, made = os.open(path, flags | os.O_CREAT, 0o640), True
-    if made and spec["user"] and not os.geteuid():
+    fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NOFOLLOW)
+    if spec["user"] and not os.geteuid():
         os.fchown(fd, _entry(spec["user"]).pw_uid, -1)
     return fd
 
@@ -235,11 +213,10 @@ AHEAD = (
 STEPS = (
     ("mark", _mark),
     ("set title", _title),
-    ("open output", _own_output),
+    ("open output", _output),
     ("set umask", _umask),
     ("read environment_file", _variables),
     ("become user", _user),
-    ("open output", _named_output),
     ("chdir", _directory),
 )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 now = time.monotonic
+wall = time.time
+sleep = time.sleep
 
 
 def stamp(at: float | None = None) -> str:
@@ -29,3 +31,18 @@ def moment(text: str) -> float:
     from datetime import datetime  # noqa: PLC0415 - only a freeze that ends by itself needs it
 
     return now() + datetime.fromisoformat(text).timestamp() - time.time()
+
+
+class Stamps:
+    """RFC 3339 for who needs it a thousand times a second: most of it is made once a second."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._text = ""
+
+    def of(self, wall: float) -> str:
+        """Of seconds since 1970."""
+        second = int(wall)
+        if second != self._second:
+            self._second, self._text = second, time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+        return f"{self._text}{int((wall - second) * 1000):03d}Z"

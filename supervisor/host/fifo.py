@@ -1,30 +1,107 @@
-"""The FIFOs through which @scribe reads the output of tasks whose log is "inherit".
+"""The FIFOs through which @scribe reads what tasks say.
 
-The parent makes them and holds each open, so that what a dying task wrote last is not lost while nobody reads.
+Each run has its own, so what it said is told from what the next one says, and its end from its silence. The child
+opens them for reading and writing, so that it never has a pipe without a reader, whoever dies. The parent holds each
+open for reading, so that what a dying task wrote last is not lost with it while there is no scribe; the scribe removes
+the FIFO when it has read everything, and then the parent lets go of it.
+
+A scribe that does not come to it (its disk hangs) may leave many behind. From SPARE on an instance uses its newest
+ones again: a crash loop costs no more descriptors than that.
 """
 
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
 
-from supervisor.host.launch import fifo_paths
+SPARE = 8
+"""Runs of one instance that may wait for the scribe; each costs two descriptors of the parent."""
+
+Pair = tuple[str, ...]
 
 
 class Fifos:
-    """The FIFOs of a runtime directory."""
+    """The FIFOs that the parent holds."""
 
     def __init__(self) -> None:
-        self._held: dict[str, int] = {}
+        self._held: dict[str, dict[Pair, list[int]]] = {}  # by instance, the oldest first
+        self._taken_over = False
 
-    def make(self, runtime_dir: str, key: str) -> None:
-        """Makes those of one instance, once.
+    def make(self, key: str, paths: Pair) -> Pair:
+        """Makes those of a run. Returns what it shall write to: these, or, in a jam, those of the run before.
 
         Raises:
             OSError: the runtime directory is full or gone, or no descriptor is left.
         """
-        os.makedirs(f"{runtime_dir}/output", mode=0o700, exist_ok=True)
-        for path in fifo_paths(runtime_dir, key):
-            if path not in self._held or not os.path.exists(path):
-                if not os.path.exists(path):
-                    os.mkfifo(path, 0o600)
-                self._held[path] = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        held = self._sweep(key)
+        newest = next(reversed(held), ())
+        if len(held) >= SPARE and len(newest) == len(paths):
+            return newest
+        for path in paths:
+            _make(path)
+        self.hold(key, paths)
+        return paths
+
+    def hold(self, key: str, paths: Pair) -> None:
+        """Opens those that are there, for as long as the scribe has not removed them.
+
+        Raises:
+            OSError: no descriptor is left.
+        """
+        fds: list[int] = []
+        try:
+            for path in paths:
+                fds.append(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))  # noqa: PERF401 - to close them
+        except OSError:
+            _close(fds)
+            raise
+        self._held.setdefault(key, {})[paths] = fds
+
+    def take_over(self, folder: str) -> None:
+        """Holds what an earlier supervisor held. Once: afterwards it is all known.
+
+        Raises:
+            OSError: no descriptor is left.
+        """
+        if self._taken_over:
+            return
+        self._taken_over = True
+        found: dict[str, list[str]] = {}
+        for name in sorted(os.listdir(folder), reverse=True):  # NAME.out before NAME.err, as `make` gets them
+            run, _, stream = name.rpartition(".")
+            if stream in ("out", "err") and stat.S_ISFIFO(os.stat(f"{folder}/{name}").st_mode):
+                found.setdefault(run, []).append(f"{folder}/{name}")
+        for run, paths in found.items():
+            with suppress(FileNotFoundError):  # the scribe has just removed it
+                self.hold(run.rpartition(".")[0], tuple(paths))
+
+    def sweep(self, keys: Iterable[str]) -> None:
+        """Lets go of what the scribe has removed, of every instance but these, which do it when they start again."""
+        for key in self._held.keys() - set(keys):
+            self._sweep(key)
+
+    def _sweep(self, key: str) -> dict[Pair, list[int]]:
+        held = self._held.get(key, {})
+        for paths in list(held):
+            if not any(map(os.path.exists, paths)):
+                _close(held.pop(paths))
+        if not held:
+            self._held.pop(key, None)
+        return held
+
+
+def _make(path: str) -> None:
+    try:
+        os.mkfifo(path, 0o600)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        os.mkfifo(path, 0o600)
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)

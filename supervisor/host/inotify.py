@@ -68,6 +68,17 @@ class Watch:
                 found = any(self._matches(*event) for event in _events(data)) or found
         return found
 
+    def names(self) -> list[str] | None:
+        """Reads what the kernel tells; the names that it is about, None when it has told too much to keep."""
+        found: list[str] = []
+        with suppress(BlockingIOError):
+            while data := os.read(self.fd, 65536):
+                for number, _mask, name in _events(data):
+                    if number < 0:
+                        return None
+                    found.append(name)
+        return found
+
     def _matches(self, number: int, mask: int, name: str) -> bool:
         if number < 0:
             return True

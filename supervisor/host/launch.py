@@ -1,8 +1,7 @@
-"""A launch as the spawner gets it: plain values, with the files of the output worked out."""
+"""A launch as the spawner gets it: plain values, with the FIFOs of the output worked out."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from supervisor.host import mark
@@ -12,11 +11,10 @@ if TYPE_CHECKING:
     from supervisor.host.child import Spec
 
 
-def spec_of(launch: Launch) -> Spec:
+def spec_of(launch: Launch, output: tuple[str, str]) -> Spec:
     """What `child.become` needs to know."""
     task, run = launch.task, launch.run
     own = own_variables(launch)
-    out, err = output_paths(launch)
     return {
         "title": launch.key,
         "helper": task.helper,
@@ -33,11 +31,9 @@ def spec_of(launch: Launch) -> Spec:
             **own,
         },
         "environment_file": task.environment_file,
-        "out": out,
-        "err": err,
-        "fifos": task.log.to == "inherit",
+        "out": output[0],
+        "err": output[1],
         "mark": mark.number(run.id),
-        "as_user": task.user is not None and task.log.to not in ("file", "none", "inherit"),
     }
 
 
@@ -63,20 +59,10 @@ def fill(text: str, own: dict[str, str]) -> str:
     return text
 
 
-def output_paths(launch: Launch) -> tuple[str, str]:
-    """Where stdout and stderr of a launch go: absolute paths, "" for nowhere."""
-    log, task = launch.task.log, launch.task
-    name = task.name if launch.index == 1 else launch.key
-    if log.to == "inherit":
-        out, err = fifo_paths(launch.runtime_dir, launch.key)
-        return out, "" if log.stderr == "none" else err
-    out = {"file": f"{launch.log_dir}/{name}.log", "none": ""}.get(log.to, log.to)
-    if log.stderr == "none" or not out:
-        return out, ""
-    root, extension = os.path.splitext(out)
-    return out, out if log.stderr == "merged" else f"{root}.err{extension}"
-
-
-def fifo_paths(runtime_dir: str, key: str) -> tuple[str, str]:
-    """The FIFOs of an instance whose output @scribe reads: stdout, stderr."""
-    return f"{runtime_dir}/output/{key}.out", f"{runtime_dir}/output/{key}.err"
+def fifo_paths(launch: Launch) -> tuple[str, str]:
+    """The FIFOs of stdout and stderr of a run; "" for nowhere, twice the same for both in one."""
+    read, err = launch.task.log.descriptors
+    if launch.task.helper or not read:
+        return "", ""
+    base = f"{launch.runtime_dir}/output/{launch.run.id.replace('/', '.')}"
+    return f"{base}.out", f"{base}.{err}" if err else ""

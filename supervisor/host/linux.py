@@ -13,6 +13,7 @@ from supervisor.host.errand import Errands
 from supervisor.host.fifo import Fifos
 from supervisor.host.inotify import Watch
 from supervisor.host.interface import CannotForkError, Done, Happened, Launch, Occurrence, Signalled, Touched
+from supervisor.host.launch import fifo_paths
 from supervisor.host.log import Log
 from supervisor.host.loop import Loop, Signals
 from supervisor.host.notify import Notifier
@@ -86,12 +87,16 @@ class Linux:
 
     def fork(self, launch: Launch) -> tuple[int, int, str]:
         """See `Host.fork`."""
-        if launch.task.log.to == "inherit" and not launch.task.helper:
+        out, err = fifo_paths(launch)
+        paths = tuple(dict.fromkeys(path for path in (out, err) if path))
+        if paths:
             try:
-                self._fifos.make(launch.runtime_dir, launch.key)
+                given = self._fifos.make(launch.key, paths)
             except OSError as error:
                 raise CannotForkError(f"make FIFO: {error}") from error
-        return self._processes.fork(launch)
+            if given != paths:
+                out, err = given[0], err and given[-1]
+        return self._processes.fork(launch, (out, err))
 
     def go(self, key: str) -> None:
         """See `Host.go`."""
@@ -128,8 +133,10 @@ class Linux:
             self._journal.write(records)
 
     def publish(self, runtime_dir: str, plan: dict[str, Any]) -> None:
-        """See `Host.publish`."""
+        """See `Host.publish`. The first time, the FIFOs that an earlier supervisor held are taken over."""
         write_plan(runtime_dir, plan)
+        self._fifos.take_over(f"{runtime_dir}/output")
+        self._fifos.sweep(plan["instances"])
 
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         """See `Host.errand`."""

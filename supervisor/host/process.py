@@ -62,10 +62,10 @@ class Processes:
 
     # -- up -----------------------------------------------------------------------------------------------------------
 
-    def fork(self, launch: Launch) -> tuple[int, int, str]:
-        """See `interface.Host.fork`."""
+    def fork(self, launch: Launch, output: tuple[str, str]) -> tuple[int, int, str]:
+        """See `interface.Host.fork`. `output`: the FIFOs of stdout and stderr."""
         try:
-            spare = self._spawner.spawn(spec_of(launch))
+            spare = self._spawner.spawn(spec_of(launch, output))
         except OSError as error:
             raise CannotForkError(f"fork: {error.strerror or error}") from error
         rest = self._rest(launch.run.id, spare.pid, spare.cgroup, ours=True)

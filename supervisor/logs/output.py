@@ -1,112 +1,300 @@
-"""Output: what tasks write, from their FIFOs to where it shall go."""
+"""Output: what tasks write, from their FIFOs to where the plan says. A part of @scribe.
+
+A FIFO is looked at when the kernel tells that something came; one block of it is dealt with, then the others have
+their turn. What is no whole line yet stays in the FIFO for a moment, so that the lines of two streams do not cut each
+other; then it is shown as far as it is. Between stdout and stderr, two FIFOs, the order is that of arrival, as
+well as it can be told; only `format = "raw"` with `stderr = "merged"` is one FIFO, and keeps the order byte by byte.
+
+When nobody can write to a FIFO any more and nothing is in it, the run has said its last word: the FIFO is removed.
+The newest of an instance stays, for what may reuse it (`host.fifo`), until the instance itself has gone.
+"""
 
 from __future__ import annotations
 
+import grp
 import os
 import select
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
+from supervisor.host import clock
 from supervisor.host.inotify import IN_CREATE, Watch
-from supervisor.store import plan
+from supervisor.logs.console import Console
+from supervisor.logs.file import LogFile, Loss, Rules
+from supervisor.logs.format import Origin
+from supervisor.logs.journal import JournalSink
+from supervisor.logs.ledger import Ledger
+from supervisor.logs.places import OUT, files, number_of, run_of
+from supervisor.logs.pump import BLOCK, SMALL_PIPE, Pump, enlarge
+from supervisor.logs.rotate import Compressor
+from supervisor.logs.tail import Tails
+from supervisor.store import plan as plans
 
 if TYPE_CHECKING:
     from supervisor.helpers.part import Loop
 
-BLOCK = 65536
-COLOURS = ("36", "33", "32", "35", "34", "31", "96", "93", "92", "95", "94", "91")
+PATIENCE = 0.25
+"""Seconds that the begin of a line waits for the rest of it."""
+
+BREATH = 0.004
+"""Seconds. A task that writes a little all the time is not worth a wake-up for each write: this many apart are soon
+enough for a reader, and cost a quarter of the processor time."""
+
+LONG_LINE = 64 * 1024
+"""Bytes from which the begin of a line waits no longer."""
+
+AGAIN = 0.05
+"""Seconds until the next try on who could not take anything (the journal, a terminal)."""
 
 
 class Stream:
-    """One FIFO: what was read and is no whole line yet."""
+    """One FIFO."""
 
-    def __init__(self, path: str, colour: str) -> None:
-        name = os.path.basename(path).removesuffix(".out").removesuffix(".err")
-        self.name = name.removesuffix(":1").encode()
-        self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)  # its own writer: no end without end, when all others die
-        self._start, self._end = (f"\033[{colour}m".encode(), b"\033[0m") if colour else (b"", b"")
-        self._rest = b""
+    __slots__ = ("alone", "ended", "fd", "fifo", "file", "grown", "origin", "retired", "sure", "tail", "to")
 
-    def read(self, width: int) -> bytes:
-        """What has come, with a prefix on each line; a line that is longer than a block is cut there."""
-        try:
-            data = os.read(self.fd, BLOCK)
-        except BlockingIOError:
-            return b""
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
-        if len(self._rest) >= BLOCK:
-            lines.append(self._rest)
-            self._rest = b""
-        return self._prefixed(lines, width)
+    def __init__(self, folder: str, fifo: str, run: str, stream: str) -> None:
+        """Opens it for reading only, so that the kernel tells when the last writer has gone.
 
-    def flush(self, width: int) -> bytes:
-        """The last line of a task that ended without a newline."""
-        rest, self._rest = self._rest, b""
-        return self._prefixed([rest], width) if rest else b""
-
-    def _prefixed(self, lines: list[bytes], width: int) -> bytes:
-        prefix = self._start + self.name.ljust(width) + b" | " + self._end
-        return b"".join(prefix + line + b"\n" for line in lines)
+        Raises:
+            OSError: it is gone.
+        """
+        self.fifo = fifo
+        self.origin = Origin(run.rpartition("/")[0], run, stream)
+        self.fd = os.open(f"{folder}/{fifo}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.grown = False
+        self.retired = False  # its instance is no longer in the plan
+        self.alone = False  # nobody can write to it any more, but for who opens it anew
+        self.sure = False  # whether that is known: the last writer may have gone before it was opened here
+        self.ended = False  # nobody can write to it, and it is empty
+        self.tail = b""
+        self.to = ""  # where it goes: as `log.to`
+        self.file: LogFile | None = None  # and the file, where it is one
 
 
 class Output:
-    """Every FIFO of the runtime directory. A part of @scribe."""
+    """Every FIFO of the runtime directory."""
 
     def __init__(self, runtime_dir: str) -> None:
-        """`runtime_dir`: where the FIFOs are."""
-        self.directory = plan.folder(runtime_dir)
+        """Finishes what the scribe before has begun."""
+        self.losses: dict[str, Loss] = {}
+        self.tails = Tails(runtime_dir)
+        self._folder = plans.folder(runtime_dir)
+        self._pump = Pump()
+        self._ledger = Ledger(f"{runtime_dir}/scribe.ledger")
+        self._ledger.settle(self._folder, self._pump)
+        self._compressor = Compressor()
+        self._console = Console()
+        self._journal = JournalSink()
         self._streams: dict[str, Stream] = {}
+        self._newest: dict[tuple[str, str], int] = {}
+        self._files: dict[str, LogFile] = {}
+        self._ready: dict[str, None] = {}
+        self._later: dict[str, float] = {}
+        self._plan: dict[str, Any] = {}
+        self._largest = 0  # block of this turn
+        self._last = 0.0  # turn
         self._watch = Watch(IN_CREATE)
-        self._watch.set(((self.directory, "*.out"), (self.directory, "*.err")))
-        self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        self._width = 0
-        self._loop: Loop | None = None
+        self._watch.set(((self._folder, "*.out"), (self._folder, "*.err")))
+        self._watcher: Loop | None = None
+
+    # -- as a part of the scribe --------------------------------------------------------------------------------------
 
     def attach(self, loop: Loop) -> None:
         """See `Part`."""
-        self._loop = loop
+        self._watcher = loop
         loop.watch(self._watch.fd, lambda _: self._look())
-        self._look()
+        loop.watch(self._compressor.fd, lambda _: self._compressor.finished())
+        self._open(os.listdir(self._folder))
 
-    def planned(self, plan: dict[str, object]) -> None:
+    def planned(self, plan: dict[str, Any]) -> None:
         """See `Part`."""
+        self._plan = plan
+        instances = set(plan.get("instances", ()))
+        for fifo, stream in self._streams.items():
+            stream.retired = stream.origin.key not in instances
+            self._ready[fifo] = None
+            self._route(stream)
+        used = {stream.file.path for stream in self._streams.values() if stream.file}
+        for path in self._files.keys() - used:
+            self._files.pop(path).close()
 
     def deadline(self) -> float | None:
         """See `Part`."""
-        return None
+        return 0.0 if self._ready else min(self._later.values(), default=None)
 
     def due(self, now: float) -> None:
-        """See `Part`."""
-
-    def _look(self) -> None:
-        """Opens the FIFOs that are new."""
-        self._watch.concerned()
-        for name in sorted(os.listdir(self.directory)):
-            if name not in self._streams and name.endswith((".out", ".err")):
-                colour = COLOURS[len(self._streams) // 2 % len(COLOURS)] if self._colour else ""
-                stream = self._streams[name] = Stream(os.path.join(self.directory, name), colour)
-                if self._loop:
-                    self._loop.watch(stream.fd, self._reader(stream))
-        self._width = max((len(stream.name) for stream in self._streams.values()), default=0)
-
-    def _reader(self, stream: Stream) -> Callable[[int], None]:
-        return lambda _: write_all(stream.read(self._width))
+        """See `Part`. One block for each stream that has something."""
+        late = [fifo for fifo, moment in self._later.items() if moment <= now]
+        ready, self._ready = self._ready, {}
+        for fifo in late:
+            del self._later[fifo]
+            ready.pop(fifo, None)
+            self._deal_with(fifo, now, patient=False)
+        self._largest = 0
+        for fifo in ready:
+            self._deal_with(fifo, now, patient=True)
+        if now - self._last < BREATH and self._largest < SMALL_PIPE // 4 * 3 and not self._ready:
+            clock.sleep(BREATH)
+        self._last = now
 
     def finish(self) -> None:
-        """See `Part`."""
-        for stream in self._streams.values():
-            while data := stream.read(self._width):
-                write_all(data)
-            write_all(stream.flush(self._width))
+        """See `Part`. What is in the FIFOs now, and no more than that: a task that goes on finds the next scribe."""
+        self._look()
+        for fifo, stream in list(self._streams.items()):
+            for _ in range(8):
+                self._ready.pop(fifo, None)
+                self._deal_with(fifo, clock.now(), patient=True)
+                if fifo not in self._ready:
+                    break
+            if stream.ended and fifo in self._streams:
+                self._remove(stream)
+        for file in self._files.values():
+            file.close()
+
+    def _look(self) -> None:
+        """New FIFOs."""
+        self._open(self._watch.names())
+
+    def _open(self, names: list[str] | None) -> None:
+        for fifo in sorted(os.listdir(self._folder) if names is None else names, key=_stdout_first):
+            found = run_of(fifo)
+            if found and fifo not in self._streams:
+                with suppress(OSError):
+                    self._begin(Stream(self._folder, fifo, *found))
+
+    def _begin(self, stream: Stream) -> None:
+        self._streams[stream.fifo] = stream
+        self._route(stream)
+        self._ready[stream.fifo] = None
+        who, number = (stream.origin.key, stream.origin.stream), number_of(stream.origin.run)
+        self._newest[who] = max(number, self._newest.get(who, 0))
+        for fifo, older in self._streams.items():
+            if older.ended and (older.origin.key, older.origin.stream) == who:
+                self._ready[fifo] = None
+        if self._watcher:
+            edge = select.EPOLLIN | select.EPOLLET
+            self._watcher.watch(stream.fd, self._reader(stream.fifo), edge)
+
+    def _reader(self, fifo: str) -> Callable[[int], None]:
+        def ready(events: int) -> None:
+            self._ready[fifo] = None
+            if events & select.EPOLLHUP:
+                self._streams[fifo].alone = True
+
+        return ready
+
+    # -- a block ------------------------------------------------------------------------------------------------------
+
+    def _deal_with(self, fifo: str, now: float, *, patient: bool) -> None:
+        """One block of one stream. A `patient` look leaves the begin of a line where it is, for a moment."""
+        stream = self._streams.get(fifo)
+        if stream is None:
+            return
+        file = stream.file
+        most = min(BLOCK, file.most) if file else BLOCK
+        block = self._pump.peek(stream.fd, most)
+        if not block:
+            stream.alone, stream.sure = False, True
+            if block is not None:
+                self._ended(stream, file)
+            return
+        stream.ended = False
+        self._largest = max(self._largest, len(block))
+        if len(block) >= SMALL_PIPE // 4 and not stream.grown:
+            stream.grown = True
+            enlarge(stream.fd)
+        take = block.rfind(b"\n") + 1
+        if not take and (not patient or stream.alone or len(block) >= min(most, LONG_LINE)):
+            take = len(block)
+        elif take < len(block):
+            self._later.setdefault(fifo, now + PATIENCE)
+        if take:
+            self._put(stream, file, block, take, now)
+            if len(block) == most or stream.alone or (take == len(block) and not stream.sure):
+                self._ready[fifo] = None
+
+    def _put(self, stream: Stream, file: LogFile | None, block: bytes, take: int, now: float) -> None:
+        done = take
+        if file:
+            moment = (now, clock.wall())
+            loss = file.append(stream.fifo, stream.origin, block, take, moment)
+        else:
+            data = block if take == len(block) else block[:take]
+            sink = self._journal if stream.to == "journal" else self._console
+            done, loss = sink.append(stream.origin, data)
+            if done < take:
+                self._later[stream.fifo] = now + AGAIN
+        self._pump.take(stream.fd, done)
+        if file:
+            self._ledger.close()
+        stream.tail = self.tails.grown(stream.tail, block, done)
+        if loss.bytes:
+            self._lose(stream.origin.key, loss)
+
+    def _lose(self, key: str, loss: Loss) -> None:
+        before = self.losses.get(key, Loss(0, 0, ""))
+        self.losses[key] = Loss(before.bytes + loss.bytes, before.lines + loss.lines, loss.why)
+
+    def _ended(self, stream: Stream, file: LogFile | None) -> None:
+        """Nobody can write to it now, and nothing is left in it."""
+        if not stream.ended:
+            stream.ended = True
+            self._later.pop(stream.fifo, None)
+            if file:
+                file.end(stream.fifo)
+            elif stream.to == "inherit":
+                self._console.end(stream.origin)
+            self.tails.keep(stream.origin, stream.tail)
+            stream.tail = b""
+        who = (stream.origin.key, stream.origin.stream)
+        if stream.retired or number_of(stream.origin.run) < self._newest.get(who, 0):
+            self._remove(stream)
+
+    def _remove(self, stream: Stream) -> None:
+        del self._streams[stream.fifo]
+        self._ready.pop(stream.fifo, None)
+        self._later.pop(stream.fifo, None)
+        if self._watcher:
+            self._watcher.unwatch(stream.fd)
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self._folder}/{stream.fifo}")
+        os.close(stream.fd)
+
+    # -- where it goes ------------------------------------------------------------------------------------------------
+
+    def _route(self, stream: Stream) -> None:
+        """Finds out where a stream goes by the plan of now."""
+        key, kind = stream.origin.key, stream.origin.stream
+        task = self._plan.get("tasks", {}).get(key.rpartition(":")[0], {})
+        log = task.get("log", {})
+        stream.to, stream.file = log.get("to", "file"), None
+        if stream.to == "inherit":
+            self._console.know(key)
+        where = files(key, stream.to, log.get("stderr", "merged"), self._plan.get("log_dir", ""))
+        path = where.get(kind) or where.get(OUT)
+        if path:
+            rules = self._rules(task, log)
+            stream.file = self._files.get(path)
+            if stream.file is None:
+                stream.file = self._files[path] = LogFile(path, rules, self._ledger, self._compressor)
+            elif stream.file.rules != rules:
+                stream.file.close()
+                stream.file.rules = rules
+
+    def _rules(self, task: dict[str, Any], log: dict[str, Any]) -> Rules:
+        given = {name: log[name] for name in ("format", "max_size", "keep", "compress") if name in log}
+        user = task.get("user") if log.get("to", "file") != "file" else None
+        return Rules(**given, gid=_gid(self._plan.get("group")), user=user)
 
 
-def write_all(data: bytes) -> None:
-    """To stdout, however long that takes."""
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(1, view) :]
-        except BlockingIOError:  # somebody made the terminal non-blocking
-            select.select([], [1], [])
+def _stdout_first(fifo: str) -> tuple[str, bool]:
+    base, _, stream = fifo.rpartition(".")
+    return base, stream != OUT
+
+
+def _gid(group: str | None) -> int:
+    try:
+        return grp.getgrnam(group).gr_gid if group else -1
+    except KeyError:
+        return -1

@@ -51,6 +51,12 @@ VALUES = [
     ('ready = "started"', "ready", "started"),
     ('log = { to = "none", stderr = "none" }', "log", Log("none", "none")),
     ('log.to = "inherit"', "log", Log("inherit")),
+    ('log.to = "journal"', "log", Log("journal")),
+    (
+        'log = { format = "json", max_size = "1M", keep = 0, compress = false }',
+        "log",
+        Log(format="json", max_size=1 << 20, keep=0, compress=False),
+    ),
     ('log.to = "./web.txt"', "log", Log("DIR/web.txt")),
     ('log.to = "${HOME}/web.txt"', "log", Log("/home/me/web.txt")),
 ]

@@ -287,6 +287,24 @@ def test_what_changes_in_place(key: str, value: object):
     assert (plan.changed, plan.restarted, plan.unchanged) == ({"web": (key,)}, {}, ("db",))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "restarts"),
+    [
+        (Log(), Log("/x/y"), False),
+        (Log(), Log("inherit", "separate", "json", keep=1, max_size=1, compress=False), False),
+        (Log(format="raw", stderr="separate"), Log(), False),
+        (Log(), Log("none"), True),
+        (Log(), Log(stderr="none"), True),
+        (Log(), Log(format="raw"), True),  # one FIFO for both, in the order of the bytes
+        (Log(format="raw"), Log("journal", format="raw"), False),
+    ],
+    ids=str,
+)
+def test_another_log_restarts_only_who_needs_other_descriptors(old: Log, new: Log, restarts: bool):
+    plan = reload.compare(config(replace(WEB, log=old)), config(replace(WEB, log=new)))
+    assert (plan.restarted if restarts else plan.changed) == {"web": ("log",)}
+
+
 def test_where_it_stands_in_the_file_is_no_change():
     plan = reload.compare(config(WEB), config(replace(WEB, where="conf:99")))
     assert not plan
@@ -301,10 +319,10 @@ def test_added_removed_and_settings():
     assert reload.settled(new, old) == replace(old, log_level="debug")
 
 
-def test_another_log_dir_restarts_who_writes_there():
+def test_another_log_dir_restarts_nobody():
     quiet = replace(DB, log=Log("none"))
     plan = reload.compare(config(WEB, quiet), config(WEB, quiet, log_dir="/new"))
-    assert (plan.restarted, plan.unchanged) == ({"web": ("log_dir",)}, ("db",))
+    assert (plan.changed, plan.restarted, plan.unchanged) == ({"web": ("log_dir",)}, {}, ("db",))
 
 
 def apply(made: Fleet, old: tuple[Task, ...], new: tuple[Task, ...]) -> dict[str, str]:

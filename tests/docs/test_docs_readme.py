@@ -70,7 +70,7 @@ def test_the_list_of_what_is_missing_is_that_of_the_schema() -> None:
 
 def test_the_keys_that_restart_a_task() -> None:
     text = section("What happens when")
-    assert tuple(CODE.findall(re.search(r"keys of it changed:(.*?)\(or", text, re.DOTALL)[1])) == IDENTITY
+    assert tuple(CODE.findall(re.search(r"keys of it changed:(.*?)\(of", text, re.DOTALL)[1])) == IDENTITY
     assert tuple(CODE.findall(re.search(r"The settings (.*?) take\s", text, re.DOTALL)[1])) == AT_START
 
 

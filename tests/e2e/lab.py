@@ -4,6 +4,8 @@ Nothing sleeps: `until` waits for an event, `wait_for` for a fact of the world; 
 end of each test the supervisor is stopped and not one process of its tasks may be left.
 """
 
+import array
+import fcntl
 import json
 import os
 import shutil
@@ -11,9 +13,10 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +46,16 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def unread(fifo: Path) -> int:
+    """Bytes that are in a FIFO."""
+    count = array.array("i", [0])
+    with suppress(FileNotFoundError):
+        fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.ioctl(fd, termios.FIONREAD, count)
+        os.close(fd)
+    return count[0]
 
 
 @dataclass
@@ -171,6 +184,10 @@ class Lab:
                 if mark in environ and alive(int(name)) and int(name) != os.getpid():
                     found.append(int(name))
         return found
+
+    def unread(self) -> int:
+        """Bytes that tasks have written and the scribe has not yet put where they belong."""
+        return sum(unread(path) for path in (self.run / "output").glob("*@*"))
 
     def scribe(self) -> int:
         """The pid of the helper that writes what tasks say, 0 while there is none."""

@@ -27,7 +27,7 @@ command = "sleep 1000"
 [task.import]
 kind = "triggered"
 command = ["sh", "-c", 'echo "$DAY $*"; test $1 = good', "sh"]
-log = { to = "./import.log" }
+log = { to = "./import.log", format = "raw" }
 """
 
 SUPERVISOR_SHAPE = {
@@ -164,13 +164,14 @@ def test_run_passes_variables_and_words(lab: Lab) -> None:
     lab.start(TASKS)
     odd = ["good", "two words", "--wait", "ünïcode", "$HOME", "*"]
     lab.ctl("run", "import", "--wait", "--env", "DAY=1=2", "--env", "OTHER=x", "--", *odd)
-    assert (lab.dir / "import.log").read_text() == "1=2 " + " ".join(odd) + "\n"
+    log = lab.dir / "import.log"
+    wait_for(lambda: log.exists() and log.read_text() == "1=2 " + " ".join(odd) + "\n")
     raw = subprocess.run(
         [*SUPCTL, "run", "import", "--wait", "--", "good", b"caf\xe9"],
         check=True, capture_output=True, env={**lab.env, "SUPERVISOR_SOCKET": str(lab.socket)},
     )  # fmt: skip
     assert b"exit 0" in raw.stdout
-    assert (lab.dir / "import.log").read_bytes().endswith(b"good caf\xe9\n")
+    wait_for(lambda: log.read_bytes().endswith(b"good caf\xe9\n"))
 
 
 def test_a_run_that_cannot_start_or_is_held_or_is_on_says_so(lab: Lab) -> None:

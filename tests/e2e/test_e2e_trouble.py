@@ -4,7 +4,6 @@ Whatever fails, fails with a reason, is tried again, and disturbs nobody else.
 """
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -65,11 +64,6 @@ def test_a_program_that_is_spoiled_after_the_check(lab: Lab, spoil: Callable[[Pa
         ('directory = "there"', lambda d: (d / "there").rmdir(), "chdir {dir}/there: No such file or directory"),
         ('environment_file = ["env"]', lambda d: (d / "env").unlink(), "read environment_file {dir}/env: No such file"),
         ('environment_file = ["env"]', lambda d: (d / "env").write_text("oops"), "{dir}/env:1: not KEY=VALUE"),
-        (
-            'log = { to = "./there/x.log" }',
-            lambda d: shutil.rmtree(d / "there"),
-            "open output {dir}/there/x.log: No such",
-        ),
     ],
 )
 def test_what_a_start_needs_and_vanishes(lab: Lab, keys: str, spoil: Callable[[Path], object], says: str) -> None:

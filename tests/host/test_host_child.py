@@ -17,7 +17,7 @@ from supervisor.core.definition import Log, Task
 from supervisor.core.instance import Run
 from supervisor.host.child import VARIABLES, StepError, read_environment_file
 from supervisor.host.interface import Launch
-from supervisor.host.launch import fill, output_paths, own_variables
+from supervisor.host.launch import fifo_paths, fill, own_variables
 
 # -- environment files ------------------------------------------------------------------------------------------------
 
@@ -96,23 +96,26 @@ def test_what_only_the_instance_knows_is_filled_in(text: str, expected: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("log", "index", "expected"),
+    ("log", "expected"),
     [
-        (Log(), 1, ("/log/web.log", "/log/web.log")),
-        (Log(), 2, ("/log/web:2.log", "/log/web:2.log")),
-        (Log("file", "separate"), 1, ("/log/web.log", "/log/web.err.log")),
-        (Log("file", "none"), 2, ("/log/web:2.log", "")),
-        (Log("none"), 1, ("", "")),
-        (Log("none", "separate"), 1, ("", "")),
-        (Log("/x/y"), 1, ("/x/y", "/x/y")),
-        (Log("/x/y.txt", "separate"), 1, ("/x/y.txt", "/x/y.err.txt")),
-        (Log("inherit"), 1, ("/run/output/web:1.out", "/run/output/web:1.err")),
-        (Log("inherit", "none"), 3, ("/run/output/web:3.out", "")),
+        (Log(), "out err"),
+        (Log(stderr="separate"), "out err"),
+        (Log(stderr="none"), "out -"),
+        (Log(format="raw"), "out out"),
+        (Log(format="raw", stderr="separate"), "out err"),
+        (Log("/x/y", format="json"), "out err"),
+        (Log("inherit"), "out err"),
+        (Log("journal", "none"), "out -"),
+        (Log("none"), "- -"),
+        (Log("none", "separate"), "- -"),
     ],
 )
-def test_where_output_goes(log: Log, index: int, expected: tuple[str, str]) -> None:
-    run = Run(1, "web:1/1@e", "start", 1, 0.0)
-    assert output_paths(Launch(f"web:{index}", Task("web", log=log), index, run, "", "/run", "/log")) == expected
+def test_the_fifos_of_a_run(log: Log, expected: str) -> None:
+    run = Run(7, "web:2/7@e", "start", 1, 0.0)
+    found = fifo_paths(Launch("web:2", Task("web", log=log), 2, run, "", "/run", "/log"))
+    whole = {"out": "/run/output/web:2.7@e.out", "err": "/run/output/web:2.7@e.err", "-": ""}
+    assert found == tuple(whole[word] for word in expected.split())
+    assert fifo_paths(Launch("@scribe:1", Task("@scribe", log=log), 1, run, "", "/run", "/log")) == ("", "")
 
 
 # -- Stop -------------------------------------------------------------------------------------------------------------

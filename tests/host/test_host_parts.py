@@ -12,7 +12,7 @@ import pytest
 
 from supervisor.host import errand
 from supervisor.host.errand import Errands
-from supervisor.host.fifo import Fifos
+from supervisor.host.fifo import SPARE, Fifos
 from supervisor.host.inotify import Watch
 from supervisor.host.interface import Done, Touched
 from supervisor.host.log import Log
@@ -345,22 +345,69 @@ def test_nobody_reads_the_log_any_more(pipe: tuple[int, int]) -> None:
 # -- FIFOs ------------------------------------------------------------------------------------------------------------
 
 
+def pair(folder: Path, number: int) -> tuple[str, ...]:
+    return tuple(f"{folder}/output/web:1.{number}@e.{stream}" for stream in ("out", "err"))
+
+
 def test_what_is_in_a_fifo_outlives_its_writer_and_its_reader(tmp_path: Path) -> None:
     fifos = Fifos()
-    fifos.make(str(tmp_path), "web:1")
-    fifos.make(str(tmp_path), "web:1")
-    assert sorted(os.listdir(tmp_path / "output")) == ["web:1.err", "web:1.out"]
+    assert fifos.make("web:1", pair(tmp_path, 1)) == pair(tmp_path, 1)
+    assert sorted(os.listdir(tmp_path / "output")) == ["web:1.1@e.err", "web:1.1@e.out"]
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "output").iterdir()} == {0o600}
-    path = tmp_path / "output" / "web:1.out"
-    for _ in range(2):
-        writer = os.open(path, os.O_RDWR)
-        os.write(writer, b"last words\n")
-        os.close(writer)
-        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        assert os.read(reader, 100) == b"last words\n"
-        os.close(reader)
+    say(pair(tmp_path, 1)[0], b"last words\n")
+    assert heard(pair(tmp_path, 1)[0]) == b"last words\n"
     with pytest.raises(OSError, match="Not a directory"):
-        fifos.make(str(path), "web:1")
+        fifos.make("web:1", (f"{tmp_path}/output/web:1.1@e.out/x",))
+
+
+def say(path: str, data: bytes) -> None:
+    writer = os.open(path, os.O_RDWR)
+    os.write(writer, data)
+    os.close(writer)
+
+
+def heard(path: str) -> bytes:
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    data = os.read(reader, 100)
+    os.close(reader)
+    return data
+
+
+def test_the_next_supervisor_holds_what_the_last_one_held(tmp_path: Path) -> None:
+    before, after = Fifos(), Fifos()
+    before.make("web:1", pair(tmp_path, 1))
+    say(pair(tmp_path, 1)[1], b"last words\n")
+    after.take_over(f"{tmp_path}/output")
+    close_all(before)
+    assert heard(pair(tmp_path, 1)[1]) == b"last words\n"
+
+
+def close_all(fifos: Fifos) -> None:
+    for held in fifos._held.values():
+        for fds in held.values():
+            for fd in fds:
+                os.close(fd)
+
+
+def test_what_the_scribe_has_removed_is_let_go(tmp_path: Path) -> None:
+    fifos, open_before = Fifos(), len(os.listdir("/proc/self/fd"))
+    for number in range(1, 30):
+        fifos.make("web:1", pair(tmp_path, number))
+        for path in pair(tmp_path, number):
+            os.unlink(path)
+    assert len(os.listdir("/proc/self/fd")) == open_before + 2
+    fifos.sweep(["web:1"])
+    assert len(os.listdir("/proc/self/fd")) == open_before + 2, "an instance that is there does it at its next start"
+    fifos.sweep([])
+    assert len(os.listdir("/proc/self/fd")) == open_before
+
+
+def test_a_crash_loop_without_a_scribe_has_a_bound(tmp_path: Path) -> None:
+    fifos, open_before = Fifos(), len(os.listdir("/proc/self/fd"))
+    given = [fifos.make("web:1", pair(tmp_path, number)) for number in range(1, 30)]
+    assert given[SPARE - 1 :] == [pair(tmp_path, SPARE)] * (30 - SPARE)
+    assert len(os.listdir("/proc/self/fd")) == open_before + 2 * SPARE
+    close_all(fifos)
 
 
 # -- the loop ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
     group NAME TASK …           a bare `freeze` among the names is its switch
     supervisor [KEY=VALUE …]    stop_grace, freeze
 
-Back-off has no jitter here unless it is asked for, so that times are round.
+Back-off has no jitter here unless it is asked for, so that times are round; and no output goes anywhere.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ def task_of(name: str, pairs: dict[str, str]) -> Task:
     """One task, with the defaults of the config for its kind."""
     kind = Kind(pairs.get("kind", "continuous"))
     plain: dict[str, Any] = {"restart": Restart.ALWAYS if kind is Kind.CONTINUOUS else Restart.NEVER}
+    plain["log"] = Log("none")  # so no story has @scribe in it that does not ask for it
     plain["autostart"] = kind is not Kind.TRIGGERED
     stop: dict[str, Any] = {}
     backoff: dict[str, Any] = {"jitter": 0.0}

@@ -1,0 +1,297 @@
+"""The scribe by itself: real FIFOs, real files, real kills; byte by byte."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paper import Paper, wait_for
+
+from supervisor.logs.places import rotated
+
+
+@pytest.fixture
+def paper(tmp_path: Path) -> Iterator[Paper]:
+    made = Paper(tmp_path)
+    yield made
+    made.close()
+
+
+def numbered(count: int, begin: int = 0) -> bytes:
+    return b"".join(b"%08d %s\n" % (number, b"x" * (number % 90)) for number in range(begin, begin + count))
+
+
+@pytest.mark.parametrize("fmt", ["raw", "plain", "json"])
+def test_random_kills_in_a_flood_lose_and_double_nothing(paper: Paper, fmt: str) -> None:
+    """Whatever the scribe was doing: the lines are there, each once, in order."""
+    paper.plan(format=fmt)
+    data = numbered(200_000)
+    paper.scribe()
+    writer = paper.write("web:1.1@e.out", data)
+    chance = random.Random(7)
+    while writer.is_alive():
+        writer.join(chance.uniform(0.02, 0.2))
+        paper.kill()
+        paper.scribe()
+    paper.drained()
+    assert paper.lines("web.log", fmt) == data
+
+
+def test_a_flood_of_one_and_the_same_line_loses_nothing(paper: Paper) -> None:
+    """A block that looks like the next one may be there twice, but never not at all."""
+    paper.plan(format="raw")
+    data = b"y\n" * 2_000_000
+    paper.scribe()
+    writer = paper.write("web:1.1@e.out", data)
+    while writer.is_alive():
+        writer.join(0.3)
+        paper.kill()
+        paper.scribe()
+    paper.drained()
+    assert len(paper.read("web.log")) >= len(data)
+
+
+def test_rotation_under_a_flood(paper: Paper) -> None:
+    """All files together are what was written; each begins and ends with a whole line and is not too large."""
+    paper.plan(format="raw", max_size=300_000, keep=1000, compress=False)
+    data = numbered(150_000)
+    paper.scribe()
+    writer = paper.write("web:1.1@e.out", data)
+    while writer.is_alive():
+        writer.join(0.1)
+        paper.kill()
+        paper.scribe()
+    paper.drained()
+    files = [paper.log / "web.log", *(Path(path) for _, path in sorted(rotated(str(paper.log / "web.log")).items()))]
+    pieces = [path.read_bytes() for path in reversed(files)]
+    assert b"".join(pieces) == data
+    assert len(pieces) > 20
+    assert all(piece.endswith(b"\n") and len(piece) <= 300_000 for piece in pieces)
+
+
+def test_what_is_rotated_is_compressed_and_what_is_too_old_goes(paper: Paper) -> None:
+    paper.plan(format="raw", max_size=100_000, keep=3)
+    paper.scribe()
+    data = numbered(12_000)
+    paper.write("web:1.1@e.out", data).join()
+    paper.drained()
+    wanted = ["web.log", "web.log.1.gz", "web.log.2.gz", "web.log.3.gz"]
+    wait_for(lambda: sorted(os.listdir(paper.log)) == wanted)
+    found = b"".join(zlib.decompress((paper.log / name).read_bytes(), 31) for name in reversed(wanted[1:]))
+    assert data.endswith(found + paper.read("web.log"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"half",
+        b"a\nhalf",
+        b"\n\n\n",
+        b"nul \0 and \xff\xfe\n",
+        b"x" * 700_000 + b"\n",
+        b"y" * 300_000,
+        b"short\n" + b"z" * 2_000_000 + b"\nend\n",
+    ],
+    ids=lambda data: repr(data[:12]),
+)
+def test_bytes_are_kept_as_they_are(paper: Paper, data: bytes) -> None:
+    paper.plan(format="raw")
+    paper.scribe()
+    paper.write("web:1.1@e.out", data).join()
+    paper.drained()
+    wait_for(lambda: paper.read("web.log") == data)
+
+
+def test_a_long_line_has_one_stamp(paper: Paper) -> None:
+    paper.plan()
+    paper.scribe()
+    paper.write("web:1.1@e.out", b"x" * 1_000_000 + b"\nnext\n").join()
+    paper.drained()
+    first, second = paper.read("web.log").splitlines()
+    assert first.split(b" ", 2)[1:] == [b"out", b"x" * 1_000_000]
+    assert second.split(b" ", 2)[1:] == [b"out", b"next"]
+
+
+def test_a_line_waits_a_moment_for_its_end_and_no_run_goes_on_with_anothers_line(paper: Paper) -> None:
+    paper.plan()
+    paper.scribe()
+    with paper.open("web:1.1@e.out") as out, paper.open("web:1.1@e.err") as err:
+        out.write(b"half ")
+        err.write(b"error\n")
+        wait_for(lambda: b"error\n" in paper.read("web.log"))
+        wait_for(lambda: b"half " in paper.read("web.log"), "it is shown, though it has no end")
+        out.write(b"a line, then a")
+    with paper.open("web:1.2@e.out") as out:
+        out.write(b"new run\n")
+        wait_for(lambda: b"new run" in paper.read("web.log"))
+    texts = [line.split(b" ", 2)[2] for line in paper.read("web.log").splitlines()]
+    assert texts == [b"error", b"half a line, then a", b"new run"]
+
+
+def test_a_fifo_goes_when_its_run_has_said_its_last_word(paper: Paper) -> None:
+    paper.plan()
+    paper.scribe()
+    for number in range(1, 4):
+        paper.write(f"web:1.{number}@e.out", b"text\n").join()
+    wait_for(lambda: paper.fifos() == ["web:1.3@e.out"], "the newest stays, it may be used again")
+    paper.plan(instances=())
+    wait_for(lambda: paper.fifos() == [])
+    assert paper.read("web.log").count(b"text") == 3
+
+
+def test_the_last_words_of_a_run(paper: Paper) -> None:
+    paper.plan(stderr="separate")
+    paper.scribe()
+    paper.write("web:1.1@e.err", b"".join(b"line %d\n" % number for number in range(30))).join()
+    said = wait_for(lambda: paper.said("web:1"))
+    assert said == {"run": "web:1/1@e", "stream": "err", "lines": [f"line {number}" for number in range(20, 30)]}
+
+
+# -- somebody else's hands --------------------------------------------------------------------------------------------
+
+
+def renamed(paper: Paper) -> None:
+    (paper.log / "web.log").rename(paper.log / "web.log.old")
+
+
+def removed(paper: Paper) -> None:
+    (paper.log / "web.log").unlink()
+
+
+def truncated(paper: Paper) -> None:
+    os.truncate(paper.log / "web.log", 0)
+
+
+def folder_removed(paper: Paper) -> None:
+    removed(paper)
+    paper.log.rmdir()
+
+
+@pytest.mark.parametrize("hand", [renamed, removed, truncated, folder_removed])
+def test_a_file_that_somebody_moves_is_noticed(paper: Paper, hand: Callable[[Paper], None]) -> None:
+    paper.plan(format="raw")
+    paper.scribe()
+    with paper.open("web:1.1@e.out") as out:
+        out.write(b"before\n")
+        wait_for(lambda: paper.read("web.log") == b"before\n")
+        hand(paper)
+
+        def again() -> bool:
+            out.write(b"after\n")
+            return b"after\n" in paper.read("web.log")
+
+        wait_for(again)
+    assert b"before" not in paper.read("web.log")
+
+
+def test_a_plan_that_changes_counts_at_once(paper: Paper) -> None:
+    paper.plan(format="raw")
+    paper.scribe()
+    with paper.open("web:1.1@e.out") as out:
+        out.write(b"one\n")
+        wait_for(lambda: paper.read("web.log") == b"one\n")
+        paper.plan(to=str(paper.log / "other.txt"), format="json")
+
+        def moved() -> bool:
+            out.write(b"two\n")
+            return bool(paper.read("other.txt"))
+
+        wait_for(moved)
+    assert json.loads(paper.read("other.txt").splitlines()[0])["message"] == "two"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+@pytest.mark.parametrize("fmt", ["raw", "plain"])
+def test_a_full_disk_stops_no_task_and_says_what_is_missing(paper: Paper, fmt: str) -> None:
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(paper.log)], check=False)
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        paper.plan(format=fmt)
+        paper.scribe()
+        with paper.open("web:1.1@e.out") as out:
+            with (paper.log / "filler").open("wb") as filler:
+                os.posix_fallocate(filler.fileno(), 0, 2 << 20)
+            out.write(numbered(100_000))  # comes back: somebody reads
+            paper.drained()
+            (paper.log / "filler").unlink()
+            out.write(b"room again\n")
+            wait_for(lambda: b"room again\n" in paper.read("web.log"))
+        lost = len(numbered(100_000))
+        says = b"[supervisor: %d bytes (100000 lines) are missing here: No space left on device]\nroom again\n" % lost
+        assert paper.lines("web.log", fmt) == says
+    finally:
+        paper.close()
+        subprocess.run(["umount", str(paper.log)], check=True)
+
+
+def test_a_flood_does_not_hold_up_a_quiet_task(paper: Paper) -> None:
+    """While one task writes without end, a line of another one is in its file soon."""
+    paper.plan(format="raw", instances=("web:1", "web:2"))
+    paper.scribe()
+    stop = threading.Event()
+    flood = paper.write("web:1.1@e.out", numbered(5000), until=stop)
+    with paper.open("web:2.1@e.out") as quiet:
+        wait_for(lambda: len(paper.read("web.log")) > 5_000_000)
+        for number in range(20):
+            line = b"quiet %d\n" % number
+            quiet.write(line)
+            wait_for(lambda line=line: line in paper.read("web:2.log"))
+    stop.set()
+    flood.join()
+    assert not flood.is_alive()
+
+
+def test_a_reader_of_stdout_who_stops_holds_up_nobody_else(paper: Paper) -> None:
+    """`inherit` goes to somebody else's pipe; files go on when it is full."""
+    paper.plan(format="raw", instances=("web:1", "loud:1"), loud={"to": "inherit"})
+    ours, theirs = os.pipe()
+    paper.scribe(stdout=theirs)
+    os.close(theirs)
+    data = numbered(20_000)
+    loud = paper.write("loud:1.1@e.out", data)
+    with paper.open("web:1.1@e.out") as web:
+        web.write(b"a line\n")
+        wait_for(lambda: paper.read("web.log") == b"a line\n")
+    heard = b""
+    wanted = b"".join(b"loud | " + line for line in data.splitlines(keepends=True))
+    while len(heard) < len(wanted):
+        heard += os.read(ours, 1 << 16)
+    assert heard == wanted
+    loud.join()
+    os.close(ours)
+
+
+def test_more_instances_than_the_soft_limit_of_descriptors(paper: Paper) -> None:
+    keys = [f"web:{number}" for number in range(1, 200)]
+    paper.plan(format="raw", instances=tuple(keys))
+    command = ["sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh", sys.executable]
+    paper.scribe(command=command)
+    writers: list[Any] = [paper.open(f"{key}.1@e.out") for key in keys]
+    for key, writer in zip(keys, writers, strict=True):
+        writer.write(f"{key}\n".encode())
+    wait_for(lambda: len(os.listdir(paper.log)) == len(keys))
+    for writer in writers:
+        writer.close()
+    assert paper.process.poll() is None
+
+
+def test_sigterm_drains(paper: Paper) -> None:
+    paper.plan(format="raw")
+    data = numbered(8_000)
+    with paper.open("web:1.1@e.out") as out:
+        paper.scribe()
+        writer = threading.Thread(target=out.write, args=(data,))
+        writer.start()
+        writer.join()
+        paper.process.send_signal(signal.SIGTERM)
+        assert paper.process.wait(30) == 0
+    assert paper.read("web.log") == data
