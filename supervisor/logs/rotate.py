@@ -54,13 +54,16 @@ def _remove(path: str) -> None:
 
 
 class Compressor:
-    """Compresses rotated files, one at a time, the oldest first, in a thread of its own."""
+    """Compresses rotated files, one at a time, the oldest first, in a thread of its own.
+
+    What is compressed is found again by its inode, which no other file can get while it is open here.
+    """
 
     def __init__(self) -> None:
         """Nothing is begun before it is needed."""
         self.fd, self._done = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._paths: dict[str, None] = {}
-        self._busy: tuple[str, os.stat_result, str] | None = None  # log, what is compressed, into what
+        self._busy: tuple[str, int, str] | None = None  # log, what is compressed, into what
         self._failed = False
 
     def add(self, path: str) -> None:
@@ -77,15 +80,17 @@ class Compressor:
         """The thread is through with one (`fd` is readable): its file takes the place of the original."""
         os.read(self.fd, 100)
         if self._busy:
-            path, original, made = self._busy
+            path, source, made = self._busy
             self._busy = None
             try:
-                self._replace(path, original, made)
+                self._replace(path, os.fstat(source), made)
             except OSError:  # the disk is full, or it has been rotated out meanwhile
                 if self._failed:
                     self._paths.pop(path, None)
                 with suppress(OSError):
                     os.unlink(made)
+            finally:
+                os.close(source)
         self._next()
 
     def _replace(self, path: str, original: os.stat_result, made: str) -> None:
@@ -120,7 +125,7 @@ class Compressor:
             os.close(source)
             self._paths.pop(path, None)
             return
-        self._busy, self._failed = (path, os.fstat(source), made), False
+        self._busy, self._failed = (path, source, made), False
         threading.Thread(target=self._work, args=(source, target), daemon=True).start()
 
     def _work(self, source: int, target: int) -> None:
@@ -129,7 +134,6 @@ class Compressor:
         except OSError:
             self._failed = True
         finally:
-            os.close(source)
             os.close(target)
             os.write(self._done, b".")
 
