@@ -10,6 +10,7 @@ from typing import Any
 
 from supervisor.control.feed import Feed
 from supervisor.core import report
+from supervisor.core.escalation import STOP_GROUP, Escalation
 from supervisor.core.fleet import Change, Fleet
 from supervisor.core.freeze import Freeze
 from supervisor.core.instance import Instance, Outcome
@@ -81,6 +82,20 @@ class Announcer:
     def event(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 - whatever an event has to say
         """An event that is no change of state."""
         self._feed.publish({"at": self._host.stamp(), "event": kind, **fields})
+
+    def escalated(self, escalation: Escalation) -> None:
+        """One gave up, or too many failed, and others have to bear it."""
+        self.event(
+            "escalation",
+            name=escalation.name,
+            run=escalation.run,
+            source=escalation.source,
+            what=escalation.what,
+            why=escalation.reason,
+            stops=list(escalation.stops),
+        )
+        whom = f" ({', '.join(escalation.stops) or 'nobody is up'})" if escalation.what == STOP_GROUP else ""
+        self._host.log("error", f"{escalation.what}{whom}: {escalation.reason}")
 
     def frozen(self, freeze: Freeze) -> None:
         """A freeze has come."""

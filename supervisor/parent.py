@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from supervisor import errands, planning
+from supervisor import errands, escalate, planning
 from supervisor.announce import Announcer
 from supervisor.configuration import Configuration
 from supervisor.control.feed import Feed
@@ -27,8 +27,9 @@ from supervisor.core import events as ev
 from supervisor.core.actions import Action, Destroy, Fork, Go, Terminate
 from supervisor.core.definition import Config, Kind, Task, identity
 from supervisor.core.fleet import Change, Fleet, Shutdown, new_instances
+from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance
-from supervisor.core.states import ALIVE
+from supervisor.core.states import ALIVE, State
 from supervisor.host.interface import (
     CannotForkError,
     Done,
@@ -97,6 +98,7 @@ class Parent:
         now = self.host.now()
         for freeze in self.fleet.expire(now):
             self.switch.thaw((freeze,), "its own end")
+        escalate.carry_out(self, now)
         self.host.prepare(min(self.fleet.waiting, FORKS_PER_TURN))
         self.fleet.admit(now, FORKS_PER_TURN)
         if self.unsure and self.fleet.next_deadline() != 0.0:
@@ -134,6 +136,7 @@ class Parent:
                 except CannotForkError as error:
                     event = ev.NotStarted(action.run.number, str(error))
                 self.fleet.apply(action.key, event, now)
+        escalate.carry_out(self, now)  # a failed fork may have been one too many
         return self.fleet.take()
 
     def _launch(self, instance: Instance, action: Fork) -> Launch:
@@ -144,9 +147,9 @@ class Parent:
 
     def _remember(self, changes: list[Change]) -> None:
         newest = {change.old.key: change.new for change in changes if change.new is not change.old or change.new.run}
-        records = [
-            record_of(instance) if instance else {"instance": key, "gone": True} for key, instance in newest.items()
-        ]
+        # What is failed comes last: a torn write must not have the give-up without what follows from it.
+        ordered = sorted(newest.items(), key=lambda item: bool(item[1] and item[1].state is State.FAILED))
+        records = [record_of(instance) if instance else {"instance": key, "gone": True} for key, instance in ordered]
         facts, self.facts = self.facts, []
         if records or facts:
             try:
@@ -255,7 +258,8 @@ class Parent:
     def shut_down(self, reason: str, exit_code: int = 0) -> None:
         """Begins the end: ready is withdrawn, everything is stopped, dependents first."""
         if self.fleet.shutdown:
-            return
+            self.fleet.shutdown = replace(self.fleet.shutdown, exit_code=min(exit_code, self.fleet.shutdown.exit_code))
+            return  # a wish to end is stronger than one to be started again
         now = self.host.now()
         grace = self.config.settings.stop_grace
         self.host.notify("STOPPING=1", f"STATUS=shutting down: {reason}")

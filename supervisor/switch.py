@@ -1,7 +1,8 @@
 """The freeze switch as the shell sees it: where freezes come from, and where they are kept.
 
-`core.freeze` says what a freeze forbids. Here: those of `supctl freeze`, which take effect at once and are then
-written to the journal (for a crash) and to the state directory (for a boot); and those of the config's lines.
+`core.freeze` says what a freeze forbids. Here: those of `supctl freeze` and of the supervisor itself, which take effect
+at once and are then written to the journal (for a crash) and to the state directory (for a boot); and those of the
+config's lines.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from supervisor import errands
 from supervisor.core.definition import Config
-from supervisor.core.fleet import supctl_freezes
-from supervisor.core.freeze import CONFIG, SUPCTL, Freeze
+from supervisor.core.fleet import kept_freezes
+from supervisor.core.freeze import CONFIG, KEPT, SUPCTL, Freeze
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance
 from supervisor.host.interface import Done
@@ -68,8 +69,8 @@ class Switch:
         self._parent.errand(kept, errands.keep_freezes, self._parent.running_settings.state_dir, self._records())
 
     def _records(self) -> list[dict[str, Any]]:
-        names = ("scope", "by", "since", "until", "reason")
-        return [{name: getattr(freeze, name) for name in names} for freeze in supctl_freezes(self._fleet.freezes)]
+        names = ("scope", "source", "by", "since", "until", "reason")
+        return [{name: getattr(freeze, name) for name in names} for freeze in kept_freezes(self._fleet.freezes)]
 
     def recall(self, entries: Iterable[dict[str, Any]]) -> None:
         """Takes over what an earlier supervisor kept."""
@@ -79,7 +80,9 @@ class Switch:
     def _kept(self, entry: dict[str, Any]) -> Freeze:
         until = entry.get("until")
         expires = self._host.moment(until) if until else None
-        return Freeze(entry["scope"], SUPCTL, entry["by"], entry["since"], entry.get("reason", ""), until, expires)
+        source = entry.get("source")
+        source = source if source in KEPT else SUPCTL  # none: kept by an older version
+        return Freeze(entry["scope"], source, entry["by"], entry["since"], entry.get("reason", ""), until, expires)
 
     def follow(self, config: Config) -> None:
         """Takes over what the config's lines say, the new ones before the old ones go, so that there is no gap."""

@@ -29,7 +29,7 @@ LAYERS = (
     ("helpers", "errands"),
     ("announce",),
     ("planning",),
-    ("configuration", "switch"),
+    ("configuration", "switch", "escalate"),
     ("parent",),
     ("cli", "boot"),
     ("app",),

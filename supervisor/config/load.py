@@ -19,8 +19,10 @@ from supervisor.config.gather import Tables, gather
 from supervisor.config.settings import settings
 from supervisor.config.source import read
 from supervisor.config.task import Checked
+from supervisor.config.wording import quote
 from supervisor.config.world import World
 from supervisor.core.definition import Config, ConfigFreeze, Group, Settings, Task
+from supervisor.core.escalation import STOP_GROUP
 
 
 def load(path: str, environ: Mapping[str, str] | None = None) -> Config:
@@ -46,6 +48,8 @@ def load(path: str, environ: Mapping[str, str] | None = None) -> Config:
     tasks = {name: tasks_of.build(name, own, defaults, world, report) for name, own in checked.items()}
     groups = {name: groups_of.build(name, table, tasks, tables.whole, report) for name, table in tables.groups.items()}
     _check_between(tasks, checked, defaults, tables, report)
+    if tables.whole:
+        _check_groups(checked, groups, report)
     report.finish()
     freezes = tuple(_freezes(tables, made, groups, checked, defaults))
     return Config(path, made, tasks, groups, freezes, tables.watched)
@@ -65,6 +69,15 @@ def _check_between(
         other = tasks.get(f"{name}.err")
         if other and task.log.stderr == "separate" and task.log.to == other.log.to == "file":
             blame(name, "log", f'{name}.err.log is the log of the task "{other.name}" as well; allowed: another name')
+
+
+def _check_groups(checked: Mapping[str, Checked], groups: Mapping[str, Group], report: Report) -> None:
+    """A task that shall take its group down has to be in one."""
+    grouped = {task for group in groups.values() for task in group.tasks}
+    for name, own in checked.items():
+        if own.values.get("on_give_up") == STOP_GROUP and name not in grouped:
+            message = f'"{STOP_GROUP}", but it is in no group; allowed: with [group.NAME] tasks = [{quote(name)}]'
+            report.wrong(own.section, "on_give_up", message)
 
 
 def _freezes(

@@ -45,6 +45,11 @@ GIVE_UP = keys(
     Key("within", TIME, None, "within this time"),
 )
 
+AUTO_FREEZE = keys(
+    Key("failures", integer(1, 100_000), None, "this many failed runs of all tasks together"),
+    Key("within", TIME, None, "within this time"),
+)
+
 STOP = keys(
     Key("signal", Type("signal", stop_signal), "SIGTERM", "the signal that asks for the end"),
     Key("grace", DURATION, 10.0, "the time until SIGKILL"),
@@ -152,7 +157,7 @@ TASK = keys(
     Key("give_up", table(GIVE_UP, needed=("failures", "within")), None, "when to stop restarting; default: never"),
     Key(
         "on_give_up",
-        choice("stay", later=("stop-group", "freeze", "shutdown")),
+        choice("stay", "stop-group", "freeze", "shutdown"),
         "stay",
         "what else happens when a task is given up",
     ),
@@ -188,6 +193,13 @@ SUPERVISOR = keys(
     Key("log_level", choice("debug", "info", "warning", "error"), "info", "what the supervisor itself logs"),
     Key("socket_group", SYSTEM_GROUP, None, "who besides root may control; default: only the owner"),
     Key("socket_mode", octal("0660"), 0o660, "permissions of the socket"),
+    Key(
+        "auto_freeze",
+        table(AUTO_FREEZE, needed=("failures", "within")),
+        None,
+        "so many failures of all tasks together freeze everything; default: never",
+    ),
+    Key("notify_command", COMMAND, (), "gets a JSON object on stdin when something happened that people must know"),
 )
 
 TOP = keys(

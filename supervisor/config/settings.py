@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from supervisor.config.errors import Report
+from supervisor.config.errors import Report, Wrong
 from supervisor.config.gather import Table
 from supervisor.config.key import walk
+from supervisor.config.program import Setting, check_program
 from supervisor.config.schema import SUPERVISOR
 from supervisor.config.wording import quote_path
 from supervisor.config.world import World
-from supervisor.core.definition import Settings
+from supervisor.core.definition import AutoFreeze, Settings
 
 SOCKET = "supervisor.sock"
 _LONGEST_SOCKET = 107
@@ -28,7 +29,10 @@ def settings(table: Table, report: Report) -> Settings:
     world = table.scope.world
     values, problems = walk(SUPERVISOR, table.raw, table.scope)
     report.problems(table.section, problems)
+    if "auto_freeze" in values:
+        values["auto_freeze"] = AutoFreeze(**values["auto_freeze"])
     made = Settings(**{"name": os.uname().nodename or "supervisor", **_directories(world), **values})
+    _check_notify_command(made, table, world, report)
     path = os.path.join(made.runtime_dir, SOCKET)
     length = len(os.fsencode(path))
     if length > _LONGEST_SOCKET:
@@ -36,6 +40,15 @@ def settings(table: Table, report: Report) -> Settings:
         message = f"the path of the socket, {quote_path(path)}, has {length} bytes, a socket can have {_LONGEST_SOCKET}"
         report.wrong(table.section, "runtime_dir", f"{message}; {allowed}")
     return made
+
+
+def _check_notify_command(made: Settings, table: Table, world: World, report: Report) -> None:
+    """Whether there is such a program: an alarm that cannot be sent would be found out when it is needed."""
+    if made.notify_command:
+        try:
+            check_program(made.notify_command[0], Setting(None, None, {}, (), True), world)
+        except Wrong as wrong:
+            report.problems(table.section, [(("notify_command",), text) for _, text in wrong.problems])
 
 
 def _directories(world: World) -> dict[str, Any]:

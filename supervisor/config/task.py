@@ -128,10 +128,18 @@ def _settle_tables(draft: Draft) -> None:
             values[key] = draft.world.share(make(**values[key]))
     if "give_up" in values:
         values["give_up"] = draft.world.share(GiveUp(**values["give_up"]))
+    if draft.own.values.get("on_give_up", "stay") != "stay" and not _may_give_up(values):
+        draft.wrong("on_give_up", 'it never gives up; allowed: with give_up, or with restart = "never"')
     backoff = values.get("backoff")
     if backoff and backoff.initial > backoff.max:
         what = f"initial ({backoff.initial:g}s) is more than max ({backoff.max:g}s)"
         draft.wrong("backoff", f"{what}; allowed: initial up to max")
+
+
+def _may_give_up(values: dict[str, Any]) -> bool:
+    if values.get("restart") is Restart.NEVER:
+        return values.get("kind") is not Kind.TRIGGERED  # its failed runs are just over
+    return "give_up" in values
 
 
 def _check_source(draft: Draft) -> None:

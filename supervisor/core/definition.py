@@ -52,6 +52,14 @@ class GiveUp:
 
 
 @immutable
+class AutoFreeze:
+    """Freeze everything after this many failures of all tasks together within this many seconds."""
+
+    failures: int
+    within: float
+
+
+@immutable
 class StopPolicy:
     """How a run is asked to end: the signal, the seconds until SIGKILL, and whom the signal goes to."""
 
@@ -107,7 +115,7 @@ class Task:
     success_exit: tuple[int | str, ...] = (0,)  # exit codes and signal names
     backoff: Backoff = Backoff()
     give_up: GiveUp | None = None
-    on_give_up: str = "stay"
+    on_give_up: str = "stay"  # "stay" | "stop-group" | "freeze" | "shutdown"
     stop: StopPolicy = StopPolicy()
     start_timeout: float = 90.0
     ready: str = "started"
@@ -148,6 +156,8 @@ class Settings:
     log_level: str = "info"
     socket_group: str | None = None
     socket_mode: int = 0o660
+    auto_freeze: AutoFreeze | None = None
+    notify_command: tuple[str, ...] = ()
 
 
 @immutable

@@ -13,15 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
+from supervisor.core import escalation, lifecycle
 from supervisor.core import events as ev
-from supervisor.core import lifecycle
 from supervisor.core.actions import Action
 from supervisor.core.definition import Config, Group, Kind, Task
-from supervisor.core.freeze import SUPCTL, Freeze
+from supervisor.core.freeze import EVERYTHING, KEPT, Freeze
 from supervisor.core.gate import Verdict, in_the_way, may_start, must_leave, will_start
 from supervisor.core.immutable import immutable, replace
 from supervisor.core.instance import Instance
 from supervisor.core.states import ALIVE, State
+from supervisor.core.storm import Storm
 
 
 @immutable
@@ -53,6 +54,8 @@ class Fleet:
         self.shutdown: Shutdown | None = None
         self.counts = dict.fromkeys(State, 0)  # instances of tasks (not of helpers) by state
         self.tasks: dict[str, Task] = {}  # of the config; a task with no replicas has no instance
+        self.storm = Storm()
+        self.gave_up: list[str] = []  # keys; taken by `escalation.escalate`
         self._copies: dict[str, list[str]] = {}
         self._dependents: dict[str, list[str]] = {}
         self._startup: list[str] = []
@@ -128,6 +131,7 @@ class Fleet:
     def connect(self, config: Config) -> None:
         """Takes over groups and dependencies. Call it after instances were added or redefined."""
         self.groups, self.tasks = config.groups, config.tasks
+        self.storm.policy = config.settings.auto_freeze
         tasks = {instance.task.name: instance.task for instance in self.instances.values()} | config.tasks
         self._startup = [name for name, task in tasks.items() if task.kind is Kind.STARTUP]
         self._dependents = {}
@@ -162,6 +166,8 @@ class Fleet:
         gone = set(gone)
         frozen = [i for i in self.instances.values() if i.state is State.HELD and may_start(self, i).frozen]
         self.freezes = tuple(freeze for freeze in self.freezes if freeze not in gone)
+        if any(freeze.scope == EVERYTHING for freeze in gone):
+            self.storm.clear()
         released = [i.key for i in frozen if not may_start(self, i).frozen]
         for key in released:
             self._step(key, ev.Refresh(), now)
@@ -268,6 +274,7 @@ class Fleet:
         if not new.task.helper:
             self.counts[old.state] -= 1
             self.counts[new.state] += 1
+        escalation.see(self, old, new, now)
         self._mark(old, new)
         if gone:
             self._remove(new)
@@ -312,6 +319,6 @@ def new_instances(task: Task, now: float) -> list[Instance]:
     return [Instance(task, index, since=now) for index in range(1, task.replicas + 1)]
 
 
-def supctl_freezes(freezes: Iterable[Freeze]) -> tuple[Freeze, ...]:
+def kept_freezes(freezes: Iterable[Freeze]) -> tuple[Freeze, ...]:
     """Those that outlive the supervisor: the config's come back with the config."""
-    return tuple(freeze for freeze in freezes if freeze.source == SUPCTL)
+    return tuple(freeze for freeze in freezes if freeze.source in KEPT)

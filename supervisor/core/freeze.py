@@ -1,7 +1,8 @@
 """Freeze: the switch that forbids every new process of a task (contract, section 5).
 
 A freeze has a scope and a source. Any number of them may hold at once; a start needs none to match. The config's
-freezes come and go with its lines, those of `supctl freeze` with `supctl thaw` or their own end.
+freezes come and go with its lines; those of `supctl freeze`, and those that the supervisor sets by itself
+(`on_give_up`, `auto_freeze`), with `supctl thaw` or their own end.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from supervisor.core.immutable import immutable
 
 EVERYTHING = ""
 
-CONFIG, SUPCTL = "config", "supctl"
+CONFIG, SUPCTL, ON_GIVE_UP, AUTO_FREEZE = "config", "supctl", "on_give_up", "auto_freeze"
+KEPT = (SUPCTL, ON_GIVE_UP, AUTO_FREEZE)
+"""The sources whose freezes outlive the supervisor, until a thaw; the config's come back with the config."""
 
 
 @immutable
@@ -18,8 +21,8 @@ class Freeze:
     """One reason why nothing starts in a scope."""
 
     scope: str  # EVERYTHING, "@GROUP" or "TASK"
-    source: str  # CONFIG or SUPCTL
-    by: str  # who: "root", or "FILE:LINE" of the config
+    source: str  # CONFIG, SUPCTL, ON_GIVE_UP or AUTO_FREEZE
+    by: str  # who: "root", "FILE:LINE" of the config, or "the supervisor"
     since: str  # RFC 3339: a freeze outlives boots, so monotonic time would not do
     reason: str = ""
     until: str | None = None  # RFC 3339; None: until a thaw
@@ -35,7 +38,7 @@ class Freeze:
     @property
     def identity(self) -> tuple[str, str]:
         """A second freeze with the same identity replaces the first."""
-        return self.scope, self.by if self.source == CONFIG else SUPCTL
+        return self.scope, self.by if self.source == CONFIG else self.source
 
     def covers(self, task: str, groups: tuple[str, ...]) -> bool:
         """Whether it forbids a start of this task, which is in these groups."""

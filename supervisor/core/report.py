@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from supervisor.core.definition import Config, Kind
+from supervisor.core.escalation import STAY, gave_up
 from supervisor.core.fleet import Fleet
 from supervisor.core.freeze import Freeze
 from supervisor.core.instance import Instance, Outcome
@@ -129,8 +130,10 @@ def short_reason(fleet: Fleet, i: Instance) -> str:
             return f"to stop: {fleet.leaving(i)}" if fleet.leaving(i) else ""
         case State.STOPPING:
             return _stopping(i)
-        case State.BACKOFF | State.FAILED:
+        case State.BACKOFF:
             return i.last.reason if i.last else ""
+        case State.FAILED:
+            return gave_up(i)
         case State.STOPPED:  # pragma: no branch - the last one
             return _stopped(i)
 
@@ -173,9 +176,8 @@ def why(fleet: Fleet, i: Instance, now: float, stamp: Stamp) -> str:
 
 def _because(fleet: Fleet, i: Instance) -> str:
     reason = short_reason(fleet, i)
-    if i.state is State.FAILED and i.task.give_up and i.failures >= 1:
-        policy = i.task.give_up
-        reason += f"; it gave up: give_up = {policy.failures} failures within {policy.within:g} s"
+    if i.state is State.FAILED and i.task.on_give_up != STAY:
+        reason += f"; on_give_up = {i.task.on_give_up}"
     return f": {reason}" if reason else ""
 
 

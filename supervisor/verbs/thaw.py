@@ -31,18 +31,23 @@ def request(options: Namespace) -> dict[str, Any]:
 
 
 def answer(parent: Parent, client: Asker, args: Arguments) -> None:
-    """Only the freezes of `supctl freeze` in just these scopes; the others that still hold are listed."""
-    from supervisor.core.freeze import SUPCTL  # noqa: PLC0415 - not in supctl
+    """Only what `supctl freeze`, or the supervisor itself, froze in just these scopes; what still holds is listed."""
+    from supervisor.core.freeze import CONFIG  # noqa: PLC0415 - not in supctl
     from supervisor.core.report import freeze_json  # noqa: PLC0415
 
     chosen = scopes(parent, strings(args, "names"))
-    gone = [f for f in parent.fleet.freezes if f.source == SUPCTL and f.scope in chosen]
+    gone = [f for f in parent.fleet.freezes if f.source != CONFIG and f.scope in chosen]
     still = [freeze_json(f) for f in parent.fleet.freezes if f not in gone]
 
     def kept(done: Done) -> None:
-        warning = f"it holds now, but could not be kept for after a restart: {done.error}" if done.error else None
+        warning = f"it is undone, but that could not be kept: it is frozen again after a boot: {done.error}"
         client.answer(
-            {"thawed": [f.scope or "all" for f in gone], "released": names, "still": still, "warning": warning}
+            {
+                "thawed": [f.scope or "all" for f in gone],
+                "released": names,
+                "still": still,
+                "warning": (done.error and warning) or None,
+            }
         )
 
     names: list[dict[str, str]] = []
@@ -58,7 +63,7 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
         screen.json(answer)
         return OK
     what = ", ".join("everything" if scope == "all" else scope for scope in answer["thawed"])
-    screen.line(f"thawed: {what}" if what else "nothing was frozen by `supctl freeze` there")
+    screen.line(f"thawed: {what}" if what else "nothing that `supctl thaw` undoes was frozen there")
     for one in answer["released"]:
         screen.line(f"  {one['name']} starts now ({one['trigger']}, held since {one['held_since']})")
     for one in answer["still"]:

@@ -20,6 +20,7 @@ TABLES = {"": TOP, "supervisor": SUPERVISOR, "defaults": TASK, "group": GROUP, "
 NO_DEFAULT = {
     "command", "python", "directory", "user", "umask", "environment", "environment_file", "after", "requires",
     "give_up", "tasks", "include", "name", "runtime_dir", "state_dir", "log_dir", "socket_group",
+    "auto_freeze", "notify_command",
 }  # fmt: skip
 """What is shown with an example, as it has no default that could be written."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.config import Config, ConfigErrors, find, load
-from supervisor.core.definition import Settings
+from supervisor.core.definition import AutoFreeze, Settings
 
 Good = Callable[..., Config]
 
@@ -161,9 +161,13 @@ log_dir = "${WHO}/log"
 log_level = "debug"
 socket_group = "root"
 socket_mode = "0600"
+auto_freeze = { failures = 20, within = "1m" }
+notify_command = "/bin/sh -c 'mail root'"
 """
-    expected = Settings("vm-7", f"{place}/run", "/s", f"{place}/world/log", True, 60.0, "debug", "root", 0o600)
-    assert good(text).settings == expected
+    assert good(text).settings == Settings(
+        "vm-7", f"{place}/run", "/s", f"{place}/world/log", True, 60.0, "debug", "root", 0o600,
+        AutoFreeze(20, 60.0), ("/bin/sh", "-c", "mail root"),
+    )  # fmt: skip
 
 
 def test_a_runtime_directory_from_the_environment_can_be_too_long(good: Good, unprivileged: int) -> None:

@@ -6,7 +6,7 @@ from core.make import NOW, WEB, config, fleet, instance
 from supervisor.core import events as ev
 from supervisor.core import reload
 from supervisor.core.definition import IDENTITY, Kind, Log, StopPolicy, Task
-from supervisor.core.fleet import Fleet, Shutdown, new_instances, supctl_freezes
+from supervisor.core.fleet import Fleet, Shutdown, kept_freezes, new_instances
 from supervisor.core.freeze import CONFIG, SUPCTL, Freeze
 from supervisor.core.gate import may_start, will_start
 from supervisor.core.immutable import replace
@@ -53,7 +53,7 @@ def test_one_freeze_of_supctl_per_scope_and_one_per_line_of_the_config():
     for one in (frozen("", "ann"), frozen("", "bob"), frozen("", "conf:1", CONFIG), frozen("", "conf:2", CONFIG)):
         made.freeze(one, NOW)
     assert [one.by for one in made.freezes] == ["bob", "conf:1", "conf:2"]
-    assert [one.by for one in supctl_freezes(made.freezes)] == ["bob"]
+    assert [one.by for one in kept_freezes(made.freezes)] == ["bob"]
 
 
 def test_a_thaw_releases_what_nothing_else_freezes():

@@ -49,9 +49,9 @@ TOLD = [
     (instance(State.BACKOFF), "exit 1", "It is restarted at +6s (in 6.0 s), try 2 of this row."),
     (instance(State.FAILED), "exit 1", "Nothing happens by itself: `supctl start web`, or a changed definition"),
     (
-        instance(State.FAILED, replace(WEB, give_up=GiveUp(3, 60))),
-        "exit 1",
-        "exit 1; it gave up: give_up = 3 failures within 60 s.",
+        instance(State.FAILED, replace(WEB, give_up=GiveUp(3, 60), on_give_up="freeze"), failed_at=(NOW - 5,) * 3),
+        "gave up: 3 failures within 1m, the last: exit 1",
+        "is failed since -4s: gave up: 3 failures within 1m, the last: exit 1; on_give_up = freeze.",
     ),
 ]
 

@@ -5,6 +5,8 @@ They are checked against the world (processes, signals), not against what the su
 
 from __future__ import annotations
 
+import json
+
 from sim.scenario import Scenario
 from sim.world import Process
 
@@ -70,6 +72,7 @@ class Invariants:
         self._overlooks_nothing()
         self._freezes()
         self._known()
+        self._escalates_once()
 
     def _consistent(self, i: Instance) -> None:
         assert (i.run is not None) == (i.state in ALIVE), f"{i.key}: {i.state}, run {i.run}"
@@ -120,6 +123,20 @@ class Invariants:
                 run = instance.run if instance else None
                 known = run.number if run else None
                 assert known == process.run, f"{process.key}: run {process.run} lives, known is {known}"
+
+    def _escalates_once(self) -> None:
+        """What an earlier supervisor has on record as given up had its consequences then."""
+        assert self.story.parent
+        done = {
+            (fact["instance"].removesuffix(":1"), fact["runs"])
+            for fact in self.story.inherited.values()
+            if fact.get("state") == "failed"
+        }
+        for line in self.story.parent.feed.since(None):
+            event = json.loads(line)["event"]
+            if event["event"] == "escalation" and event["name"]:
+                given_up = (event["name"].removesuffix(":1"), event["run"])
+                assert given_up not in done, f"escalated again: {given_up}"
 
     # -- at the end ---------------------------------------------------------------------------------------------------
 

@@ -17,11 +17,16 @@ MISHAPS = ("disk full", "disk free", "wall jumps -7200", "wall jumps 86400", "er
 def config(rng: Random) -> list[str]:
     """The lines of a config: up to six tasks, groups, switches."""
     names = list(NAMES[: rng.randint(1, len(NAMES))])
-    lines = [f"supervisor stop_grace={rng.choice((2, 30, 300))}" + (" freeze" if rng.random() < 0.05 else "")]
+    lines = [f"supervisor stop_grace={rng.choice((2, 30, 300))}" + _switches(rng, frozen=0.05)]
     lines += [task(rng, names, number) for number in range(len(names))]
     members = rng.sample(names, rng.randint(1, len(names)))
     lines.append(" ".join(["group", "etl", *members, *(["freeze"] if rng.random() < 0.05 else [])]))
     return lines
+
+
+def _switches(rng: Random, *, frozen: float) -> str:
+    storm = f" auto_freeze={rng.choice((2, 5))}/{rng.choice((1, 30))}" if rng.random() < 0.2 else ""
+    return (" freeze" if rng.random() < frozen else "") + storm
 
 
 def task(rng: Random, names: list[str], number: int) -> str:
@@ -50,6 +55,7 @@ def _extras(rng: Random) -> tuple[tuple[float, str], ...]:
     return (
         (0.3, f"replicas={rng.choice((0, 2, 3))}"),
         (0.3, f"give_up={rng.choice((1, 2, 3))}/{rng.choice((1, 30))}"),
+        (0.2, f"on_give_up={rng.choice(('stop-group', 'stop-group', 'freeze', 'shutdown'))}"),
         (0.2, f"start_timeout={rng.choice((0.5, 3))}"),
         (0.1, "freeze"),
         (0.1, "log=inherit"),
@@ -128,7 +134,7 @@ class History:
             members = rng.sample(self.names, rng.randint(1, len(self.names)))
             yield " ".join(["group", "etl", *members, *(["freeze"] if rng.random() < 0.3 else [])])
         elif roll < 0.85:
-            yield f"supervisor stop_grace={rng.choice((2, 30))}" + (" freeze" if rng.random() < 0.3 else "")
+            yield f"supervisor stop_grace={rng.choice((2, 30))}" + _switches(rng, frozen=0.3)
         elif roll < 0.95 or not alive:
             last = self.names[-1]
             yield f"remove {last}"

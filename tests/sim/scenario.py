@@ -103,6 +103,7 @@ class Scenario:
         self.ended: int | None = None  # the exit code of a supervisor that is through
         self.clients: list[Client] = []
         self.lives = 0
+        self.inherited: dict[str, dict[str, Any]] = {}  # the journal as the newest supervisor found it
 
     @property
     def host(self) -> FakeHost:
@@ -221,6 +222,7 @@ class Scenario:
         host = FakeHost(self.world)
         try:
             self.parent = Parent(host, self.world.file, epoch="e", life=f"l{self.lives}")
+            self.inherited = self.world.facts()
             self.parent.take_over(self.world.facts(), tuple(self.world.disk))
             self.parent.settle()
         except Died:

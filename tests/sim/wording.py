@@ -4,7 +4,7 @@
                                 grace, signal, to (of `stop`); initial, factor, max, jitter, reset_after (of `backoff`);
                                 give_up=3/60 (failures/seconds); a bare `freeze` is `freeze=yes`
     group NAME TASK …           a bare `freeze` among the names is its switch
-    supervisor [KEY=VALUE …]    stop_grace, freeze
+    supervisor [KEY=VALUE …]    stop_grace, freeze, auto_freeze=20/60 (failures/seconds), notify
 
 Back-off has no jitter here unless it is asked for, so that times are round; and no output goes anywhere.
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from supervisor.core.definition import (
+    AutoFreeze,
     Backoff,
     Config,
     ConfigFreeze,
@@ -74,6 +75,8 @@ class Draft:
         settings = Settings(
             "vm-7", "/run/s", "/var/s", "/log/s",
             freeze=_flag(self.settings, "freeze"), stop_grace=float(self.settings.get("stop_grace", 300)),
+            auto_freeze=_failures(AutoFreeze, self.settings["auto_freeze"]) if "auto_freeze" in self.settings else None,
+            notify_command=("tell",) if "notify" in self.settings else (),
         )  # fmt: skip
         freezes = [ConfigFreeze("", "conf:supervisor")] if settings.freeze else []
         freezes += [ConfigFreeze(f"@{group.name}", f"conf:@{group.name}") for group in groups.values() if group.freeze]
@@ -116,11 +119,15 @@ def _value(key: str, text: str) -> Any:
         case "success_exit":
             return tuple(int(word) if word.isdigit() else word for word in text.split(","))
         case "give_up":
-            failures, _, within = text.partition("/")
-            return GiveUp(int(failures), float(within))
+            return _failures(GiveUp, text)
         case "start_timeout":
             return float(text)
     return text
+
+
+def _failures(make: Any, text: str) -> Any:
+    failures, _, within = text.partition("/")
+    return make(int(failures), float(within))
 
 
 def _pairs(words: list[str]) -> dict[str, str]:

@@ -4,8 +4,8 @@ web will exit 1 after 10ms
 web will exit 1 after 10ms
 start
 at 10s
-expect web failed "exit 1"
-expect why web "it gave up: give_up = 3 failures within 60 s"
+expect web failed "gave up: 3 failures within 1m, the last: exit 1"
+expect log "error: web: failed: gave up: 3 failures within 1m, the last: exit 1"
 expect why web "supctl start web"
 expect forked web web web
 # a start clears it, with a window of its own

@@ -1,0 +1,10 @@
+# Nobody saw the end of the run; the next supervisor draws the conclusion, and all that follows from it.
+task web give_up=1/60 on_give_up=freeze
+task mail initial=0
+start
+at 1s crash
+web exits 1
+mail exits 1
+start
+at 2s expect web failed "gave up: ended unseen"
+expect mail held "on_give_up of web"
