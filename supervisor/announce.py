@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from supervisor.control.feed import Feed
-from supervisor.core import report
+from supervisor.core import health, report
 from supervisor.core.escalation import STOP_GROUP, Escalation
 from supervisor.core.fleet import Change, Fleet
 from supervisor.core.freeze import Freeze
@@ -31,6 +31,8 @@ class Announcer:
         self._fleet = fleet
         self._summary = ""
         self._ready = False
+        self._published: dict[str, Any] = {}
+        self._news = True  # something has changed since that was published
 
     def changes(self, changes: list[Change]) -> None:
         """Tells of every change of state; one that was held for an instant only is not told."""
@@ -42,8 +44,10 @@ class Announcer:
                     self._state(change.old, change.new)
                 if change.new.last and change.new.last is not change.old.last and change.new.last.killed:
                     self._killed(change.old, change.new.last)
+            elif change.new is not None and change.new.run is not change.old.run:
+                self._health(change.old, change.new)
         if changes:
-            self._overview()
+            self.overview()
 
     def _state(self, old: Instance, new: Instance) -> None:
         why = report.short_reason(self._fleet, new)
@@ -79,6 +83,17 @@ class Announcer:
         self.event("killed", name=old.name, run=run, processes=list(outcome.killed))
         self._host.log("warning", f"{old.name}: {report.killed(outcome)}")
 
+    def _health(self, old: Instance, new: Instance) -> None:
+        """Well, unwell, and what it says of itself; not each answer."""
+        before, after = health.word(old), health.word(new)
+        says = new.run.health.says if new.run else ""
+        if before != after and "unwell" in (before, after):
+            why = report.short_reason(self._fleet, new) if after == "unwell" else "well again"
+            self.event("health", name=new.name, run=new.run.id if new.run else None, health=after, why=why)
+            self._host.log("warning" if after == "unwell" else "info", f"{new.name}: {why}")
+        if old.run and says != old.run.health.says:
+            self._host.log("debug", f"{new.name}: says: {says}")
+
     def event(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 - whatever an event has to say
         """An event that is no change of state."""
         self._feed.publish({"at": self._host.stamp(), "event": kind, **fields})
@@ -101,7 +116,7 @@ class Announcer:
         """A freeze has come."""
         self.event("freeze", **report.freeze_json(freeze))
         self._host.log("warning", f"frozen: {freeze.scope or 'everything'}: {freeze.says}")
-        self._overview()
+        self.overview()
 
     def thawed(self, freeze: Freeze, by: str, released: tuple[Instance, ...]) -> None:
         """A freeze has gone; what it had suppressed is listed."""
@@ -110,14 +125,29 @@ class Announcer:
         self._host.log(
             "warning", f"thawed by {by}: {freeze.scope or 'everything'}; starts now: {', '.join(names) or '-'}"
         )
-        self._overview()
+        self.overview()
+
+    def publish(self) -> None:
+        """For @health, when it has become different."""
+        if not self._news:
+            return
+        self._news = False
+        whole = report.own_health(self._fleet, self.name)
+        if whole != self._published:
+            self._published = whole
+            try:
+                self._host.post("health.json", whole)
+            except OSError as error:
+                self._host.log("error", f"cannot tell @health: {error}")
 
     def reloaded(self) -> None:
         """Ends the service manager's RELOADING=1; who was not ready before is not ready by that."""
         if self._ready:
             self._host.notify("READY=1")
 
-    def _overview(self) -> None:
+    def overview(self) -> None:
+        """What concerns all of them has changed: the title, the status line, whether the supervisor is ready."""
+        self._news = True
         summary = report.summary(self._fleet)
         if summary != self._summary:
             self._summary = summary

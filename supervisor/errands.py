@@ -104,3 +104,13 @@ def keep_freezes(state_dir: str, kept: list[dict[str, Any]]) -> None:
 def scribe_command(runtime_dir: str) -> tuple[str, ...]:
     """The helper that does everything that touches a disk."""
     return (sys.executable, "-m", "supervisor.helpers.scribe", runtime_dir)
+
+
+def prober_command(runtime_dir: str) -> tuple[str, ...]:
+    """The helper that puts the questions that need a network."""
+    return (sys.executable, "-m", "supervisor.helpers.prober", f"{runtime_dir}/prober.sock")
+
+
+def health_command(runtime_dir: str, listen: str) -> tuple[str, ...]:
+    """The helper that answers a load balancer."""
+    return (sys.executable, "-m", "supervisor.helpers.health", listen, f"{runtime_dir}/health.json")

@@ -24,11 +24,11 @@ from supervisor.configuration import Configuration
 from supervisor.control.feed import Feed
 from supervisor.control.wait import Asker, Settled, Wait
 from supervisor.core import events as ev
-from supervisor.core.actions import Action, Destroy, Fork, Go, Terminate
+from supervisor.core.actions import Action, Ask, Destroy, Dump, Fork, Go, Terminate
 from supervisor.core.definition import Config, Kind, Task, identity
 from supervisor.core.fleet import Change, Fleet, Shutdown, new_instances
 from supervisor.core.immutable import replace
-from supervisor.core.instance import Instance
+from supervisor.core.instance import Instance, Run
 from supervisor.core.states import ALIVE, State
 from supervisor.host.interface import (
     CannotForkError,
@@ -108,7 +108,7 @@ class Parent:
         self._act(action for action in actions if isinstance(action, Destroy))
         more, later = self._fork(actions, now)
         self._remember([*changes, *later])
-        self._act([*(action for action in actions if isinstance(action, Go | Terminate)), *more])
+        self._act([*(action for action in actions if not isinstance(action, Destroy | Fork)), *more])
         self._tell([*changes, *later])
 
     def occur(self, occurrence: Occurrence) -> None:
@@ -132,18 +132,18 @@ class Parent:
                 instance = self.fleet.instances[action.key]
                 event: ev.Event
                 try:
-                    event = ev.Forked(action.run.number, *self.host.fork(self._launch(instance, action)))
+                    event = ev.Forked(action.run.number, *self.host.fork(self._launch(instance, action.run)))
                 except CannotForkError as error:
                     event = ev.NotStarted(action.run.number, str(error))
                 self.fleet.apply(action.key, event, now)
         escalate.carry_out(self, now)  # a failed fork may have been one too many
         return self.fleet.take()
 
-    def _launch(self, instance: Instance, action: Fork) -> Launch:
+    def _launch(self, instance: Instance, run: Run) -> Launch:
         settings = self.running_settings
         last = instance.last.reason if instance.last else ""
         log_dir = self.config.settings.log_dir
-        return Launch(instance.key, instance.task, instance.index, action.run, last, settings.runtime_dir, log_dir)
+        return Launch(instance.key, instance.task, instance.index, run, last, settings.runtime_dir, log_dir)
 
     def _remember(self, changes: list[Change]) -> None:
         newest = {change.old.key: change.new for change in changes if change.new is not change.old or change.new.run}
@@ -166,11 +166,17 @@ class Parent:
                     self.host.terminate(key, run, policy)
                 case Destroy(key, run):
                     self.host.destroy(key, run)
+                case Dump(key, signal):
+                    self.host.signal(key, signal)
+                case Ask(key, run, probe):
+                    self.host.ask(self._launch(self.fleet.instances[key], run), probe)
                 case Fork():
                     raise AssertionError("forks come first")
 
     def _tell(self, changes: list[Change]) -> None:
         self.announce.changes(changes)
+        if self.config.settings.health_listen:
+            self.announce.publish()
         if any(change.new is None for change in changes):
             planning.publish(self)
         if self.waits and (changes or self.gates_moved):
@@ -243,17 +249,32 @@ class Parent:
                     self.fleet.note(instance.key, ev.Want("start", "the supervisor"), now)
 
     def start_helpers(self, now: float) -> None:
-        """@scribe runs as soon as it is needed, and from then on."""
-        for key, task in self._helpers().items():
-            if key not in self.fleet.instances:
+        """Those that the config needs. @scribe runs from then on, the others as long as they are needed."""
+        needed = self._helpers()
+        for key, task in needed.items():
+            old = self.fleet.instances.get(key)
+            if old is None:
                 self.fleet.add(Instance(task, 1, since=now))
+            elif old.task != task:
+                self.fleet.note(key, ev.Redefine(task), now)
+                self.fleet.note(key, ev.Outdate("what it is for has changed in the config"), now)
+            if old is None or not old.wanted:
                 self.fleet.note(key, ev.Want("start", "the supervisor"), now)
+        for key, instance in list(self.fleet.instances.items()):
+            if instance.task.helper and instance.task.name != SCRIBE and key not in needed:
+                self.fleet.note(key, ev.Retire("the config, which no longer needs it"), now)
 
     def _helpers(self) -> dict[str, Task]:
         """The helpers that this config needs, by the key of their instance."""
-        if not any(task.log.to != "none" for task in self.config.tasks.values()):
-            return {}
-        return {f"{SCRIBE}:1": Task(SCRIBE, command=errands.scribe_command(self.running_settings.runtime_dir))}
+        tasks, runtime_dir = self.config.tasks.values(), self.running_settings.runtime_dir
+        commands: dict[str, tuple[str, ...]] = {}
+        if any(task.log.to != "none" for task in tasks):
+            commands[SCRIBE] = errands.scribe_command(runtime_dir)
+        if any(probe.kind != "command" for task in tasks for probe in task.probes):
+            commands["@prober"] = errands.prober_command(runtime_dir)
+        if self.config.settings.health_listen:
+            commands["@health"] = errands.health_command(runtime_dir, self.config.settings.health_listen)
+        return {f"{name}:1": Task(name, command=command) for name, command in commands.items()}
 
     def shut_down(self, reason: str, exit_code: int = 0) -> None:
         """Begins the end: ready is withdrawn, everything is stopped, dependents first."""
@@ -264,8 +285,12 @@ class Parent:
         grace = self.config.settings.stop_grace
         self.host.notify("STOPPING=1", f"STATUS=shutting down: {reason}")
         self.host.log("warning", f"shutting down: {reason}; SIGKILL to what is left in {grace:g} s")
+        drain = self.config.settings.drain_delay
+        if drain:
+            self.host.log("info", f"not ready any more; the first stop signal is sent in {drain:g} s (drain_delay)")
         self.announce.event("shutdown", why=reason)
-        self.fleet.shut_down(Shutdown(reason, now + grace, exit_code), now)
+        self.fleet.shut_down(Shutdown(reason, now + grace, exit_code, now + drain if drain else None), now)
+        self.announce.overview()
 
     def _signalled(self, name: str) -> None:
         if name == "SIGHUP":

@@ -21,6 +21,7 @@ ROOT = Path(supervisor.__file__).parent
 LAYERS = (
     ("version",),
     ("core",),
+    ("probes",),
     ("config", "host", "task"),
     ("store",),
     ("logs",),

@@ -20,7 +20,7 @@ from supervisor.core.immutable import immutable
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _NAMES = 'allowed: up to 64 letters, digits, "_", "." and "-", the first a letter, a digit or "_"'
-_RESERVED = {"group": ("scribe", "prober")}  # parts of the supervisor itself are shown as @scribe, @prober
+_RESERVED = {"group": ("scribe", "prober", "health")}  # parts of the supervisor itself are shown as @scribe …
 _SHARED = ("group", "task")  # the tables that an included file may hold too
 
 

@@ -16,10 +16,10 @@ from supervisor.config import task as tasks_of
 from supervisor.config.dependencies import check_dependencies
 from supervisor.config.errors import Report
 from supervisor.config.gather import Tables, gather
-from supervisor.config.settings import settings
+from supervisor.config.settings import LONGEST_SOCKET, settings
 from supervisor.config.source import read
 from supervisor.config.task import Checked
-from supervisor.config.wording import quote
+from supervisor.config.wording import quote, quote_path
 from supervisor.config.world import World
 from supervisor.core.definition import Config, ConfigFreeze, Group, Settings, Task
 from supervisor.core.escalation import STOP_GROUP
@@ -47,7 +47,7 @@ def load(path: str, environ: Mapping[str, str] | None = None) -> Config:
     defaults = tasks_of.check(tables.defaults, report)
     tasks = {name: tasks_of.build(name, own, defaults, world, report) for name, own in checked.items()}
     groups = {name: groups_of.build(name, table, tasks, tables.whole, report) for name, table in tables.groups.items()}
-    _check_between(tasks, checked, defaults, tables, report)
+    _check_between(made, tasks, checked, defaults, tables, report)
     if tables.whole:
         _check_groups(checked, groups, report)
     report.finish()
@@ -56,7 +56,12 @@ def load(path: str, environ: Mapping[str, str] | None = None) -> Config:
 
 
 def _check_between(
-    tasks: Mapping[str, Task], checked: Mapping[str, Checked], defaults: Checked, tables: Tables, report: Report
+    made: Settings,
+    tasks: Mapping[str, Task],
+    checked: Mapping[str, Checked],
+    defaults: Checked,
+    tables: Tables,
+    report: Report,
 ) -> None:
     """Check the dependencies and that no two write one file; put each error where its key stands."""
 
@@ -66,6 +71,11 @@ def _check_between(
 
     check_dependencies(tasks, tasks, tables.whole, blame)
     for name, task in tasks.items():
+        path = f"{made.runtime_dir}/notify/{name}:{task.replicas}.{10**8}"
+        if task.notifies and (length := len(os.fsencode(path))) > LONGEST_SOCKET:
+            key = "watchdog" if task.ready != "notify" else "ready"
+            what = f"the path of its notify socket, {quote_path(path)}, has {length} bytes"
+            blame(name, key, f"{what}; allowed: {LONGEST_SOCKET}, with a shorter name or runtime_dir")
         other = tasks.get(f"{name}.err")
         if other and task.log.stderr == "separate" and task.log.to == other.log.to == "file":
             blame(name, "log", f'{name}.err.log is the log of the task "{other.name}" as well; allowed: another name')

@@ -22,15 +22,14 @@ from supervisor.config.places import (
     path,
     pattern,
 )
-from supervisor.config.probe import HTTP, TCP
+from supervisor.config.probe import HEADERS, HTTP, LISTEN, STATUS, TCP, TEXT, build, one_kind
 from supervisor.config.quantity import DURATION, TIME, integer, number, octal, size
 from supervisor.config.values import BOOLEAN, NAME, NAMES, choice, exit_status, listed, member, names, stop_signal
-from supervisor.config.wording import NOT_YET, show
+from supervisor.config.wording import show
 from supervisor.config.world import Scope
-from supervisor.core.definition import Backoff, Kind, Log, Restart, StopPolicy
+from supervisor.core.definition import Backoff, Kind, Log, Probe, Restart, StopPolicy
 
 _BY_HAND = 'available: kind = "triggered" and supctl run'
-_EXITS = "available: restart, backoff and give_up, which follow the exits of the task"
 
 BACKOFF = keys(
     Key("initial", DURATION, 0.1, "the wait before the first restart"),
@@ -76,16 +75,22 @@ LOG = keys(
 )
 
 READY_PROBE = keys(
-    Key("http", HTTP, None, "a URL that must answer"),
-    Key("tcp", TCP, None, "HOST:PORT that must accept"),
+    Key("http", HTTP, None, "a URL that must answer, or unix:PATH:/REQUEST"),
+    Key("tcp", TCP, None, "HOST:PORT that must accept, or unix:PATH"),
     Key("command", COMMAND, None, "a command that must succeed"),
-    Key("every", TIME, None, "the time between two questions"),
-    Key("timeout", TIME, None, "an answer that takes longer is a failure"),
+    Key("every", TIME, 1.0, "the time from an answer to the next question, ± 10 %"),
+    Key("timeout", TIME, 2.0, "an answer that takes longer is a failure"),
+    Key("successes", integer(1, 1000), 1, "this many good answers in a row make it ready, or well again"),
+    Key("initial_delay", DURATION, 0.0, "the time before the first question"),
+    Key("status", STATUS, (200, 399), "http: the statuses that are good"),
+    Key("contains", TEXT, None, "http: what the body must contain"),
+    Key("headers", HEADERS, None, "http: sent with the question"),
 )
 
 HEALTH_PROBE = READY_PROBE | keys(
-    Key("failures", integer(1, 1000), None, "this many failures in a row make the task unhealthy"),
-    Key("restart", BOOLEAN, None, "whether an unhealthy task is restarted"),
+    Key("every", TIME, 10.0, "the time from an answer to the next question, ± 10 %"),
+    Key("failures", integer(1, 1000), 3, "this many bad answers in a row make it unwell"),
+    Key("restart", BOOLEAN, True, "whether it is restarted when it is unwell"),
 )
 
 LIMITS = keys(
@@ -109,20 +114,26 @@ RETRY = keys(
 )
 
 
-def _ready(value: object, scope: Scope) -> str:
-    """What makes a task ready: "started", else something of the contract that this version does not have."""
+def _ready(value: object, scope: Scope) -> str | Probe:
+    """What makes a task ready: that its program runs, that it says so, or a good answer."""
     if isinstance(value, dict):
-        _PROBE.parse(value, scope)
-    elif not isinstance(value, str):
-        raise Wrong(f'{show(value)} is not a kind of readiness; allowed: "started"')
-    else:
-        _WORDS.parse(value, scope)
-        return value
-    raise Wrong(f'a probe is {NOT_YET}; available: "started"')
+        found = _READY.parse(value, scope)
+        one_kind(found)
+        return build(found, every=1.0, failures=0)
+    if not isinstance(value, str):
+        raise Wrong(f'{show(value)} is not a kind of readiness; allowed: "started", "notify", or a probe')
+    return str(_WORDS.parse(value, scope))
 
 
-_PROBE = table(READY_PROBE, one_of=("http", "tcp", "command"))
-_WORDS = choice("started", later=("notify",))
+def _health(value: object, scope: Scope) -> Probe:
+    """A question that is put again and again."""
+    found = _HEALTH.parse(value, scope)
+    one_kind(found)
+    return build(found)
+
+
+_READY = table(READY_PROBE, one_of=("http", "tcp", "command"))
+_WORDS = choice("started", "notify")
 _HEALTH = table(HEALTH_PROBE, one_of=("http", "tcp", "command"))
 
 TASK = keys(
@@ -164,8 +175,10 @@ TASK = keys(
     Key("stop", table(STOP), StopPolicy(), "how a run is asked to end"),
     Key("start_timeout", TIME, 90.0, "the time to become ready; then it counts as failed"),
     Key("ready", Type('"started" | "notify" | probe', _ready, READY_PROBE), "started", "what makes it ready"),
-    Key("health", _HEALTH, None, "a question put to it again and again", _EXITS),
-    Key("watchdog", TIME, None, "it must send WATCHDOG=1 this often", _EXITS),
+    Key("health", Type("probe", _health, HEALTH_PROBE), None, "a question put to it again and again"),
+    Key("watchdog", TIME, None, "it must send sd_notify WATCHDOG=1 this often"),
+    Key("dump_signal", Type("signal", stop_signal), None, "sent when it hangs, before it is stopped; default: none"),
+    Key("essential", BOOLEAN, False, "the supervisor's own /ready needs it to be well"),
     Key("limits", table(LIMITS), None, "what it may use", "available: prlimit, nice or timeout in the command"),
     Key("schedule", SCHEDULE, None, "cron expressions at which it runs", _BY_HAND),
     Key("timezone", TIMEZONE, None, "the zone of the schedule; default: the host's", _BY_HAND),
@@ -200,6 +213,8 @@ SUPERVISOR = keys(
         "so many failures of all tasks together freeze everything; default: never",
     ),
     Key("notify_command", COMMAND, (), "gets a JSON object on stdin when something happened that people must know"),
+    Key("health_listen", LISTEN, None, "where /live, /ready and /health answer a load balancer; default: nowhere"),
+    Key("drain_delay", DURATION, 0.0, "the time between not ready and the first stop signal of a shutdown"),
 )
 
 TOP = keys(

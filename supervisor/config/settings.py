@@ -20,7 +20,7 @@ from supervisor.config.world import World
 from supervisor.core.definition import AutoFreeze, Settings
 
 SOCKET = "supervisor.sock"
-_LONGEST_SOCKET = 107
+LONGEST_SOCKET = 107
 """Bytes of the path of a Unix socket: `sun_path` has 108, the last one is NUL (unix(7))."""
 
 
@@ -35,10 +35,13 @@ def settings(table: Table, report: Report) -> Settings:
     _check_notify_command(made, table, world, report)
     path = os.path.join(made.runtime_dir, SOCKET)
     length = len(os.fsencode(path))
-    if length > _LONGEST_SOCKET:
-        allowed = f"allowed: at most {_LONGEST_SOCKET - len(SOCKET) - 1} bytes for the directory"
-        message = f"the path of the socket, {quote_path(path)}, has {length} bytes, a socket can have {_LONGEST_SOCKET}"
+    if length > LONGEST_SOCKET:
+        allowed = f"allowed: at most {LONGEST_SOCKET - len(SOCKET) - 1} bytes for the directory"
+        message = f"the path of the socket, {quote_path(path)}, has {length} bytes, a socket can have {LONGEST_SOCKET}"
         report.wrong(table.section, "runtime_dir", f"{message}; {allowed}")
+    if made.drain_delay and made.drain_delay >= made.stop_grace:
+        what = f"{made.drain_delay:g}s is not less than stop_grace ({made.stop_grace:g}s), which it is a part of"
+        report.wrong(table.section, "drain_delay", f"{what}; allowed: less")
     return made
 
 

@@ -5,7 +5,7 @@
 sense for a task does not apply to it, so that one table can serve all:
 
 - its own `command` drops a default `python`, and the other way round;
-- `restart = "always"` and `autostart = true` do not reach tasks of a kind that cannot have them;
+- `restart = "always"`, `autostart = true` and `ready` do not reach tasks of a kind that cannot have them;
 - `after` and `requires` do not reach the tasks that they name.
 
 **Blame.** An error of a key is reported where the key stands. What `[defaults]` has wrong is reported
@@ -24,7 +24,7 @@ from supervisor.config.key import walk
 from supervisor.config.program import Setting, check_program
 from supervisor.config.schema import TASK
 from supervisor.config.world import World
-from supervisor.core.definition import Backoff, GiveUp, Kind, Log, Restart, StopPolicy, Task
+from supervisor.core.definition import Backoff, GiveUp, Kind, Log, Probe, Restart, StopPolicy, Task
 from supervisor.core.immutable import immutable
 
 _MERGED: dict[str, Callable[..., Any]] = {"backoff": Backoff, "stop": StopPolicy, "log": Log}
@@ -80,6 +80,7 @@ def build(name: str, own: Checked, defaults: Checked, world: World, report: Repo
     _settle_tables(draft)
     _check_source(draft)
     _check_program(draft)
+    _check_probes(draft)
     return Task(name=sys.intern(name), where=own.section.where(), **draft.values)
 
 
@@ -109,6 +110,10 @@ def _settle_kind(draft: Draft) -> None:
     kind = values.get("kind", Kind.CONTINUOUS)
     if kind is Kind.CONTINUOUS:
         return
+    if values.get("ready", "started") != "started":
+        if "ready" in draft.own.values:
+            draft.wrong("ready", f'a {kind} task counts as ready once it has succeeded; allowed: "started"')
+        del values["ready"]
     if values.get("restart", Restart.ALWAYS) is Restart.ALWAYS:
         if "restart" in draft.own.values:
             what = f'"always" is for continuous tasks, a {kind} task would run without end'
@@ -160,6 +165,19 @@ def _check_program(draft: Draft) -> None:
     if not command:
         return
     values["command"] = tuple(map(sys.intern, command))
+    _check_found(draft, "command", command)
+
+
+def _check_probes(draft: Draft) -> None:
+    """The commands that are questions."""
+    for key in ("ready", "health"):
+        probe = draft.values.get(key)
+        if isinstance(probe, Probe) and probe.kind == "command":
+            _check_found(draft, key, probe.target)
+
+
+def _check_found(draft: Draft, key: str, command: tuple[str, ...]) -> None:
+    values = draft.values
     if draft.bad(*(_FOR_PATHS if "/" in command[0] else _FOR_NAMES)):
         return
     setting = Setting(
@@ -172,7 +190,8 @@ def _check_program(draft: Draft) -> None:
     try:
         check_program(command[0], setting, draft.world)
     except Wrong as wrong:
-        draft.report.problems(draft.section("command"), [(("command",), text) for _, text in wrong.problems])
+        place = (key,) if key == "command" else (key, "command")
+        draft.report.problems(draft.section(key), [(place, text) for _, text in wrong.problems])
 
 
 def freeze_of(task: Checked, defaults: Checked) -> str | None:

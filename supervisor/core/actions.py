@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervisor.core.definition import StopPolicy
+from supervisor.core.definition import Probe, StopPolicy
 from supervisor.core.immutable import immutable
 from supervisor.core.instance import Run
 
@@ -40,4 +40,21 @@ class Destroy:
     run: Run
 
 
-Action = Fork | Go | Terminate | Destroy
+@immutable
+class Dump:
+    """Ask the main process of a run that hangs for a stack, by this signal; the stop signal follows."""
+
+    key: str
+    signal: str
+
+
+@immutable
+class Ask:
+    """Put a question to the run. Answered by Probed."""
+
+    key: str
+    run: Run
+    probe: Probe
+
+
+Action = Fork | Go | Terminate | Destroy | Dump | Ask

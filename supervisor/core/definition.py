@@ -69,6 +69,23 @@ class StopPolicy:
 
 
 @immutable
+class Probe:
+    """A question put to a task again and again, and what its answers mean."""
+
+    kind: str  # one of `probes.KINDS`: "http", "tcp", "command"
+    target: tuple[str, ...]  # a URL, an address, or the words of a command
+    every: float = 10.0  # seconds from an answer to the next question, ± 10 %
+    timeout: float = 2.0  # an answer that takes longer is a failure
+    failures: int = 3  # so many in a row: unwell; 0: never, it only makes ready
+    successes: int = 1  # so many in a row: well again, or ready
+    initial_delay: float = 0.0  # before the first question
+    restart: bool = True  # whether an unwell task is restarted
+    status: tuple[int, int] = (200, 399)  # http: the answers that are good
+    contains: str = ""  # http: what the body must contain
+    headers: tuple[tuple[str, str], ...] = ()  # http: sent with the question
+
+
+@immutable
 class Log:
     """Where a task's output goes: "file", "none", "inherit", "journal", or an absolute path; and how it is kept."""
 
@@ -118,7 +135,11 @@ class Task:
     on_give_up: str = "stay"  # "stay" | "stop-group" | "freeze" | "shutdown"
     stop: StopPolicy = StopPolicy()
     start_timeout: float = 90.0
-    ready: str = "started"
+    ready: str | Probe = "started"  # or "notify"
+    health: Probe | None = None
+    watchdog: float | None = None  # seconds between two signs of life; None: none is asked for
+    dump_signal: str | None = None  # sent to a run that hangs before it is stopped
+    essential: bool = False  # the supervisor's own `/ready` needs it
     log: Log = Log()
     where: str = ""  # "FILE:LINE" of its table, for people
 
@@ -126,6 +147,16 @@ class Task:
     def helper(self) -> bool:
         """A part of the supervisor itself (`@scribe`): no gate, freeze or stop of the tasks touches it."""
         return self.name.startswith("@")
+
+    @property
+    def notifies(self) -> bool:
+        """Whether it is given a NOTIFY_SOCKET."""
+        return self.ready == "notify" or self.watchdog is not None
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """The questions that are put to it."""
+        return tuple(probe for probe in (self.ready, self.health) if isinstance(probe, Probe))
 
     @property
     def dependencies(self) -> tuple[str, ...]:
@@ -158,6 +189,8 @@ class Settings:
     socket_mode: int = 0o660
     auto_freeze: AutoFreeze | None = None
     notify_command: tuple[str, ...] = ()
+    health_listen: str | None = None  # "HOST:PORT" or "unix:PATH"
+    drain_delay: float = 0.0  # between not ready and the first stop signal of a shutdown
 
 
 @immutable
@@ -182,7 +215,7 @@ class Config:
 
 IDENTITY = (
     "kind", "command", "python", "directory", "user", "umask", "environment",
-    "environment_file", "inherit_environment", "stdin", "ready", "log",
+    "environment_file", "inherit_environment", "stdin", "ready", "watchdog", "log",
 )  # fmt: skip
 """The keys that a running process was made from: a change of one of them needs a restart, no other does.
 

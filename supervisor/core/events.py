@@ -63,9 +63,10 @@ class Refresh:
 
 @immutable
 class Leave:
-    """Stop now: the order of dependents permits it."""
+    """Stop now: the order of dependents permits it. `blamed`: it is the run's own failure."""
 
     cause: str
+    blamed: bool = False
 
 
 @immutable
@@ -78,6 +79,11 @@ class Kill:
 @immutable
 class Due:
     """The deadline of the state has passed."""
+
+
+@immutable
+class Alarm:
+    """The moment has come at which a run's health has to be looked at."""
 
 
 @immutable
@@ -146,10 +152,45 @@ class Emptied:
     run: int
 
 
+@immutable
+class Notified:
+    """What a process of the run has said by sd_notify(3), in one or several datagrams. None: nothing of that."""
+
+    run: int
+    ready: bool = False
+    status: str | None = None
+    reloading: bool = False
+    stopping: bool = False
+    errno: str = ""  # in words
+    alive: bool = False  # WATCHDOG=1
+    trigger: bool = False  # WATCHDOG=trigger
+    watchdog: float | None = None  # WATCHDOG_USEC, in seconds; 0: no more
+    extend: float | None = None  # EXTEND_TIMEOUT_USEC, in seconds
+
+
+@immutable
+class MainPid:
+    """A process of the run is its main process from now on."""
+
+    run: int
+    pid: int
+    birth: int
+
+
+@immutable
+class Probed:
+    """The answer to a question. `ok` is None when it could not be asked, which counts for nothing."""
+
+    run: int
+    ok: bool | None
+    text: str = ""  # what is wrong: "http 503"
+
+
 Event = (
     Want | Unwant | Outdate | Redefine | Retire | Admit | Hold | Refresh
-    | Leave | Kill | Due | Forked | Started | Adopted | NotStarted | Exited | Killed | Emptied
+    | Leave | Kill | Due | Alarm | Forked | Started | Adopted | NotStarted
+    | Notified | MainPid | Probed | Exited | Killed | Emptied
 )  # fmt: skip
 
-OF_A_RUN = (Forked, Started, Adopted, NotStarted, Exited, Killed, Emptied)
+OF_A_RUN = (Forked, Started, Adopted, NotStarted, Notified, MainPid, Probed, Exited, Killed, Emptied)
 """The answers: they can only act on the run that they name."""

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
+from math import inf
 
 from supervisor.core import escalation, lifecycle
 from supervisor.core import events as ev
 from supervisor.core.actions import Action
 from supervisor.core.definition import Config, Group, Kind, Task
 from supervisor.core.freeze import EVERYTHING, KEPT, Freeze
-from supervisor.core.gate import Verdict, in_the_way, may_start, must_leave, will_start
+from supervisor.core.gate import Verdict, in_the_way, may_start, must_fail, must_leave, will_start
 from supervisor.core.immutable import immutable, replace
 from supervisor.core.instance import Instance
 from supervisor.core.states import ALIVE, State
@@ -32,6 +33,7 @@ class Shutdown:
     reason: str
     deadline: float | None  # monotonic seconds: what is left then is killed; None: that has happened
     exit_code: int = 0
+    drain_until: float | None = None  # monotonic seconds of the first stop signal; None: it has come
 
 
 @immutable
@@ -60,6 +62,8 @@ class Fleet:
         self._dependents: dict[str, list[str]] = {}
         self._startup: list[str] = []
         self._timers: list[tuple[float, str]] = []
+        self._alarms: list[tuple[float, str]] = []
+        self._armed: dict[str, float] = {}  # by key, the moment in `_alarms`; one that has moved on is armed again then
         self._queue: dict[str, None] = {}  # may start, in the order of asking
         self._numbered: dict[str, int] = {}  # runs of instances that have left: no number is given twice
         self._to_look: dict[str, None] = {}
@@ -125,6 +129,7 @@ class Fleet:
         self.counts[instance.state] += not instance.task.helper
         if instance.deadline is not None:
             heappush(self._timers, (instance.deadline, instance.key))
+        self._arm(instance)
         self._changes.append(Change(instance, instance))
         self._to_look[instance.key] = None
 
@@ -182,7 +187,7 @@ class Fleet:
     def kill_all(self, cause: str, now: float) -> None:
         """SIGKILL to everything that is left, in no order."""
         if self.shutdown:
-            self.shutdown = replace(self.shutdown, deadline=None)
+            self.shutdown = replace(self.shutdown, deadline=None, drain_until=None)
         for key in [i.key for i in self.instances.values() if i.state in ALIVE and not i.task.helper]:
             self._step(key, ev.Kill(cause), now)
         self.settle(now)
@@ -193,6 +198,11 @@ class Fleet:
             deadline, key = heappop(self._timers)
             if key in self.instances and self.instances[key].deadline == deadline:
                 self._step(key, ev.Due(), now)
+        while self._alarms and self._alarms[0][0] <= now:
+            self._rung(*heappop(self._alarms), now)
+        if self.shutdown and self.shutdown.drain_until is not None and self.shutdown.drain_until <= now:
+            self.shutdown = replace(self.shutdown, drain_until=None)
+            self._look_at_all(now)
         if self.shutdown and self.shutdown.deadline is not None and self.shutdown.deadline <= now:
             self.kill_all("the time for the whole stop (stop_grace) is over", now)
         self.settle(now)
@@ -229,8 +239,9 @@ class Fleet:
         ends = [freeze.expires for freeze in self.freezes if freeze.expires is not None]
         if self.shutdown and self.shutdown.deadline is not None:
             ends.append(self.shutdown.deadline)
-        if self._timers:
-            ends.append(self._timers[0][0])
+            if self.shutdown.drain_until is not None:
+                ends.append(self.shutdown.drain_until)
+        ends += [heap[0][0] for heap in (self._timers, self._alarms) if heap]
         return min(ends, default=None)
 
     def settle(self, now: float) -> None:
@@ -256,8 +267,10 @@ class Fleet:
             if self.freezes_of(instance.task.name):
                 self._step(key, ev.Hold(), now)
         elif instance.state in (State.STARTING, State.RUNNING):
-            cause = must_leave(self, instance)
-            if cause and not in_the_way(self, instance):
+            cause, fault = must_leave(self, instance), must_fail(self, instance)
+            if fault and not cause:
+                self._step(key, ev.Leave(fault, blamed=True), now)
+            elif cause and not in_the_way(self, instance):
                 self._step(key, ev.Leave(cause), now)
 
     def _step(self, key: str, event: ev.Event, now: float) -> None:
@@ -269,6 +282,7 @@ class Fleet:
         self.instances[key] = new
         if new.deadline is not None and new.deadline != old.deadline:
             heappush(self._timers, (new.deadline, key))
+        self._arm(new)
         gone = new.retired and new.state is State.STOPPED
         self._changes.append(Change(old, None if gone else new))
         if not new.task.helper:
@@ -278,6 +292,24 @@ class Fleet:
         self._mark(old, new)
         if gone:
             self._remove(new)
+
+    def _arm(self, instance: Instance) -> None:
+        """One entry per instance: a run that gives a sign of life each second makes no heap grow."""
+        alarm, key = instance.alarm, instance.key
+        if alarm is not None and alarm < self._armed.get(key, inf):
+            self._armed[key] = alarm
+            heappush(self._alarms, (alarm, key))
+
+    def _rung(self, moment: float, key: str, now: float) -> None:
+        if self._armed.get(key) != moment:
+            return
+        del self._armed[key]
+        instance = self.instances.get(key)
+        if instance and instance.alarm is not None:
+            if instance.alarm <= now:
+                self._step(key, ev.Alarm(), now)
+            else:
+                self._arm(instance)
 
     def _mark(self, old: Instance, new: Instance) -> None:
         """Notes whom a change may concern: itself, its neighbours, and sometimes all."""

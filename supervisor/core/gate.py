@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from supervisor.core import health
 from supervisor.core.definition import Kind
 from supervisor.core.immutable import immutable
 from supervisor.core.instance import Instance
@@ -82,13 +83,24 @@ def _under_way(fleet: Fleet, other: Instance) -> bool:
 
 def must_leave(fleet: Fleet, instance: Instance) -> str:
     """Why a living run has to end, or "" when it may stay."""
-    if fleet.shutdown:
+    if fleet.shutdown and fleet.shutdown.drain_until is None:
         return "" if instance.task.helper and fleet.busy else "the supervisor is shutting down"
     if not instance.wanted:
         return f"removed from the config by {instance.by}" if instance.retired else f"stop asked by {instance.by}"
     if instance.outdated and not fleet.freezes_of(instance.task.name):  # frozen: it could not come back
         return instance.outdated
     return _requirement_gone(fleet, instance)
+
+
+def must_fail(fleet: Fleet, instance: Instance) -> str:
+    """Why a living run has to be stopped as failed: it gives no sign of life, or its probe says so. Never while frozen.
+
+    Nobody is waited for then, as with a crash: what requires it goes down after it.
+    """
+    run, probe = instance.run, instance.task.health
+    if run is None or fleet.freezes_of(instance.task.name):
+        return ""
+    return run.health.fault or (health.unwell(instance) if probe and probe.restart else "")
 
 
 def _requirement_gone(fleet: Fleet, instance: Instance) -> str:
@@ -101,11 +113,15 @@ def _requirement_gone(fleet: Fleet, instance: Instance) -> str:
         if not copies:
             return f"requires {name}, which has no instance"
         for other in copies:
-            if not other.ready and not (other.wanted and other.last is None):
+            if not other.ready and not _never_was_up(other):
                 return f"requires {other.name}, which {_is(other)}"
             if other.state is State.RUNNING and must_leave(fleet, other):
                 return f"requires {other.name}, which is about to stop"
     return ""
+
+
+def _never_was_up(other: Instance) -> bool:
+    return other.wanted and other.last is None and other.state in (State.HELD, State.STARTING)
 
 
 def in_the_way(fleet: Fleet, instance: Instance) -> tuple[Instance, ...]:
@@ -122,6 +138,8 @@ def in_the_way(fleet: Fleet, instance: Instance) -> tuple[Instance, ...]:
 
 def _is(other: Instance) -> str:
     """What keeps a dependency from being ready, in words."""
+    if other.state is State.RUNNING and other.run and other.run.health.leaving:
+        return "says that it is stopping"
     if other.task.kind is Kind.CONTINUOUS or other.state not in (State.STOPPED, State.FAILED):
         return "waits for its restart" if other.state is State.BACKOFF else f"is {other.state}"
     return "has not run yet" if other.last is None else f"has not succeeded ({other.last.reason})"

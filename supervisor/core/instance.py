@@ -38,6 +38,24 @@ class Order:
 
 
 @immutable
+class Health:
+    """What a run says of itself (sd_notify), what its probe says of it, and when it is looked at again."""
+
+    says: str = ""  # STATUS=
+    errno: str = ""  # ERRNO=, in words
+    reloading: bool = False  # RELOADING=1, until READY=1
+    leaving: bool = False  # STOPPING=1
+    period: float = 0.0  # seconds between two signs of life; 0: none is asked for
+    well: bool | None = None  # None: not known yet
+    passed: int = 0  # good answers in a row, as far as they count
+    failed: int = 0  # bad ones
+    answer: str = ""  # what was wrong with the last one; empty: it was good
+    fault: str = ""  # why it has to be stopped, apart from what the probe says: no sign of life
+    bark: float | None = None  # monotonic seconds; without a sign of life until then there is a fault
+    ask_at: float | None = None  # monotonic seconds of the next question
+
+
+@immutable
 class Run:
     """One life of an instance, from the fork to the end of its last process."""
 
@@ -48,16 +66,19 @@ class Run:
     began: float  # monotonic seconds of the decision to start
     order: Order | None = None
     pid: int = 0  # 0 until the fork
+    group: int = 0  # its process group, where that is not the pid: another process is the main one now (MAINPID=)
     birth: int = 0  # the kernel's start time of that pid, in clock ticks since boot: tells a reused pid
     program: bool = False  # the program runs (exec has succeeded)
     cause: str = ""  # why it is being stopped; the first cause wins
     blamed: bool = False  # the cause is the run's own failure (not ready in time), not somebody's wish
     outcome: Outcome | None = None  # how the leader ended, while processes of the run are left
     cgroup: str = ""  # the directory of its cgroup; empty: its processes are known by their marks
+    dumping: bool = False  # it was asked for a stack; the stop signal comes at the deadline
     kills: int = 0  # how often SIGKILL was sent to all of it
     killed: tuple[str, ...] = ()  # whom that met besides the leader
     left: tuple[str, ...] = ()  # whom it did not end, and why: "sh (pid 13, state D)"
     made_from: str = ""  # `definition.identity` of what it was started from
+    health: Health = Health()
 
 
 @immutable
@@ -97,8 +118,16 @@ class Instance:
     def ready(self) -> bool:
         """Whether tasks that depend on this one may start (contract, section 4: `after`)."""
         if self.task.kind == "continuous":
-            return self.state is State.RUNNING
+            return self.state is State.RUNNING and not (self.run and self.run.health.leaving)
         return self.last is not None and self.last.success  # also while it runs once more
+
+    @property
+    def alarm(self) -> float | None:
+        """When its health has to be looked at, whatever else happens; for a run that is being stopped never."""
+        if self.run is None or self.state not in (State.STARTING, State.RUNNING):
+            return None
+        moments = [at for at in (self.run.health.bark, self.run.health.ask_at) if at is not None]
+        return min(moments, default=None)
 
     @property
     def pid(self) -> int | None:

@@ -17,17 +17,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from supervisor.core import actions, backoff
+from supervisor.core import actions, backoff, health
 from supervisor.core import events as ev
 from supervisor.core.definition import Kind, Restart, identity, same_process
 from supervisor.core.immutable import replace
-from supervisor.core.instance import IllegalStepError, Instance, Outcome, Run, become
+from supervisor.core.instance import Health, IllegalStepError, Instance, Outcome, Run, become
 from supervisor.core.states import State
 
 Step = tuple[Instance, tuple[actions.Action, ...]]
 
 KILL_AGAIN = 1.0
 """Seconds until SIGKILL is repeated, doubled each time up to about a minute; only a process in state D needs that."""
+
+DUMP_TIME = 1.0
+"""Seconds between the dump signal and the stop signal, which would kill before the handler of the other one runs."""
 
 DOUBLINGS = 6
 
@@ -95,7 +98,9 @@ def _outdate(i: Instance, e: ev.Outdate, now: float) -> Step:
 
 
 def _define(i: Instance, e: ev.Redefine, now: float) -> Step:
-    return replace(i, task=e.task, retired=False), ()
+    anew = health.redefined(i, e.task, now) if i.state is State.RUNNING else None
+    run = replace(i.run, health=anew) if i.run and anew else i.run
+    return replace(i, task=e.task, run=run, retired=False), ()
 
 
 def _reconsider(i: Instance, e: ev.Redefine, now: float) -> Step:
@@ -133,7 +138,25 @@ def _forked_too_late(i: Instance, e: ev.Forked, now: float) -> Step:
 
 
 def _started(i: Instance, e: ev.Started | ev.Adopted, now: float) -> Step:
-    return become(i, State.RUNNING, now, run=replace(_run(i), program=True)), ()
+    """Its program runs; that makes it ready unless it has to say so, or a probe."""
+    i = replace(i, run=replace(_run(i), program=True))
+    if i.task.ready == "started":
+        return _ready(i, now), ()
+    again = now + i.task.start_timeout if isinstance(e, ev.Adopted) else i.deadline  # what it said meanwhile is lost
+    return _with(replace(i, deadline=again), health.starting(i.task, _run(i), now)), ()
+
+
+def _ready(i: Instance, now: float) -> Instance:
+    run = _run(i)
+    return become(i, State.RUNNING, now, run=replace(run, health=health.running(i.task, run, now)))
+
+
+def _with(i: Instance, vitals: Health) -> Instance:
+    return i if vitals == _run(i).health else replace(i, run=replace(_run(i), health=vitals))
+
+
+def _adopted(i: Instance, e: ev.Adopted, now: float) -> Step:
+    return _with(i, health.adopted(i.task, _run(i), now)), ()
 
 
 def _started_stopping(i: Instance, e: ev.Started, now: float) -> Step:
@@ -145,22 +168,86 @@ def _stop_anew(i: Instance, e: ev.Adopted, now: float) -> Step:
     run = _run(i)
     if run.kills:
         return i, ()
-    return replace(i, deadline=now + i.task.stop.grace), (actions.Terminate(i.key, run, i.task.stop),)
+    run = replace(run, dumping=False)
+    return replace(i, run=run, deadline=now + i.task.stop.grace), (actions.Terminate(i.key, run, i.task.stop),)
 
 
 def _restart_due(i: Instance, e: ev.Due | ev.Hold, now: float) -> Step:
     return become(i, State.HELD, now), ()
 
 
+# -- ready and well ---------------------------------------------------------------------------------------------------
+
+
+def _notified_starting(i: Instance, e: ev.Notified, now: float) -> Step:
+    i = _extended(_with(i, health.notified(i, _run(i), e, now)), e, now)
+    return (_ready(i, now) if e.ready and i.task.ready == "notify" else i), ()
+
+
+def _notified(i: Instance, e: ev.Notified, now: float) -> Step:
+    return _with(i, health.notified(i, _run(i), e, now)), ()
+
+
+def _notified_stopping(i: Instance, e: ev.Notified, now: float) -> Step:
+    """It may ask for more time, as with systemd; not once it is being killed."""
+    i = _with(i, health.notified(i, _run(i), e, now))
+    return (i if _run(i).kills else _extended(i, e, now)), ()
+
+
+def _extended(i: Instance, e: ev.Notified, now: float) -> Instance:
+    if e.extend is None or i.deadline is None or now + e.extend <= i.deadline:
+        return i
+    return replace(i, deadline=now + e.extend)
+
+
+def _main_pid(i: Instance, e: ev.MainPid, now: float) -> Step:
+    run = _run(i)
+    return replace(i, run=replace(run, pid=e.pid, birth=e.birth, group=run.group or run.pid)), ()
+
+
+def _alarm(i: Instance, e: ev.Alarm, now: float) -> Step:
+    """A question is due, or a sign of life overdue, or both."""
+    run = _run(i)
+    done: tuple[actions.Action, ...] = ()
+    if run.health.bark is not None and run.health.bark <= now:
+        run = replace(run, health=health.barked(i, run))
+    if run.health.ask_at is not None and run.health.ask_at <= now:
+        run = replace(run, health=replace(run.health, ask_at=None))
+        probe = health.ready_probe(i.task) if i.state is State.STARTING else i.task.health
+        done = (actions.Ask(i.key, run, probe),) if probe else ()
+    return (i if run is i.run else replace(i, run=run)), done
+
+
+def _probed_starting(i: Instance, e: ev.Probed, now: float) -> Step:
+    probe = health.ready_probe(i.task)
+    if probe is None:
+        return i, ()
+    i = _with(i, health.answered(probe, _run(i), e, now))
+    return (_ready(i, now) if _run(i).health.passed >= probe.successes else i), ()
+
+
+def _probed(i: Instance, e: ev.Probed, now: float) -> Step:
+    return (_with(i, health.answered(i.task.health, _run(i), e, now)) if i.task.health else i), ()
+
+
 # -- down -------------------------------------------------------------------------------------------------------------
 
 
 def _leave(i: Instance, e: ev.Leave, now: float) -> Step:
-    return _terminate(i, now, cause=e.cause)
+    return _fail(i, e.cause, now) if e.blamed else _terminate(i, now, cause=e.cause)
 
 
 def _too_slow(i: Instance, e: ev.Due, now: float) -> Step:
-    return _terminate(i, now, cause=f"not ready within {i.task.start_timeout:g} s", blamed=True)
+    heard = f": {_run(i).health.answer}" if _run(i).health.answer else ""
+    return _fail(i, f"not ready within {i.task.start_timeout:g} s{heard}", now)
+
+
+def _fail(i: Instance, cause: str, now: float) -> Step:
+    """It hangs: it may say where before it gets the stop signal, which would end it before it could."""
+    if not i.task.dump_signal:
+        return _terminate(i, now, cause=cause, blamed=True)
+    run = replace(_run(i), cause=cause, blamed=True, dumping=True)
+    return become(i, State.STOPPING, now, now + DUMP_TIME, run=run), (actions.Dump(i.key, i.task.dump_signal),)
 
 
 def _terminate(i: Instance, now: float, **why: object) -> Step:
@@ -174,8 +261,16 @@ def _kill(i: Instance, e: ev.Kill, now: float) -> Step:
     return become(i, State.STOPPING, now, now + KILL_AGAIN, run=run), (actions.Destroy(i.key, run),)
 
 
+def _due_stopping(i: Instance, e: ev.Due, now: float) -> Step:
+    run = _run(i)
+    if not run.dumping:
+        return _kill_stopping(i, e, now)
+    run = replace(run, dumping=False)
+    return replace(i, run=run, deadline=now + i.task.stop.grace), (actions.Terminate(i.key, run, i.task.stop),)
+
+
 def _kill_stopping(i: Instance, e: ev.Kill | ev.Due, now: float) -> Step:
-    run = replace(_run(i), kills=_run(i).kills + 1)
+    run = replace(_run(i), kills=_run(i).kills + 1, dumping=False)
     wait = KILL_AGAIN * 2 ** min(run.kills - 1, DOUBLINGS)
     return replace(i, run=run, deadline=now + wait), (actions.Destroy(i.key, run),)
 
@@ -191,6 +286,8 @@ def _not_started(i: Instance, e: ev.NotStarted, now: float) -> Step:
 def _exited(i: Instance, e: ev.Exited, now: float) -> Step:
     """The leader ended by itself. What it left behind gets the stop signal and the grace."""
     outcome = outcome_of(i, e.status, now)
+    if i.state is State.STARTING and i.task.ready != "started":
+        outcome = replace(outcome, success=False, reason=f"{outcome.reason} before it was ready")
     if e.empty:
         return _conclude(i, outcome, now), ()
     return _terminate(i, now, outcome=outcome)
@@ -303,11 +400,15 @@ _ROWS: dict[type, tuple[Handler, ...]] = {
     ev.Hold:       (__,       __,        __,           __,           __,               _restart_due,     __),
     ev.Leave:      (no,       no,        _leave,       _leave,       __,               no,               no),
     ev.Kill:       (__,       __,        _kill,        _kill,        _kill_stopping,   __,               __),
-    ev.Due:        (no,       no,        _too_slow,    no,           _kill_stopping,   _restart_due,     no),
+    ev.Due:        (no,       no,        _too_slow,    no,           _due_stopping,    _restart_due,     no),
+    ev.Alarm:      (__,       __,        _alarm,       _alarm,       __,               __,               __),
     ev.Forked:     (no,       no,        _forked,      no,           _forked_too_late, no,               no),
     ev.Started:    (no,       no,        _started,     no,           _started_stopping,no,               no),
-    ev.Adopted:    (no,       no,        _started,     __,           _stop_anew,       no,               no),
+    ev.Adopted:    (no,       no,        _started,     _adopted,     _stop_anew,       no,               no),
     ev.NotStarted: (no,       no,        _not_started, no,           _not_started,     no,               no),
+    ev.Notified:   (no,       no,        _notified_starting, _notified, _notified_stopping, no,          no),
+    ev.MainPid:    (no,       no,        _main_pid,    _main_pid,    _main_pid,        no,               no),
+    ev.Probed:     (no,       no,        _probed_starting, _probed,  __,               no,               no),
     ev.Exited:     (no,       no,        _exited,      _exited,      _exited_stopping, no,               no),
     ev.Killed:     (no,       no,        no,           no,           _killed,          no,               no),
     ev.Emptied:    (no,       no,        no,           no,           _emptied,         no,               no),

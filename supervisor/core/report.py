@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from supervisor.core import health
 from supervisor.core.definition import Config, Kind
 from supervisor.core.escalation import STAY, gave_up
 from supervisor.core.fleet import Fleet
@@ -65,8 +66,9 @@ def _one(fleet: Fleet, i: Instance, group: str | None, now: float, stamp: Stamp)
         "uptime_s": round(now - i.run.began, 3) if i.run else None,
         "restarts": i.restarts,
         "failures": i.failures,
-        "health": None,
+        "health": health.word(i),
         "ready": i.state is State.RUNNING if alive or i.task.kind is Kind.CONTINUOUS else i.ready,
+        "says": (i.run.health.says or None) if i.run else None,
         "why": short_reason(fleet, i),
         "next": next_step(i, stamp),
         "last_exit": last_exit(i.last, stamp),
@@ -101,10 +103,16 @@ def next_step(i: Instance, stamp: Stamp) -> dict[str, str] | None:
         return None
     what = {
         State.STARTING: "stopped as not ready in time",
-        State.STOPPING: "SIGKILL" if i.run and not i.run.kills else "SIGKILL again",
+        State.STOPPING: _next_signal(i),
         State.BACKOFF: "restart",
     }[i.state]
     return {"at": stamp(i.deadline), "what": what}
+
+
+def _next_signal(i: Instance) -> str:
+    if i.run and i.run.dumping:
+        return i.task.stop.signal
+    return "SIGKILL" if i.run and not i.run.kills else "SIGKILL again"
 
 
 def freeze_json(freeze: Freeze) -> dict[str, Any]:
@@ -125,9 +133,9 @@ def short_reason(fleet: Fleet, i: Instance) -> str:
         case State.HELD:
             return "; ".join(fleet.verdict(i).reasons) or "waits for its turn to fork"
         case State.STARTING:
-            return "forked, its program is not running yet"
+            return _starting(i)
         case State.RUNNING:
-            return f"to stop: {fleet.leaving(i)}" if fleet.leaving(i) else ""
+            return _running(fleet, i)
         case State.STOPPING:
             return _stopping(i)
         case State.BACKOFF:
@@ -136,6 +144,22 @@ def short_reason(fleet: Fleet, i: Instance) -> str:
             return gave_up(i)
         case State.STOPPED:  # pragma: no branch - the last one
             return _stopped(i)
+
+
+def _starting(i: Instance) -> str:
+    if i.run is None or not i.run.program:
+        return "forked, its program is not running yet"
+    waits = "waits for READY=1" if i.task.ready == "notify" else "waits for a good answer to its probe"
+    return "; ".join([waits, *filter(None, [health.note(i)])])
+
+
+def _running(fleet: Fleet, i: Instance) -> str:
+    if fleet.leaving(i):
+        return f"to stop: {fleet.leaving(i)}"
+    unwell = health.unwell(i)
+    if unwell and fleet.freezes_of(i.task.name):
+        unwell += "; left alone while frozen"
+    return "; ".join(filter(None, [unwell, health.note(i)]))
 
 
 def _stopping(i: Instance) -> str:
@@ -204,6 +228,40 @@ def _what_next(fleet: Fleet, i: Instance, now: float, stamp: Stamp) -> str:
     return _if_it_ends(i)
 
 
+def _left_alone(i: Instance) -> bool:
+    return bool(health.unwell(i)) and i.task.health is not None and not i.task.health.restart
+
+
 def _if_it_ends(i: Instance) -> str:
+    """What the restart policy says; and that nothing follows from a probe that was told to change nothing."""
     kept = {"always": "it is restarted", "on-failure": "it is restarted if it failed", "never": "it stays down"}
-    return f'When it ends by itself, {kept[i.task.restart]} (restart = "{i.task.restart}").'
+    alone = "It is unwell and left alone (health.restart = false). " * bool(_left_alone(i))
+    return f'{alone}When it ends by itself, {kept[i.task.restart]} (restart = "{i.task.restart}").'
+
+
+# -- the machine as a whole, for a load balancer ----------------------------------------------------------------------
+
+
+def not_ready(fleet: Fleet) -> list[str]:
+    """Why the machine shall get no work now; empty when it may."""
+    if fleet.shutdown:
+        return [f"shutting down: {fleet.shutdown.reason}"]
+    reasons = [] if fleet.startup_settled() else ["starting: the start-up tasks are not through"]
+    reasons += [freeze.says for freeze in fleet.freezes if not freeze.scope]
+    for name, task in fleet.tasks.items():
+        copies = list(fleet.copies(name))
+        if task.essential and not any(i.ready and health.word(i) != "unwell" for i in copies):
+            ailing = "; ".join(f"{i.name} is {'unwell' if i.ready else i.state}" for i in copies)
+            reasons.append(f"{name} is essential: {ailing or 'it has no instance'}")
+    return reasons
+
+
+def own_health(fleet: Fleet, name: str) -> dict[str, Any]:
+    """What `/health` tells: the machine, and each instance in short."""
+    why = not_ready(fleet)
+    tasks = {
+        i.name: {"state": str(i.state), "health": health.word(i), "essential": i.task.essential}
+        for i in fleet.ordered()
+        if not i.task.helper
+    }
+    return {"name": name, "state": supervisor_state(fleet), "ready": not why, "why": why, "tasks": tasks}

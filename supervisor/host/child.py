@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # the spawner must stay small
         out: str
         err: str
         mark: int  # of the run
+        bound: bool  # ends with the supervisor: a question that nobody waits for any more
 
 
 OWN_VARIABLES = (
@@ -180,6 +181,8 @@ def _variables(spec: Spec) -> None:
     for path in spec["environment_file"]:
         _put(put, read_environment_file(path))
     _put(put, spec["environment"])
+    if "WATCHDOG_USEC" in spec["environment"]:
+        put("WATCHDOG_PID", str(os.getpid()))
 
 
 def _put(put: Callable[[str, str], None], variables: dict[str, str]) -> None:
@@ -196,6 +199,12 @@ def _user(spec: Spec) -> None:
         os.initgroups(entry.pw_name, entry.pw_gid)
         os.setgid(entry.pw_gid)
         os.setuid(entry.pw_uid)
+
+
+def _bound(spec: Spec) -> None:
+    """After the change of the user, which undoes it (prctl(2), PR_SET_PDEATHSIG)."""
+    if spec["bound"]:
+        ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
 
 
 def _directory(spec: Spec) -> None:
@@ -218,6 +227,7 @@ STEPS = (
     ("read environment_file", _variables),
     ("become user", _user),
     ("chdir", _directory),
+    ("bind to the supervisor", _bound),
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from supervisor.core.definition import StopPolicy, Task
+from supervisor.core.definition import Probe, StopPolicy, Task
 from supervisor.core.events import Event
 from supervisor.core.immutable import immutable
 from supervisor.core.instance import Run
@@ -119,11 +119,24 @@ class Host(Protocol):
     def signal(self, key: str, name: str) -> bool:
         """Sends any signal to the leader. False when it no longer lives."""
 
+    def ask(self, launch: Launch, probe: Probe) -> None:
+        """Puts a question to a run. Answered by `Probed` soon after the probe's timeout at the latest.
+
+        An answer that cannot be had for the host's own reasons is None, not a failure.
+        """
+
     def remember(self, records: list[dict[str, Any]]) -> None:
         """Writes records where the next supervisor finds them."""
 
     def publish(self, runtime_dir: str, plan: dict[str, Any]) -> None:
         """Writes the plan where the helpers find it (`store.plan`).
+
+        Raises:
+            OSError: the runtime directory is full or gone.
+        """
+
+    def post(self, name: str, what: dict[str, Any]) -> None:
+        """Puts something into a file of the runtime directory, at once and as a whole, for a helper to read.
 
         Raises:
             OSError: the runtime directory is full or gone.

@@ -33,13 +33,29 @@ def spec_of(launch: Launch, output: tuple[str, str]) -> Spec:
         "environment_file": task.environment_file,
         "out": output[0],
         "err": output[1],
+        "bound": False,
         "mark": mark.number(run.id),
     }
+
+
+def notify_path(runtime_dir: str, key: str, run: int) -> str:
+    """The socket on which a run may speak."""
+    return f"{runtime_dir}/notify/{key}.{run}"
+
+
+def _to_notify(launch: Launch) -> dict[str, str]:
+    """Where it may speak, and how often it must, if it was told to. WATCHDOG_PID is known in the child only."""
+    task = launch.task
+    if not task.notifies:
+        return {}
+    where = {"NOTIFY_SOCKET": notify_path(launch.runtime_dir, launch.key, launch.run.number)}
+    return where | ({"WATCHDOG_USEC": str(int(task.watchdog * 1e6))} if task.watchdog else {})
 
 
 def own_variables(launch: Launch) -> dict[str, str]:
     """What a task gets to know of itself (contract, section 8)."""
     return {
+        **_to_notify(launch),
         "SUPERVISOR_TASK": launch.task.name,
         "SUPERVISOR_INSTANCE": str(launch.index),
         "SUPERVISOR_REPLICAS": str(launch.task.replicas),

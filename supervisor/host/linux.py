@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from supervisor.core.definition import StopPolicy
+from supervisor.core.definition import Probe, StopPolicy
 from supervisor.core.events import Exited
 from supervisor.core.instance import Run
 from supervisor.host import clock
@@ -16,8 +18,10 @@ from supervisor.host.interface import CannotForkError, Done, Happened, Launch, O
 from supervisor.host.launch import fifo_paths
 from supervisor.host.log import Log
 from supervisor.host.loop import Loop, Signals
+from supervisor.host.notified import Ears
 from supervisor.host.notify import Notifier
 from supervisor.host.process import Processes
+from supervisor.host.questions import PROBER, Questions
 from supervisor.host.spawner import Spawner
 from supervisor.store.plan import write as write_plan
 from supervisor.store.records import Journal
@@ -47,6 +51,9 @@ class Linux:
         self._next_beat = 0.0 if self._beat else None
         self._journal: Journal | None = None
         self._told: list[Occurrence] = []  # found outside of the loop
+        self._runtime_dir = ""
+        self._ears = Ears(self.loop, self._processes, self.log)
+        self._questions = Questions(self.loop, self._spawner, self._processes)
 
     now = staticmethod(clock.now)
     stamp = staticmethod(clock.stamp)
@@ -61,10 +68,15 @@ class Linux:
         if self._told:
             deadline = now
         self._spawner.rest()
-        moments = [m for m in (deadline, self._next_beat, self._errands.next_deadline()) if m is not None]
+        self._ears.wake(now)
+        waiting = (self._errands, self._ears, self._questions)
+        others = (self._next_beat, *(one.next_deadline() for one in waiting))
+        moments = [m for m in (deadline, *others) if m is not None]
         occurred = self.loop.wait(max(0.0, min(moments) - now) if moments else None)
+        self._ears.rest(self.now())
         told, self._told = self._told, []
-        return [*told, *self._translated([*occurred, *self._errands.expire(self.now())])]
+        occurred += [*self._errands.expire(self.now()), *self._questions.expire(self.now())]
+        return self._ears.in_order([*told, *self._translated(occurred)])
 
     def _translated(self, occurred: list[Occurrence]) -> Iterator[Occurrence]:
         """An errand of the processes' own is nobody else's business."""
@@ -96,6 +108,13 @@ class Linux:
                 raise CannotForkError(f"make FIFO: {error}") from error
             if given != paths:
                 out, err = given[0], err and given[-1]
+        if launch.key == PROBER:
+            self._questions.listen(f"{launch.runtime_dir}/prober.sock")
+        if launch.task.notifies:
+            try:
+                self._ears.open(launch.runtime_dir, launch.key, launch.run)
+            except OSError as error:
+                raise CannotForkError(f"make its notify socket: {error}") from error
         return self._processes.fork(launch, (out, err))
 
     def go(self, key: str) -> None:
@@ -105,6 +124,7 @@ class Linux:
     def adopt(self, key: str, run: Run) -> bool:
         """See `Host.adopt`."""
         adopted = self._processes.adopt(key, run)
+        self._ears.reopen(self._runtime_dir, key, run, lives=adopted)
         if adopted and self._processes.by_key[key].ended:
             self._told.append(Happened(key, Exited(run.number, None, empty=False)))
         return adopted
@@ -121,11 +141,16 @@ class Linux:
         """See `Host.signal`."""
         return self._processes.signal(key, name)
 
+    def ask(self, launch: Launch, probe: Probe) -> None:
+        """See `Host.ask`."""
+        self._questions.ask(launch, probe, self.now())
+
     # -- memory, errands, the world -----------------------------------------------------------------------------------
 
     def keep_in(self, journal: Journal) -> None:
         """From now on `remember` writes there."""
         self._journal = journal
+        self._runtime_dir = os.path.dirname(journal.path)
 
     def remember(self, records: list[dict[str, Any]]) -> None:
         """See `Host.remember`."""
@@ -137,6 +162,13 @@ class Linux:
         write_plan(runtime_dir, plan)
         self._fifos.take_over(f"{runtime_dir}/output")
         self._fifos.sweep(plan["instances"])
+
+    def post(self, name: str, what: dict[str, Any]) -> None:
+        """See `Host.post`."""
+        path = f"{self._runtime_dir}/{name}"
+        with open(f"{path}.new", "w", encoding="utf-8") as file:
+            json.dump(what, file)
+        os.rename(f"{path}.new", path)
 
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         """See `Host.errand`."""

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from supervisor.core.definition import StopPolicy
-from supervisor.core.events import Emptied, Exited, Killed, NotStarted, Started, Status
+from supervisor.core.events import Emptied, Exited, Killed, MainPid, NotStarted, Started, Status
 from supervisor.core.instance import Run
 from supervisor.host import kin, mark, procfs
 from supervisor.host.interface import CannotForkError, Done, Happened, Launch
@@ -53,6 +53,7 @@ class Processes:
         """`loop` tells when a descriptor is readable, `spawner` forks, `aside` begins an errand."""
         self.by_key: dict[str, Process] = {}
         self.by_pid: dict[int, Process] = {}
+        self.others: dict[int, Callable[[Status], list[Happened]]] = {}  # children that are no runs, by pid
         self._loop = loop
         self._spawner = spawner
         self._aside = aside
@@ -96,6 +97,8 @@ class Processes:
         """See `interface.Host.adopt`. A pid that another process has by now is recognised by its birth."""
         rest = self._rest(run.id, run.pid, run.cgroup, ours=False)
         process = Process(key, run.number, run.pid, rest)
+        if run.group:  # another process than the first one is the main one: no group has its number
+            self._leave_group(process)
         with suppress(ProcessLookupError):
             process.pidfd = os.pidfd_open(run.pid)
             leader = procfs.stat(run.pid)
@@ -116,9 +119,40 @@ class Processes:
         self._watch_rest(process)
         return True
 
+    def promote(self, key: str, pid: int) -> list[Happened]:
+        """Another process of a run is its main process from now on (MAINPID= of sd_notify).
+
+        Once the first one has ended, nobody holds the number of its process group any more, which may then be a
+        stranger's: from here on the run is known by its cgroup or its mark only.
+        """
+        process = self.by_key.get(key)
+        if process is None or process.ended or process.pid == pid:
+            return []
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            return []
+        found = procfs.stat(pid)
+        self._loop.unwatch(process.pidfd)
+        os.close(process.pidfd)
+        del self.by_pid[process.pid]
+        self._leave_group(process)
+        process.rest.lead(pid)
+        process.pid, process.pidfd, process.ours = pid, pidfd, found.parent == os.getpid()
+        self._add(process)
+        return [Happened(key, MainPid(process.run, pid, found.birth))]
+
     def _add(self, process: Process) -> None:
         self.by_key[process.key] = self.by_pid[process.pid] = process
         self._loop.watch(process.pidfd, lambda _: self._leader_ended(process))
+
+    def reported(self, key: str) -> list[Happened]:
+        """Looks whether the program of a run has begun: it has said something, so it has."""
+        process = self.by_key.get(key)
+        try:
+            return self._reported(process) if process else []
+        except BlockingIOError:
+            return []
 
     def _reported(self, process: Process) -> list[Happened]:
         """The child's end of the channel: a failure in words, or closed by the exec."""
@@ -153,9 +187,9 @@ class Processes:
             self._terminate_rest(process, number)
             return
         process.told = policy.to
-        if policy.to == "all":
+        if policy.to == "all" or (policy.to == "group" and not process.group):
             self._terminate_rest(process, number)
-        send = _send if policy.to == "main" else _send_group
+        send = _send if policy.to == "main" or not process.group else _send_group
         send(process, number)
         send(process, signal.SIGCONT)
 
@@ -221,16 +255,19 @@ class Processes:
         while info := _next_end():
             status = _status(info)
             process = self.by_pid.get(info.si_pid)
-            if process and process.ours and not process.ended:
+            if process and not process.ended:
                 events += self._ended(process, status)
+            elif info.si_pid in self.others:
+                events += self.others.pop(info.si_pid)(status)
             else:
                 others.append((info.si_pid, status))
         return events + (self._look_at_ours() if others else []), others
 
     def _leader_ended(self, process: Process) -> list[Happened]:
-        if not process.ours:
-            return [] if process.ended else self._ended(process, None)
-        return self.reap()[0]
+        events = self.reap()[0]
+        if not process.ours and process.pidfd >= 0:  # somebody else's child: how it ended is not ours to know
+            events += self._ended(process, None)
+        return events
 
     def _ended(self, process: Process, status: Status | None) -> list[Happened]:
         key, run = process.key, process.run

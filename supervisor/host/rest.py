@@ -28,6 +28,9 @@ class Rest(Protocol):
     def others(self) -> list[int]:
         """Who they are; a moment later there may be more."""
 
+    def lead(self, pid: int) -> None:
+        """Another one is the leader from now on."""
+
     def watch(self, told: Reader) -> None:
         """Has `told` called when none may be left; it must then look, and watch again if there still is."""
 
@@ -51,6 +54,10 @@ class InCgroup:
     def others(self) -> list[int]:
         """See `Rest.others`."""
         return [pid for pid in self.cgroup.pids() if pid != self._leader]
+
+    def lead(self, pid: int) -> None:
+        """See `Rest.lead`."""
+        self._leader = pid
 
     def watch(self, told: Reader) -> None:
         """See `Rest.watch`."""
@@ -115,6 +122,10 @@ class ByMark:
             return [pid for pid in found if pid != self._leader and procfs.stat(pid).alive]
         family = kin.Family(self.number, self.group)
         return [one.pid for one in kin.find(family, self._sight.everyone()) if one.pid != self._leader]
+
+    def lead(self, pid: int) -> None:
+        """See `Rest.lead`."""
+        self._leader = pid
 
     def watch(self, told: Reader) -> None:
         """See `Rest.watch`. The end of orphans of ours is told by SIGCHLD anyway."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from supervisor.core.definition import StopPolicy, Task
 from supervisor.core.immutable import plain
-from supervisor.core.instance import Instance, Order, Outcome, Run
+from supervisor.core.instance import Health, Instance, Order, Outcome, Run
 from supervisor.core.states import State
 
 VERSION = 1
@@ -61,9 +61,13 @@ class Journal:
             name = _name(record)
             if record.get("gone"):
                 self._lines.pop(name, None)
+            elif self._lines.get(name) == line:
+                continue  # nothing that the next one has to know: a sign of life, one more good answer
             else:
                 self._lines[name] = line
             lines.append(line)
+        if not lines and self._whole:
+            return
         data = ("\n".join(lines) + "\n").encode()
         self._size += len(data)
         outdated = self._size > COMPACT_ABOVE and self._size > 4 * sum(map(len, self._lines.values()))
@@ -144,6 +148,9 @@ _KEPT = (
     "restarts", "streak", "failures", "failed_at",
 )  # fmt: skip
 
+_NOT_KEPT = {"bark": None, "ask_at": None}
+"""When a run's health is looked at next: the next supervisor begins anew with that."""
+
 
 def record_of(instance: Instance) -> dict[str, Any]:
     """All that the next supervisor has to know of an instance."""
@@ -153,6 +160,8 @@ def record_of(instance: Instance) -> dict[str, Any]:
     record["order"] = instance.order and plain(instance.order)
     record["last"] = instance.last and plain(instance.last)
     record["run"] = instance.run and plain(instance.run)
+    if instance.run:
+        record["run"]["health"] |= _NOT_KEPT
     return record
 
 
@@ -181,7 +190,8 @@ def _run(plain: dict[str, Any] | None) -> Run | None:
     if plain is None:
         return None
     lists = {name: tuple(plain.get(name, ())) for name in ("killed", "left")}
-    return Run(**{**plain, **lists, "order": _order(plain["order"]), "outcome": _outcome(plain["outcome"])})
+    values = {"order": _order(plain["order"]), "outcome": _outcome(plain["outcome"])}
+    return Run(**{**plain, **lists, **values, "health": Health(**plain.get("health", {}))})
 
 
 def _outcome(plain: dict[str, Any] | None) -> Outcome | None:

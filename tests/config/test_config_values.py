@@ -7,7 +7,19 @@ import pytest
 
 from supervisor.config import duration_of
 from supervisor.config.schema import BACKOFF, GROUP, LOG, STOP, SUPERVISOR, TASK
-from supervisor.core.definition import Backoff, Config, GiveUp, Group, Kind, Log, Restart, Settings, StopPolicy, Task
+from supervisor.core.definition import (
+    Backoff,
+    Config,
+    GiveUp,
+    Group,
+    Kind,
+    Log,
+    Probe,
+    Restart,
+    Settings,
+    StopPolicy,
+    Task,
+)
 from supervisor.core.immutable import names_of
 
 Good = Callable[..., Config]
@@ -49,6 +61,23 @@ VALUES = [
     ('stop = { signal = "SIGKILL", to = "main" }', "stop", StopPolicy("SIGKILL", 10.0, "main")),
     ('start_timeout = "2m"', "start_timeout", 120.0),
     ('ready = "started"', "ready", "started"),
+    ('ready = "notify"', "ready", "notify"),
+    ('ready = { tcp = "h:1" }', "ready", Probe("tcp", ("h:1",), every=1.0, failures=0)),
+    ('ready = { command = "run -x" }', "ready", Probe("command", ("run", "-x"), every=1.0, failures=0)),
+    (
+        'health = { http = "http://${WHO}:80${SUPERVISOR_INSTANCE}/", every = "1m", timeout = 1, restart = false }',
+        "health",
+        Probe("http", ("http://world:80${SUPERVISOR_INSTANCE}/",), every=60.0, timeout=1.0, restart=False),
+    ),
+    (
+        'health = { http = "unix:web.sock:/x", status = "200-204", contains = "ok", headers = { A = "${WHO}" } }',
+        "health",
+        Probe("http", ("unix:DIR/web.sock:/x",), status=(200, 204), contains="ok", headers=(("A", "world"),)),
+    ),
+    ('health = { tcp = "unix:/run/x" }', "health", Probe("tcp", ("unix:/run/x",))),
+    ('watchdog = "30s"', "watchdog", 30.0),
+    ('dump_signal = "QUIT"', "dump_signal", "SIGQUIT"),
+    ("essential = true", "essential", True),
     ('log = { to = "none", stderr = "none" }', "log", Log("none", "none")),
     ('log.to = "inherit"', "log", Log("inherit")),
     ('log.to = "journal"', "log", Log("journal")),

@@ -6,8 +6,8 @@ from typing import Any
 
 from supervisor.config import load
 from supervisor.control import wire
-from supervisor.core.definition import StopPolicy
-from supervisor.core.events import Exited, Started, Status
+from supervisor.core.definition import Probe, StopPolicy
+from supervisor.core.events import Exited, Probed, Started, Status
 from supervisor.core.instance import Run
 from supervisor.host import clock
 from supervisor.host.interface import Done, Happened, Launch, Occurrence, Request
@@ -85,11 +85,17 @@ class Nothing:
     def signal(self, key: str, name: str) -> bool:
         return key in self.runs
 
+    def ask(self, launch: Launch, probe: Probe) -> None:
+        self.happens.append(Happened(launch.key, Probed(launch.run.number, ok=True)))
+
     def remember(self, records: list[dict[str, Any]]) -> None:
         wire.encode(records=records)
 
     def publish(self, runtime_dir: str, plan: dict[str, Any]) -> None:
         wire.encode(plan=plan)
+
+    def post(self, name: str, what: dict[str, Any]) -> None:
+        wire.encode(published=what)
 
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         self._errands += 1

@@ -258,7 +258,7 @@ def test_a_name_that_means_nothing(many: Fleet, name: str, says: str):
 OTHER = {
     "kind": Kind.TRIGGERED, "command": ("other",), "python": "a:b", "directory": "/srv", "user": "mail", "umask": 0o22,
     "environment": {"A": "1"}, "environment_file": ("/e",), "inherit_environment": False, "stdin": "other",
-    "ready": "other", "log": Log("none"),
+    "ready": "other", "watchdog": 9.0, "log": Log("none"),
 }  # fmt: skip
 
 

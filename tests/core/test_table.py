@@ -30,10 +30,14 @@ Refresh      =          =                  =                    =               
 Leave        X          X                  stopping+Terminate   stopping+Terminate   .              X          X
 Kill         .          .                  stopping+Destroy     stopping+Destroy     =+Destroy      .          .
 Due          X          X                  stopping+Terminate   X                    =+Destroy      held       X
+Alarm        .          .                  .                    .                    .              .          .
 Forked       .          .                  =+Go                 X                    =+Destroy      .          .
 Started      .          .                  running              X                    =              .          .
 Adopted      .          .                  running              .                    =+Terminate    .          .
 NotStarted   .          .                  backoff              X                    held           .          .
+Notified     .          .                  =                    =                    =              .          .
+MainPid      .          .                  =                    =                    =              .          .
+Probed       .          .                  .                    .                    .              .          .
 Exited       .          .                  backoff              backoff              held           .          .
 Killed       .          .                  X                    X                    =              .          .
 Emptied      .          .                  X                    X                    X              .          .

@@ -57,6 +57,7 @@ TASK_SHAPE = {
     "failures": int,
     "health": (str, None),
     "ready": bool,
+    "says": (str, None),
     "why": str,
     "next": (dict, None),
     "last_exit": (dict, None),

@@ -9,6 +9,7 @@ expect reply "words"                the newest client's answer, as `supctl` prin
 expect refused "words"              it was refused
 expect log "words"                  a line of the log since this was last asked
 expect ready | expect not ready     as the service manager was told
+expect balanced | expect not balanced "words"   whether a load balancer may send work; why not
 expect alive 3                      processes with something to run
 expect ended 0                      the supervisor is through, with this exit code
 expect dead                         the supervisor was killed
@@ -26,7 +27,7 @@ from supervisor.core import report
 from supervisor.verbs.screen import Screen
 
 
-def expect(story: Scenario, line: str) -> None:  # noqa: C901 - a table of lines
+def expect(story: Scenario, line: str) -> None:  # noqa: C901, PLR0912 - a table of lines
     """Checks one line; raises AssertionError with what is there instead."""
     quoted = re.search(r'"(.*)"', line)
     said = quoted[1] if quoted else ""
@@ -53,6 +54,11 @@ def expect(story: Scenario, line: str) -> None:  # noqa: C901 - a table of lines
             assert "READY=1" in story.host.notified, story.host.notified
         case ["not", "ready"]:
             assert "READY=1" not in story.host.notified
+        case ["balanced"]:
+            assert story.world.published["health.json"]["ready"], story.world.published
+        case ["not", "balanced"]:
+            assert not story.world.published["health.json"]["ready"]
+            _contains(said, "; ".join(story.world.published["health.json"]["why"]))
         case ["alive", count]:
             living = [short(process.key) for process in story.world.processes.values() if process.alive]
             assert len(living) == int(count), f"alive: {living}"

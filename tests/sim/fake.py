@@ -17,8 +17,8 @@ from typing import Any
 from sim.world import Process, World
 
 from supervisor import errands
-from supervisor.core.definition import StopPolicy
-from supervisor.core.events import Emptied, Exited, Killed, NotStarted, Started, Status
+from supervisor.core.definition import Probe, StopPolicy
+from supervisor.core.events import Emptied, Exited, Killed, Notified, NotStarted, Probed, Started, Status
 from supervisor.core.instance import Run
 from supervisor.host.interface import CannotForkError, Done, Happened, Launch, Occurrence
 from supervisor.store.records import _encode, _name
@@ -170,6 +170,21 @@ class FakeHost:
         self.world.signal(process, name, "main")
         return True
 
+    def ask(self, launch: Launch, probe: Probe) -> None:
+        self._burn()
+        process = self._of(launch.key, launch.run)
+        text = self.world.answer(process) if process and process.leader else "connection refused"
+        late = text == "timeout"
+
+        def answered() -> None:
+            if self.alive:
+                self.tell(Happened(launch.key, self._answer(launch.run.number, text)))
+
+        self.world.later(probe.timeout if late else 0.001, answered)
+
+    def _answer(self, run: int, text: str) -> Probed:
+        return Probed(run, None if text == "lost" else not text, text)
+
     def _of(self, key: str, run: Run) -> Process | None:
         process = self._known.get(key)
         return process if process and process.run == run.number else None
@@ -180,6 +195,13 @@ class FakeHost:
         """The child has become its program."""
         if self._ours(process):
             self.tell(Happened(process.key, Started(process.run)))
+
+    def notified_by(self, process: Process, event: Notified) -> None:
+        """A process of a run has sent a datagram."""
+        if self._known.get(process.key) is process:
+            if event.extend and process.grace_ends is not None and not process.killed:
+                process.grace_ends = max(process.grace_ends, self.world.time + event.extend)
+            self.tell(Happened(process.key, event))
 
     def failed_to_exec(self, process: Process) -> None:
         """The child has reported why it cannot."""
@@ -232,6 +254,10 @@ class FakeHost:
     def publish(self, runtime_dir: str, plan: dict[str, Any]) -> None:
         self._burn()
         self.plan = json.loads(json.dumps(plan))
+
+    def post(self, name: str, what: dict[str, Any]) -> None:
+        self._burn()
+        self.world.published[name] = json.loads(json.dumps(what))
 
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         self._burn()

@@ -11,13 +11,21 @@ from random import Random
 
 NAMES = ("db", "web", "xetl", "import", "migrate", "mail")
 
+ANSWERS = ("well", "well", "http 503", "timeout", "lost")
+
+SIGNS = (
+    "READY=1", "READY=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=trigger", "WATCHDOG=2s", "STATUS=busy", "STOPPING=1",
+    "RELOADING=1", "EXTEND=3s",
+)  # fmt: skip
+
 MISHAPS = ("disk full", "disk free", "wall jumps -7200", "wall jumps 86400", "errands take 2s", "hang up")
 
 
 def config(rng: Random) -> list[str]:
     """The lines of a config: up to six tasks, groups, switches."""
     names = list(NAMES[: rng.randint(1, len(NAMES))])
-    lines = [f"supervisor stop_grace={rng.choice((2, 30, 300))}" + _switches(rng, frozen=0.05)]
+    balancer = rng.choice(("", "", " health_listen=127.0.0.1:9000", " drain_delay=1"))
+    lines = [f"supervisor stop_grace={rng.choice((2, 30, 300))}{balancer}" + _switches(rng, frozen=0.05)]
     lines += [task(rng, names, number) for number in range(len(names))]
     members = rng.sample(names, rng.randint(1, len(names)))
     lines.append(" ".join(["group", "etl", *members, *(["freeze"] if rng.random() < 0.05 else [])]))
@@ -61,6 +69,10 @@ def _extras(rng: Random) -> tuple[tuple[float, str], ...]:
         (0.1, "log=inherit"),
         (0.1, "to=main"),
         (0.1, "to=all"),
+        (0.2, rng.choice(("ready=notify", "ready=probe", "ready=tcp"))),
+        (0.2, rng.choice(("health=1 failures=1", "health=3", "health=1/left failures=2 successes=2"))),
+        (0.2, f"watchdog={rng.choice((1, 10))}"),
+        (0.1, "dump_signal=SIGQUIT"),
     )
 
 
@@ -72,6 +84,10 @@ def being(rng: Random) -> str:
         words.append(f"{how} after {rng.choice(('1ms', '50ms', '1s', '12s'))}")
     if rng.random() < 0.3:
         words.append(rng.choice(("ignore the stop", "stop in 300ms", "stop politely")))
+    if rng.random() < 0.5:
+        words.append(f"get ready after {rng.choice(('1ms', '500ms', '5s'))}")
+    if rng.random() < 0.2:
+        words.append(f"answer {rng.choice(ANSWERS)} then {rng.choice(ANSWERS)}")
     if rng.random() < 0.2:
         words.append(rng.choice(("leave 1", "leave 2 stubborn", "stray 1", "leave 1, stray 2 stubborn")))
     if rng.random() < 0.15:
@@ -83,6 +99,13 @@ def being(rng: Random) -> str:
     if rng.random() < 0.1:
         return "fail to exec: exec: No such file or directory"
     return ", ".join(words) or "stop politely"
+
+
+def sign(rng: Random) -> str:
+    """What a run says or answers, unasked."""
+    if rng.random() < 0.3:
+        return f"answers {rng.choice(ANSWERS)}"
+    return f"says {rng.choice(SIGNS)}"
 
 
 class History:
@@ -103,7 +126,9 @@ class History:
         """The next lines. `alive`: whether a supervisor is running."""
         rng = self.rng
         roll = rng.random()
-        if roll < 0.35:
+        if roll < 0.05:
+            yield f"{self.key()} {sign(rng)}"
+        elif roll < 0.35:
             yield f"after {rng.choice(('0ms', '1ms', '20ms', '200ms', '1s', '3s', '11s'))}"
         elif roll < 0.5:
             yield f"{self.key()} will {being(rng)}"

@@ -7,10 +7,14 @@ A line is a config line (`wording`), an expectation (`expectations`), or one of 
     after 2s [LINE]              go on for so long
     KEY will WORDS [, WORDS …]   how its next run behaves, if it is not to run until it is stopped:
                                  `exit 1 after 2s`, `die of SIGSEGV after 1s`, `ignore the stop`, `stop in 3s`,
+                                 `get ready after 1s` (READY=1), `answer well|WORDS then …` (to its probe),
                                  `stop politely`, `leave 2`, `leave 2 stubborn`, `hang 5s`, `survive 3 kills`,
                                  `stray 2`, `stray 2 stubborn` (as `leave`, but these are not in its process group),
                                  `fail to fork: WHY`, `fail to exec: WHY`
     KEY exits 1 | KEY dies of SIGSEGV | KEY loses its group | KEY loses its strays       now
+    KEY says READY=1 …           by sd_notify: READY=1, STATUS=text, STOPPING=1, RELOADING=1, WATCHDOG=1,
+                                 WATCHDOG=trigger, WATCHDOG=5s (a new period), EXTEND=5s
+    KEY answers WORDS            its probe, from now on: `well`, `timeout`, `lost` (not to be had), or what is wrong
     supctl VERB … [as NAME]      as on the command line
     hang up                      whoever waits for an answer does so no longer
     SIGTERM | SIGINT | SIGHUP    to the supervisor
@@ -145,7 +149,7 @@ class Scenario:
         self.world.file = self.draft.config()
         return True
 
-    def _world(self, words: list[str], line: str) -> bool:  # noqa: C901 - a table of lines
+    def _world(self, words: list[str], line: str) -> bool:  # noqa: C901, PLR0912 - a table of lines
         """What happens on the machine."""
         match words:
             case [key, "will", *_]:
@@ -157,6 +161,13 @@ class Scenario:
             case [key, "loses", "its", "group" | "strays" as which]:
                 for process in self.world.living(full(key)):
                     self.world.leave(process, members=which == "group", strays=which == "strays")
+            case [key, "says", *_]:
+                for process in self.world.living(full(key)):
+                    self.world.say(process, **said(line.split(" says ", 1)[1]))
+                self.run_until(self.world.time)
+            case [key, "answers", *text]:
+                for process in self.world.living(full(key)):
+                    process.being = replace(process.being, answers=(_answer(" ".join(text)),))
             case ["hang", "up"]:
                 for client in self.clients:
                     client.hang_up()
@@ -311,9 +322,37 @@ _TRAITS = (
     (r"leave (\d+)", lambda m: {"leaves": int(m[1])}),
     (r"hang (\S+)", lambda m: {"hangs": duration(m[1])}),
     (r"survive (\d+) kills", lambda m: {"kills": int(m[1]) + 1}),
+    (r"get ready after (\S+)", lambda m: {"ready": duration(m[1])}),
+    (r"answer (.+)", lambda m: {"answers": tuple(_answer(one) for one in m[1].split(" then "))}),
     (r"fail to fork: (.+)", lambda m: {"cannot_fork": m[1]}),
     (r"fail to exec: (.+)", lambda m: {"cannot_exec": m[1]}),
 )  # fmt: skip
+
+
+def _answer(text: str) -> str:
+    return "" if text == "well" else text
+
+
+def said(text: str) -> dict[str, Any]:
+    """What `KEY says …` says."""
+    match text.partition("="):
+        case ("READY", _, "1"):
+            return {"ready": True}
+        case ("STATUS", _, status):
+            return {"status": status}
+        case ("RELOADING", _, "1"):
+            return {"reloading": True}
+        case ("STOPPING", _, "1"):
+            return {"stopping": True}
+        case ("WATCHDOG", _, "1"):
+            return {"alive": True}
+        case ("WATCHDOG", _, "trigger"):
+            return {"trigger": True}
+        case ("WATCHDOG", _, period):
+            return {"watchdog": duration(period)}
+        case ("EXTEND", _, span):
+            return {"extend": duration(span)}
+    raise StoryError(f"not understood: says {text!r}")
 
 
 def being(text: str) -> Being:

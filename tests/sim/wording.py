@@ -2,9 +2,13 @@
 
     task NAME [KEY=VALUE …]     KEY is that of the config; lists with commas; the tables are flat:
                                 grace, signal, to (of `stop`); initial, factor, max, jitter, reset_after (of `backoff`);
+                                ready=notify, ready=probe (a command), ready=tcp (by @prober);
+                                health=5 (every so many seconds), health=5/left (restart = false), and of it
+                                failures, successes;
                                 give_up=3/60 (failures/seconds); a bare `freeze` is `freeze=yes`
     group NAME TASK …           a bare `freeze` among the names is its switch
-    supervisor [KEY=VALUE …]    stop_grace, freeze, auto_freeze=20/60 (failures/seconds), notify
+    supervisor [KEY=VALUE …]    stop_grace, drain_delay, health_listen, freeze, notify, auto_freeze=20/60
+                                (failures/seconds)
 
 Back-off has no jitter here unless it is asked for, so that times are round; and no output goes anywhere.
 """
@@ -23,15 +27,18 @@ from supervisor.core.definition import (
     Group,
     Kind,
     Log,
+    Probe,
     Restart,
     Settings,
     StopPolicy,
     Task,
 )
+from supervisor.core.immutable import replace
 
 _YES = {"yes": True, "no": False}
 _STOP = {"grace", "signal", "to"}
 _BACKOFF = {"initial", "factor", "max", "jitter", "reset_after"}
+_PROBE = {"failures", "successes"}
 
 
 @dataclass
@@ -77,6 +84,7 @@ class Draft:
             freeze=_flag(self.settings, "freeze"), stop_grace=float(self.settings.get("stop_grace", 300)),
             auto_freeze=_failures(AutoFreeze, self.settings["auto_freeze"]) if "auto_freeze" in self.settings else None,
             notify_command=("tell",) if "notify" in self.settings else (),
+            health_listen=self.settings.get("health_listen"), drain_delay=float(self.settings.get("drain_delay", 0)),
         )  # fmt: skip
         freezes = [ConfigFreeze("", "conf:supervisor")] if settings.freeze else []
         freezes += [ConfigFreeze(f"@{group.name}", f"conf:@{group.name}") for group in groups.values() if group.freeze]
@@ -92,21 +100,26 @@ def task_of(name: str, pairs: dict[str, str]) -> Task:
     plain["autostart"] = kind is not Kind.TRIGGERED
     stop: dict[str, Any] = {}
     backoff: dict[str, Any] = {"jitter": 0.0}
+    probe: dict[str, Any] = {}
     for key, text in pairs.items():
         if key in _STOP:
             stop[key] = float(text) if key == "grace" else text
         elif key in _BACKOFF:
             backoff[key] = float(text)
+        elif key in _PROBE:
+            probe[key] = int(text)
         else:
             plain[key] = _value(key, text)
+    if "health" in plain:
+        plain["health"] = replace(plain["health"], **probe)
     return Task(name, **(plain | {"kind": kind, "stop": StopPolicy(**stop), "backoff": Backoff(**backoff)}))
 
 
-def _value(key: str, text: str) -> Any:
+def _value(key: str, text: str) -> Any:  # noqa: C901 - a table of keys
     match key:
         case "replicas":
             return int(text)
-        case "autostart" | "freeze":
+        case "autostart" | "freeze" | "essential":
             return _YES[text]
         case "after" | "requires":
             return tuple(text.split(","))
@@ -120,8 +133,14 @@ def _value(key: str, text: str) -> Any:
             return tuple(int(word) if word.isdigit() else word for word in text.split(","))
         case "give_up":
             return _failures(GiveUp, text)
-        case "start_timeout":
+        case "start_timeout" | "watchdog":
             return float(text)
+        case "ready" if text in ("probe", "tcp"):
+            kind = "tcp" if text == "tcp" else "command"
+            return Probe(kind, ("127.0.0.1:80",), every=1.0, failures=0)
+        case "health":
+            every, _, left = text.partition("/")
+            return Probe("command", ("true",), every=float(every), restart=left != "left")
     return text
 
 

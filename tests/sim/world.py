@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from supervisor.core.definition import Config
-from supervisor.core.events import Status
+from supervisor.core.events import Notified, Status
 from supervisor.errands import Loaded
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Being:
     left_stop: float | None = 0.01  # as `stops`, of all those
     hangs: float = 0.0005  # before it waits for its go byte
     kills: int = 1  # how many SIGKILLs it takes: above 1 is a process in state D
+    ready: float | None = None  # says READY=1 so long after its exec; None: never by itself
+    answers: tuple[str, ...] = ()  # to its probe, the last one for ever: "" is good, else what is wrong
     cannot_fork: str = ""
     cannot_exec: str = ""
 
@@ -68,6 +70,7 @@ class Process:
     program: bool = False  # exec has succeeded
     grace_ends: float | None = None  # the supervisor has asked it to stop
     killed: int = 0
+    asked: int = 0  # how often its probe has been answered
 
     @property
     def alive(self) -> bool:
@@ -91,6 +94,7 @@ class World:
     file: Config | str = ""  # the config as it is written; a text: what is wrong with it
     journal: dict[str, str] = field(default_factory=dict)
     disk: list[dict[str, Any]] = field(default_factory=list)  # the freezes in the state directory
+    published: dict[str, Any] = field(default_factory=dict)  # files of the runtime directory, for helpers
     disk_full: bool = False
     errand_takes: float = 0.01
     host: FakeHost | None = None
@@ -157,8 +161,21 @@ class World:
         process.members, process.strays = process.being.leaves, process.being.strays
         if self.host:
             self.host.executed(process)
+        if process.being.ready is not None:
+            self.later(process.being.ready, lambda: self.say(process, ready=True))
         if process.being.lives is not None:
             self.later(process.being.lives, lambda: self.end(process, process.being.status))
+
+    def say(self, process: Process, **what: Any) -> None:
+        """It says something by sd_notify; nobody hears it while there is no supervisor."""
+        if self.host and process.leader and process.program:
+            self.host.notified_by(process, Notified(process.run, **what))
+
+    def answer(self, process: Process) -> str:
+        """What is wrong with it, as its probe finds out; "" for nothing."""
+        answers = process.being.answers or ("",)
+        process.asked += 1
+        return answers[min(process.asked, len(answers)) - 1]
 
     def end(self, process: Process, status: Status) -> None:
         """The leader ends."""

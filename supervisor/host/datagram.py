@@ -1,0 +1,94 @@
+"""What one datagram of sd_notify(3) says: bytes in, an event out. Nothing that anybody sends can make it fail.
+
+Lines of KEY=VALUE. What is not known is passed over, as the protocol wants it; what is known and makes no sense too.
+Several datagrams that were read at once become one event (`together`), so that a task that says a thousand things costs
+the core no more than one that says the last of them.
+"""
+
+from __future__ import annotations
+
+import os
+
+from supervisor.core.events import Notified
+from supervisor.core.immutable import immutable, replace
+
+LONGEST = 4096
+"""Bytes of a datagram that are read; the manual of sd_notify asks for small ones, systemd reads as much."""
+
+LONGEST_STATUS = 200
+"""Characters of a status that are shown."""
+
+_CENTURY = 3_155_760_000.0
+"""Seconds. What is longer is as good as for ever, and a timer must be able to hold it."""
+
+
+@immutable
+class Said:
+    """A datagram: what it tells the core, and what it asks of the host."""
+
+    event: Notified
+    main_pid: int = 0
+    stores: bool = False  # FDSTORE=1, which there is not
+
+
+def parse(data: bytes, run: int) -> Said:
+    """Understands one datagram of a process of this run."""
+    found: dict[str, str] = {}
+    for line in data.decode(errors="replace").split("\n"):
+        key, equals, value = line.partition("=")
+        if equals:
+            found[key] = value
+    event = Notified(
+        run,
+        ready=found.get("READY") == "1",
+        status=_status(found.get("STATUS")),
+        reloading=found.get("RELOADING") == "1",
+        stopping=found.get("STOPPING") == "1",
+        errno=_errno(found.get("ERRNO", "")),
+        alive=found.get("WATCHDOG") == "1",
+        trigger=found.get("WATCHDOG") == "trigger",
+        watchdog=_seconds(found.get("WATCHDOG_USEC", "")),
+        extend=_seconds(found.get("EXTEND_TIMEOUT_USEC", "")),
+    )
+    return Said(event, _number(found.get("MAINPID", "")) or 0, found.get("FDSTORE") == "1")
+
+
+def together(first: Notified, then: Notified) -> Notified:
+    """Two things that were said one after the other, as one."""
+    return replace(
+        then,
+        ready=first.ready or then.ready,
+        status=first.status if then.status is None else then.status,
+        reloading=then.reloading or (first.reloading and not then.ready),
+        stopping=first.stopping or then.stopping,
+        errno=then.errno or first.errno,
+        alive=first.alive or then.alive,
+        trigger=first.trigger or then.trigger,
+        watchdog=first.watchdog if then.watchdog is None else then.watchdog,
+        extend=first.extend if then.extend is None else then.extend,
+    )
+
+
+def _status(text: str | None) -> str | None:
+    """Fit for a line of a table and of a log."""
+    if text is None:
+        return None
+    short = text if len(text) <= LONGEST_STATUS else text[: LONGEST_STATUS - 1] + "…"
+    return "".join(letter if letter.isprintable() else "�" for letter in short)
+
+
+def _errno(text: str) -> str:
+    number = _number(text)
+    return os.strerror(number) if number else ""
+
+
+def _seconds(text: str) -> float | None:
+    number = _number(text)
+    return None if number is None else min(number / 1e6, _CENTURY)
+
+
+def _number(text: str) -> int | None:
+    """A whole number that fits into 31 bits … or 63; None when it is none."""
+    if not text.isascii() or not text.isdigit() or len(text) > 19:
+        return None
+    return int(text)

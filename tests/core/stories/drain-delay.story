@@ -1,0 +1,13 @@
+# Not ready for a load balancer first, then the first stop signal: 5 s for it to look elsewhere. Nothing starts meanwhile.
+supervisor drain_delay=5
+task web health=1
+task app requires=web
+task db
+start
+at 1s SIGTERM
+at 5s expect web running
+expect signals nothing
+db dies of SIGSEGV
+after 500ms expect db held "shutting down"
+at 6500ms expect ended 0
+expect forked web db app

@@ -1,0 +1,12 @@
+# While frozen a failing probe is shown and does nothing: the task could not come back. At the thaw it acts.
+task web health=1 failures=2
+start
+at 1s supctl freeze --reason "bad deploy"
+web answers http 503
+at 10s expect web running "unwell: http 503"
+expect web running "left alone while frozen"
+expect forked web
+supctl thaw
+expect web stopping "unwell: http 503"
+at 15s expect web running
+expect forked web

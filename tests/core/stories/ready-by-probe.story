@@ -1,0 +1,9 @@
+# A question each second makes it ready; dependents wait for the answer, not for the process.
+task web ready=probe
+task app requires=web
+web will answer refused then refused then well
+start
+at 1s expect web starting "refused ("
+expect app held "requires web, which is starting"
+at 4s expect web running
+expect app running

@@ -1,0 +1,440 @@
+"""Ready and well, with real processes: sd_notify, probes of each kind, servers that hang, drip and flood."""
+
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from lab import PATIENCE, Lab, wait_for
+
+NOTIFY = "systemd-notify"
+needs_notify = pytest.mark.skipif(not Path("/usr/bin/systemd-notify").exists(), reason="needs systemd-notify")
+
+SAY = """
+import os, socket, sys
+made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+made.sendto("\\n".join(sys.argv[1:]).encode(), os.environ["NOTIFY_SOCKET"])
+"""
+
+
+@pytest.fixture
+def say(lab: Lab) -> str:
+    """A program that says its arguments, without a library."""
+    path = lab.dir / "say.py"
+    path.write_text(SAY)
+    return f"python3 {path}"
+
+
+def shell(*lines: str) -> str:
+    """A command of the config that runs a script."""
+    script = "; ".join(lines).replace("\\", "\\\\").replace('"', '\\"')
+    return f'["sh", "-c", "{script}"]'
+
+
+def health(lab: Lab, name: str) -> str | None:
+    return lab.tasks()[name]["health"]
+
+
+# -- sd_notify --------------------------------------------------------------------------------------------------------
+
+
+@needs_notify
+@pytest.mark.parametrize("user", ["", 'user = "nobody"'])
+def test_systemd_notify_itself(lab: Lab, user: str) -> None:
+    """It has ended before its word is read, and, as nobody, may not speak in the name of its parent."""
+    if user and os.geteuid():
+        pytest.skip("needs root")
+    os.chmod(lab.dir, 0o755)
+    lines = (f"{NOTIFY} --status=loading", f"{NOTIFY} --ready --status=serving", "exec sleep 1000")
+    lab.start(f'[task.web]\nready = "notify"\n{user}\ncommand = {shell(*lines)}\n')
+    assert lab.until(name="web", to="running")
+    wait_for(lambda: lab.tasks()["web"]["says"] == "serving", "its status")
+    assert "says: serving" in lab.ctl("status").out
+
+
+@needs_notify
+def test_one_that_never_says_it_is_stopped(lab: Lab) -> None:
+    config = '[task.web]\nready = "notify"\nstart_timeout = "300ms"\nrestart = "never"\ncommand = "sleep 1000"\n'
+    lab.start(config)
+    assert "not ready within 0.3 s" in lab.until(name="web", to="failed")["exit"]["reason"]
+
+
+def test_dependents_wait_for_ready(lab: Lab, say: str) -> None:
+    gate = lab.dir / "gate"
+    os.mkfifo(gate)
+    web = shell(f"read line < {gate}", f"{say} READY=1", "exec sleep 1000")
+    lab.start(
+        f'[task.web]\nready = "notify"\ncommand = {web}\n[task.app]\nrequires = ["web"]\ncommand = "sleep 1000"\n'
+    )
+    wait_for(lambda: lab.tasks()["web"]["why"].startswith("waits for READY=1"), "web waits")
+    assert lab.tasks()["app"]["state"] == "held"
+    gate.write_text("go\n")
+    lab.up("web", "app")
+
+
+def test_a_barrier_is_answered(lab: Lab) -> None:
+    """BARRIER=1 with a pipe: its end closes when everything before has been read."""
+    script = lab.dir / "barrier.py"
+    script.write_text(
+        "import os,socket,select,time\n"
+        "s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\ns.connect(os.environ['NOTIFY_SOCKET'])\n"
+        "r,w=os.pipe()\ns.send(b'READY=1')\nsocket.send_fds(s,[b'BARRIER=1'],[w])\nos.close(w)\n"
+        "p=select.poll()\np.register(r,0)\nassert p.poll(20000)\n"
+        "s.send(b'STATUS=through')\ntime.sleep(1000)\n"
+    )
+    lab.start(f'[task.web]\nready = "notify"\ncommand = "python3 {script}"\n')
+    lab.up("web")
+    wait_for(lambda: lab.tasks()["web"]["says"] == "through", "the barrier")
+
+
+def test_a_stranger_is_not_believed(lab: Lab) -> None:
+    """Somebody who is not of the run: we ourselves, alive; the run is not ready by that."""
+    lab.start('[task.web]\nready = "notify"\ncommand = "sleep 1000"\n')
+    path = wait_for(lambda: next(iter((lab.run / "notify").glob("web*")), None), "the socket")
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as stranger:
+        stranger.sendto(b"READY=1", str(path))
+        wait_for(lambda: "not of its run" in lab.stderr, "the refusal")
+    assert lab.tasks()["web"]["state"] == "starting"
+
+
+def test_a_flood_delays_nobody(lab: Lab) -> None:
+    """Ten thousand datagrams a second, from several tasks; `status` is answered, another task is restarted at once."""
+    script = lab.dir / "flood.py"
+    script.write_text(
+        "import os,socket\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\ns.connect(os.environ['NOTIFY_SOCKET'])\n"
+        "s.send(b'READY=1')\nn=0\nwhile True:\n n+=1\n s.send(b'STATUS=%d\\nWATCHDOG=1' % n)\n"
+    )
+    flood = f'[task.flood]\nreplicas = 3\nready = "notify"\nwatchdog = "5s"\ncommand = "python3 {script}"\n'
+    lab.start(flood + '[task.calm]\ncommand = "sleep 1000"\n')
+    pids = lab.up("flood:1", "flood:2", "flood:3", "calm")
+    took = []
+    for _ in range(20):
+        began = time.monotonic()
+        lab.ask("status")
+        took.append(time.monotonic() - began)
+    assert sorted(took)[10] < 0.25, took
+    os.kill(pids["calm"], signal.SIGKILL)
+    assert lab.until(name="calm", to="running")
+
+
+def test_a_task_that_hangs_is_replaced(lab: Lab, say: str) -> None:
+    """The watchdog runs from READY on; WATCHDOG_PID is the main process itself; it says where it hangs."""
+    place = lab.dir / "place"
+    hang = (
+        "import faulthandler,os,signal,socket,time\n"
+        f"f=open('{place}','a')\nfaulthandler.register(signal.SIGQUIT,file=f)\n"
+        "assert os.environ['WATCHDOG_PID']==str(os.getpid()) and os.environ['WATCHDOG_USEC']=='500000'\n"
+        "s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\ns.connect(os.environ['NOTIFY_SOCKET'])\ns.send(b'READY=1')\n"
+        "def endless():\n for _ in range(6):\n  time.sleep(0.2)\n  s.send(b'WATCHDOG=1')\n time.sleep(1000)\n"
+        "endless()\n"
+    )
+    script = lab.dir / "hang.py"
+    script.write_text(hang)
+    lab.start(
+        f'[task.web]\nready = "notify"\nwatchdog = "500ms"\ndump_signal = "SIGQUIT"\ncommand = "python3 {script}"\n'
+    )
+    first = lab.up("web")["web"]
+    began = time.monotonic()
+    event = lab.until(name="web", to="stopping")
+    assert event["why"] == "watchdog: no sign of life for 0.5 s"
+    assert time.monotonic() - began > 1.0, "it was alive for so long"
+    assert lab.until(name="web", to="running")["pid"] != first
+    assert "in endless" in place.read_text()
+
+
+def test_what_is_ready_stays_ready_over_a_crash(lab: Lab, say: str) -> None:
+    """The next supervisor binds the same path again; the watchdog begins anew; nobody is restarted."""
+    beat = shell(f"{say} READY=1", f"while sleep 0.2; do {say} WATCHDOG=1 STATUS=$(date +%s%N) 2>/dev/null; done")
+    lab.start(
+        f'[task.web]\nready = "notify"\nwatchdog = "4s"\ncommand = {beat}\n'
+        '[task.app]\nrequires = ["web"]\ncommand = "sleep 1000"\n'
+    )
+    before = lab.up("web", "app")
+    os.kill(lab.pid, signal.SIGKILL)
+    lab.process.wait()
+    lab.start()
+    said = lab.tasks()["web"]["says"]
+    wait_for(lambda: lab.tasks()["web"]["says"] not in (said, None), "it is heard again")
+    end = time.monotonic() + 5
+    while time.monotonic() < end:  # longer than its watchdog
+        assert {name: task["pid"] for name, task in lab.tasks().items()} == before
+        lab.ask("version")
+    assert lab.tasks()["web"]["state"] == "running"
+
+
+def test_a_socket_goes_with_its_run(lab: Lab, say: str) -> None:
+    lab.start(f'[task.web]\nready = "notify"\ncommand = {shell(f"{say} READY=1", "exec sleep 1000")}\n')
+    lab.up("web")
+    assert [path.name for path in (lab.run / "notify").iterdir()] == ["web:1.1"]
+    lab.ctl("restart", "web")
+    assert [path.name for path in (lab.run / "notify").iterdir()] == ["web:1.2"]
+    lab.ctl("stop", "web")
+    assert list((lab.run / "notify").iterdir()) == []
+
+
+# -- probes -----------------------------------------------------------------------------------------------------------
+
+
+class Web:
+    """A web server in this process, which answers as it is told."""
+
+    def __init__(self) -> None:
+        self.status, self.body, self.asked, self.headers = 200, b"all ok", 0, {}
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked += 1
+                outer.headers = dict(self.headers)
+                outer.path = self.path
+                self.send_response(outer.status)
+                self.end_headers()
+                self.wfile.write(outer.body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    made = Web()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+@pytest.fixture
+def hole() -> Iterator[int]:
+    """A port that accepts and never answers: the kernel does so by itself."""
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=64)) as made:
+        yield made.getsockname()[1]
+
+
+@pytest.fixture
+def drip() -> Iterator[int]:
+    """A server that sends one byte of a header each tenth of a second, for ever."""
+    made = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def serve() -> None:
+        with suppress(OSError):
+            while not over.is_set():
+                threading.Thread(target=one, args=(made.accept()[0],), daemon=True).start()
+
+    def one(client: socket.socket) -> None:
+        with suppress(OSError), client:
+            client.send(b"HTTP/1.1 200 OK\r\nX: ")
+            while not over.wait(0.1):
+                client.send(b"x")
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield made.getsockname()[1]
+    over.set()
+    made.shutdown(socket.SHUT_RDWR)
+    made.close()
+
+
+def test_http_health(lab: Lab, web: Web) -> None:
+    probe = f'http = "http://127.0.0.1:{web.port}/health?x=1", contains = "ok", headers = {{ X-Probe = "yes" }}'
+    lab.start(f'[task.web]\nhealth = {{ {probe}, every = "50ms", failures = 2 }}\ncommand = "sleep 1000"\n')
+    first = lab.up("web")["web"]
+    wait_for(lambda: health(lab, "web") == "ok", "it is well")
+    assert (web.path, web.headers["X-Probe"]) == ("/health?x=1", "yes")
+    web.body = b"not well"
+    assert lab.until(name="web", to="stopping")["why"] == "unwell: http 200 without 'ok' (2 in a row)"
+    web.body, web.status = b"ok", 503
+    assert lab.until(name="web", to="running")["pid"] != first
+    assert lab.until(name="web", to="stopping")["why"] == "unwell: http 503 (2 in a row)"
+    web.status = 200
+    lab.until(name="web", to="running")
+    wait_for(lambda: health(lab, "web") == "ok", "it is well again")
+
+
+def test_unwell_and_left_alone(lab: Lab, web: Web) -> None:
+    web.status = 500
+    probe = f'http = "http://127.0.0.1:{web.port}", every = "50ms", failures = 2, restart = false'
+    lab.start(f'[task.web]\nhealth = {{ {probe} }}\ncommand = "sleep 1000"\n')
+    event = lab.until("health", name="web", health="unwell")
+    assert event["why"] == "unwell: http 500 (2 in a row)"
+    assert "unwell" in lab.ctl("status", code=3).out
+    web.status = 204
+    assert lab.until("health", name="web", health="ok")["why"] == "well again"
+    assert lab.tasks()["web"]["restarts"] == 0
+
+
+def test_frozen_and_unwell(lab: Lab, web: Web) -> None:
+    probe = f'http = "http://127.0.0.1:{web.port}", every = "50ms", failures = 1'
+    lab.start(f'[task.web]\nhealth = {{ {probe} }}\ncommand = "sleep 1000"\n')
+    first = lab.up("web")["web"]
+    lab.ctl("freeze")
+    web.status = 503
+    lab.until("health", name="web", health="unwell")
+    asked = web.asked
+    wait_for(lambda: web.asked > asked + 5, "more questions")
+    assert lab.tasks()["web"]["pid"] == first
+    lab.ctl("thaw")
+    assert "unwell" in lab.until(name="web", to="stopping")["why"]
+
+
+def test_tcp_ready_and_a_port_of_its_own_for_each_instance(lab: Lab) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as one:
+        port = str(one.getsockname()[1])
+        stem, last = port[:-1], port[-1]
+        config = f'ready = {{ tcp = "127.0.0.1:{stem}${{SUPERVISOR_INSTANCE}}", every = "50ms" }}\n'
+        lab.start(f'[task.web]\n{config}replicas = {max(1, int(last))}\ncommand = "sleep 1000"\n')
+        if int(last):
+            lab.up(f"web:{last}" if int(last) > 1 else "web")
+        assert all(
+            task["state"] == "starting" for name, task in lab.tasks().items() if name not in (f"web:{last}", "web")
+        )
+
+
+def test_a_unix_socket(lab: Lab) -> None:
+    path = lab.dir / "web.sock"
+    with closing(socket.socket(socket.AF_UNIX)) as server:
+        server.bind(str(path))
+        lab.start(f'[task.web]\nready = {{ tcp = "unix:{path}", every = "50ms" }}\ncommand = "sleep 1000"\n')
+        wait_for(lambda: "refused" in lab.tasks()["web"]["why"], "a bad answer")
+        server.listen()
+        lab.until(name="web", to="running")
+
+
+def test_servers_that_hang_delay_nobody(lab: Lab, web: Web, hole: int, drip: int) -> None:
+    """Fifty tasks whose servers answer never, or one byte at a time; the one that is well is asked in time."""
+    often = 'every = "100ms", timeout = "300ms", failures = 1, restart = false'
+    tasks = [f'[task.hole]\nreplicas = 25\nhealth = {{ http = "http://127.0.0.1:{hole}/", {often} }}\n']
+    tasks += [f'[task.drip]\nreplicas = 25\nhealth = {{ http = "http://127.0.0.1:{drip}/", {often} }}\n']
+    tasks += [f'[task.well]\nhealth = {{ http = "http://127.0.0.1:{web.port}/", every = "100ms" }}\n']
+    lab.start("".join(task + 'command = "sleep 1000"\n' for task in tasks))
+    wait_for(lambda: sum(task["health"] == "unwell" for task in lab.tasks().values()) == 50, "all the others unwell")
+    assert "no answer within 0.3 s" in lab.tasks()["drip:7"]["why"]
+    asked, began = web.asked, time.monotonic()
+    took = []
+    while web.asked < asked + 10:
+        assert time.monotonic() < began + PATIENCE
+        before = time.monotonic()
+        lab.ask("version")
+        took.append(time.monotonic() - before)
+    assert sorted(took)[len(took) // 2] < 0.1
+    assert health(lab, "well") == "ok"
+
+
+def prober(lab: Lab) -> int:
+    """Its pid, 0 while there is none."""
+    for name in Path(f"/proc/{lab.pid}/task/{lab.pid}/children").read_text().split():
+        with suppress(OSError):
+            if b"supervisor.helpers.prober" in Path(f"/proc/{name}/cmdline").read_bytes():
+                return int(name)
+    return 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_prober_that_is_lost_is_replaced(lab: Lab, web: Web, how: signal.Signals) -> None:
+    """What it was asked is asked again; no task is unwell by that."""
+    probe = f'http = "http://127.0.0.1:{web.port}/", every = "50ms", timeout = "100ms", failures = 1'
+    lab.start(f'[task.web]\nhealth = {{ {probe} }}\ncommand = "sleep 1000"\n')
+    pids = lab.up("web")
+    wait_for(lambda: health(lab, "web") == "ok", "it is well")
+    first = prober(lab)
+    os.kill(first, how)
+    wait_for(lambda: prober(lab) not in (0, first), "another prober")
+    asked = web.asked
+    wait_for(lambda: web.asked > asked + 3, "it is asked again")
+    assert lab.tasks()["web"]["pid"] == pids["web"]
+
+
+def test_no_prober_without_a_need(lab: Lab, web: Web) -> None:
+    """A command needs none; a reload that takes the last such probe away ends it."""
+    lab.start('[task.web]\nhealth = { command = "true", every = "50ms" }\ncommand = "sleep 1000"\n')
+    wait_for(lambda: health(lab, "web") == "ok", "it is well")
+    assert prober(lab) == 0
+    lab.write(f'[task.web]\nhealth = {{ tcp = "127.0.0.1:{web.port}", every = "50ms" }}\ncommand = "sleep 1000"\n')
+    lab.ctl("reload")
+    wait_for(lambda: prober(lab), "a prober")
+    wait_for(lambda: health(lab, "web") == "ok", "it is well")
+    lab.write('[task.web]\ncommand = "sleep 1000"\n')
+    lab.ctl("reload")
+    wait_for(lambda: not prober(lab), "no prober")
+
+
+def test_a_command(lab: Lab) -> None:
+    """In the task's directory, with its environment; exit 0 is good, anything else is told."""
+    (lab.dir / "place").mkdir()
+    flag = lab.dir / "place" / "flag"
+    flag.touch()
+    check = shell('test \\"$COLOUR\\" = red && test -f flag'.replace("\\", ""))
+    lab.start(
+        f'[task.web]\ndirectory = "place"\nenvironment = {{ COLOUR = "red" }}\n'
+        f'health = {{ command = {check}, every = "50ms", failures = 1 }}\ncommand = "sleep 1000"\n'
+    )
+    wait_for(lambda: health(lab, "web") == "ok", "it is well")
+    flag.unlink()
+    assert lab.until(name="web", to="stopping")["why"] == "unwell: its command ended with exit 1 (1 in a row)"
+
+
+def test_a_command_that_hangs_is_killed_with_all_that_it_began(lab: Lab) -> None:
+    pids = lab.dir / "pids"
+    check = shell(f"echo $$ >> {pids}", "sleep 1000 & wait")
+    lab.start(
+        f'[task.web]\nhealth = {{ command = {check}, every = "50ms", timeout = "200ms", failures = 2 }}\n'
+        'command = "sleep 1000"\n'
+    )
+    assert "no answer within 0.2 s (2 in a row)" in lab.until(name="web", to="stopping")["why"]
+    lab.until(name="web", to="running")
+    lab.ctl("stop", "web")
+    groups = [int(line) for line in pids.read_text().split()]
+
+    def gone() -> bool:
+        return not any(_group_lives(group) for group in groups)
+
+    wait_for(gone, "nothing of the questions is left")
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_command_that_cannot_be_run(lab: Lab) -> None:
+    program = lab.dir / "program"
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    lab.start(
+        f'[task.web]\nhealth = {{ command = "{program}", every = "50ms", failures = 1 }}\ncommand = "sleep 1000"\n'
+    )
+    wait_for(lambda: health(lab, "web") == "ok", "it is well")
+    program.unlink()
+    why = lab.until(name="web", to="stopping")["why"]
+    assert "its command cannot be run: exec" in why
+    assert "No such file" in why
+
+
+def test_a_question_dies_with_its_supervisor(lab: Lab) -> None:
+    """It would hang for ever, as nobody is there any more to end it."""
+    pid = lab.dir / "pid"
+    check = shell(f"echo $$ > {pid}.new && mv {pid}.new {pid}", "exec sleep 1000")
+    lab.start(f'[task.web]\nhealth = {{ command = {check}, timeout = "1h" }}\ncommand = "sleep 1000"\n')
+    wait_for(pid.exists, "the question")
+    asked = os.pidfd_open(int(pid.read_text()))
+    os.kill(lab.pid, signal.SIGKILL)
+    lab.process.wait()
+    wait_for(lambda: _ended(asked), "its end")
+    lab.start()
+
+
+def _ended(pidfd: int) -> bool:
+    return bool(select.select([pidfd], [], [], 0)[0])

@@ -1,0 +1,72 @@
+"""What tasks say: every datagram that anybody can send is understood or passed over, and never does harm."""
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from supervisor.core.events import Notified
+from supervisor.host.datagram import LONGEST_STATUS, parse, together
+
+FUZZ = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+
+KEYS = some.sampled_from(
+    ["READY", "STATUS", "RELOADING", "STOPPING", "ERRNO", "WATCHDOG", "WATCHDOG_USEC", "EXTEND_TIMEOUT_USEC",
+     "MAINPID", "BARRIER", "FDSTORE", "FDNAME", "", "ready", "X"]
+)  # fmt: skip
+WORDS = some.one_of(some.just("1"), some.just("trigger"), some.integers().map(str), some.text(max_size=400))
+LINES = some.lists(some.tuples(KEYS, WORDS).map("=".join) | some.text(max_size=50), max_size=8)
+
+
+def sound(event: Notified) -> None:
+    assert event.run == 7
+    assert event.status is None or (event.status.isprintable() and len(event.status) <= LONGEST_STATUS)
+    for seconds in (event.watchdog, event.extend):
+        assert seconds is None or 0 <= seconds < 1e10
+    assert "\n" not in event.errno
+
+
+@FUZZ
+@given(some.binary(max_size=5000))
+def test_any_bytes(data: bytes) -> None:
+    said = parse(data, 7)
+    sound(said.event)
+    assert 0 <= said.main_pid < 10**19
+
+
+@FUZZ
+@given(LINES, LINES)
+def test_lines_that_look_right(first: list[str], then: list[str]) -> None:
+    """Two datagrams as one say what both say; the later one wins where they disagree."""
+    one, two = (parse("\n".join(lines).encode(errors="replace"), 7).event for lines in (first, then))
+    both = together(one, two)
+    sound(both)
+    assert both.ready == (one.ready or two.ready)
+    assert both.status == (two.status if two.status is not None else one.status)
+    assert both.alive == (one.alive or two.alive)
+    assert both.watchdog == (two.watchdog if two.watchdog is not None else one.watchdog)
+
+
+def test_the_words_of_the_manual() -> None:
+    said = parse(
+        b"READY=1\nSTATUS=Processing requests...\nERRNO=2\nMAINPID=4711\nWATCHDOG=1\nWATCHDOG_USEC=20000000\n"
+        b"EXTEND_TIMEOUT_USEC=5000000\nFDSTORE=1\nX_OURS=x",
+        7,
+    )
+    assert (said.main_pid, said.stores) == (4711, True)
+    assert said.event == Notified(
+        7, ready=True, status="Processing requests...", errno="No such file or directory", alive=True, watchdog=20.0,
+        extend=5.0,
+    )  # fmt: skip
+    assert parse(b"RELOADING=1\nMONOTONIC_USEC=1", 7).event == Notified(7, reloading=True)
+    assert parse(b"STOPPING=1\nWATCHDOG=trigger", 7).event == Notified(7, stopping=True, trigger=True)
+
+
+def test_what_makes_no_sense_is_passed_over() -> None:
+    for text in ("READY=0", "READY", "READY=yes", "WATCHDOG=2", "WATCHDOG_USEC=-1", "WATCHDOG_USEC=1.5", "ERRNO=x",
+                 "EXTEND_TIMEOUT_USEC=", "MAINPID=0", "=1", "", "RELOADING=2"):  # fmt: skip
+        assert parse(text.encode(), 7).event == Notified(7), text
+
+
+def test_reloading_ends_with_the_ready_that_follows_it() -> None:
+    reloading, ready = Notified(7, reloading=True), Notified(7, ready=True)
+    assert not together(reloading, ready).reloading
+    assert together(ready, reloading).reloading
