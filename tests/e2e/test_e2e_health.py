@@ -438,3 +438,25 @@ def test_a_question_dies_with_its_supervisor(lab: Lab) -> None:
 
 def _ended(pidfd: int) -> bool:
     return bool(select.select([pidfd], [], [], 0)[0])
+
+
+def test_another_main_process(lab: Lab) -> None:
+    """MAINPID=: a daemon that forks and ends. Its exit status is known, as it has become our child; a stop ends all."""
+    script = lab.dir / "daemon.py"
+    script.write_text(
+        "import os,socket,time\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\n"
+        "s.connect(os.environ['NOTIFY_SOCKET'])\nr,w=os.pipe()\n"
+        "if os.fork():\n os.close(w)\n os.read(r,1)\n os._exit(0)\n"
+        "os.setsid()\ns.send(b'MAINPID=%d\\nREADY=1' % os.getpid())\nos.close(w)\n"
+        f"while not os.path.exists('{lab.dir}/end'): time.sleep(0.05)\nos._exit(7)\n"
+    )
+    lab.start(f'[task.web]\nready = "notify"\nrestart = "never"\ncommand = "python3 {script}"\n')
+    lab.until(name="web", to="running")
+    main = lab.tasks()["web"]["pid"]
+    assert Path(f"/proc/{main}/cmdline").read_bytes().split(b"\0")[1] == str(script).encode()
+    (lab.dir / "end").touch()
+    assert lab.until(name="web", to="failed")["exit"]["code"] == 7
+    (lab.dir / "end").unlink()
+    lab.ctl("start", "web")
+    lab.ctl("stop", "web")
+    assert lab.processes() == []
