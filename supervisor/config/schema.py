@@ -7,10 +7,22 @@ is then refused, because this version does not have its machinery yet.
 
 from __future__ import annotations
 
+import os
+
 from supervisor.config.command import COMMAND, PYTHON
+from supervisor.config.context import (
+    CAPABILITIES_TYPE,
+    CREDENTIALS,
+    GROUP_OF_SYSTEM,
+    SYSTEM_CALLS,
+    group,
+    needs_root,
+    place,
+)
 from supervisor.config.cron import SCHEDULE, TIMEZONE
 from supervisor.config.errors import Wrong
 from supervisor.config.key import Key, Type, keys, table
+from supervisor.config.limits import CPU_AFFINITY, IO_PRIORITY, at_least, below_hard, own_oom_score_adj
 from supervisor.config.places import (
     DIRECTORY,
     ENVIRONMENT,
@@ -27,7 +39,7 @@ from supervisor.config.quantity import DURATION, TIME, integer, number, octal, s
 from supervisor.config.values import BOOLEAN, NAME, NAMES, choice, exit_status, listed, member, names, stop_signal
 from supervisor.config.wording import show
 from supervisor.config.world import Scope
-from supervisor.core.definition import Backoff, Kind, Log, Probe, Restart, StopPolicy
+from supervisor.core.definition import Backoff, Kind, Limits, Log, Probe, Restart, StopPolicy
 
 _BY_HAND = 'available: kind = "triggered" and supctl run'
 
@@ -93,14 +105,25 @@ HEALTH_PROBE = READY_PROBE | keys(
     Key("restart", BOOLEAN, True, "whether it is restarted when it is unwell"),
 )
 
+_OF_A_RUN = "available: those of each process (open_files, cpu_time …)"
+
 LIMITS = keys(
-    Key("memory", size(), None, "bytes of memory"),
-    Key("cpu", number(0.001, 10_000), None, "processors"),
-    Key("processes", integer(1, 4_194_304), None, "processes and threads"),
-    Key("open_files", integer(1, 1_073_741_816), None, "open files of a process"),
-    Key("runtime", TIME, None, "the longest life of a run"),
-    Key("core", size(zero=True), None, "bytes of a core dump"),
-    Key("nice", integer(-20, 19), None, "the niceness"),
+    Key("memory", size(), None, "bytes of memory", _OF_A_RUN),
+    Key("cpu", number(0.001, 10_000), None, "processors", _OF_A_RUN),
+    Key("processes", integer(1, 4_194_304), None, "processes and threads", _OF_A_RUN),
+    Key("open_files", below_hard("NOFILE", integer(8, 1_073_741_816)), None, "open files of a process"),
+    Key("runtime", TIME, None, "the longest life of a run", _OF_A_RUN),
+    Key("core", below_hard("CORE", size(zero=True)), None, "bytes of a core dump"),
+    Key("file_size", below_hard("FSIZE", size()), None, "bytes of a file that a process writes"),
+    Key("stack", below_hard("STACK", size()), None, "bytes of the stack of a process"),
+    Key("locked_memory", below_hard("MEMLOCK", size(zero=True)), None, "bytes that a process keeps from being swapped"),
+    Key("cpu_time", below_hard("CPU", TIME), None, "the time that a process may compute; then it gets SIGXCPU"),
+    Key("nice", at_least(lambda: os.getpriority(os.PRIO_PROCESS, 0), integer(-20, 19)), None, "the niceness"),
+    Key("cpu_affinity", CPU_AFFINITY, (), "the processors that it may run on; default: all"),
+    Key("io_priority", IO_PRIORITY, None, "its turn at the disk: 0 (first) to 7, or when nobody else wants it"),
+    Key(
+        "oom_score_adj", at_least(own_oom_score_adj, integer(-1000, 1000)), None, "how soon it dies when memory is out"
+    ),
 )
 
 WATCH = keys(
@@ -136,12 +159,22 @@ _READY = table(READY_PROBE, one_of=("http", "tcp", "command"))
 _WORDS = choice("started", "notify")
 _HEALTH = table(HEALTH_PROBE, one_of=("http", "tcp", "command"))
 
+_PLACES = listed(place, "paths", '["/srv", "-/mnt/data"]')
+
+
+def _as_root(inner: Type) -> Type:
+    """A key that needs root, whatever it says beside its default."""
+    return needs_root(inner, "no such key", False, (), {}, "host")
+
+
 TASK = keys(
     Key("kind", member(Kind), Kind.CONTINUOUS, "kept running, run by a trigger, or run once before the others"),
     Key("command", COMMAND, (), "what is run: a list of words, or a string split as a shell does; no shell runs"),
     Key("python", PYTHON, None, "instead of command: a callable, called in the forked child"),
     Key("directory", DIRECTORY, None, "where it runs; default: where the supervisor runs"),
     Key("user", USER, None, "as whom it runs; default: as the supervisor"),
+    Key("group", _as_root(GROUP_OF_SYSTEM), None, "its group of the system; default: that of the user"),
+    Key("groups", _as_root(listed(group, "groups of the system", '["adm"]')), (), "more groups of the system"),
     Key("umask", octal("022"), None, "the permission bits that new files lack; default: the supervisor's"),
     Key("environment", ENVIRONMENT, {}, "added to the supervisor's own"),
     Key(
@@ -179,7 +212,26 @@ TASK = keys(
     Key("watchdog", TIME, None, "it must send sd_notify WATCHDOG=1 this often"),
     Key("dump_signal", Type("signal", stop_signal), None, "sent when it hangs, before it is stopped; default: none"),
     Key("essential", BOOLEAN, False, "the supervisor's own /ready needs it to be well"),
-    Key("limits", table(LIMITS), None, "what it may use", "available: prlimit, nice or timeout in the command"),
+    Key("limits", table(LIMITS), Limits(), "what it may use"),
+    Key(
+        "no_new_privileges",
+        BOOLEAN,
+        False,
+        "no program that it runs gains any (sudo); default: true with user or system_calls",
+    ),
+    Key(
+        "capabilities",
+        needs_root(CAPABILITIES_TYPE, "no such key"),
+        None,
+        "exactly these; default: all for root, none for others",
+    ),
+    Key("private_tmp", _as_root(BOOLEAN), False, "a /tmp and a /var/tmp of each run's own, in memory"),
+    Key("read_only", _as_root(_PLACES), (), "places that it cannot write to"),
+    Key("read_write", _as_root(_PLACES), (), "places within read_only that it can"),
+    Key("inaccessible", _as_root(_PLACES), (), "places that it cannot see"),
+    Key("network", _as_root(choice("host", "none")), "host", "none: a loopback of its own, nothing else"),
+    Key("credentials", _as_root(CREDENTIALS), {}, "files that only it can read, in $CREDENTIALS_DIRECTORY"),
+    Key("system_calls", SYSTEM_CALLS, (), "what it may call; a ~ before what it may not"),
     Key("schedule", SCHEDULE, None, "cron expressions at which it runs", _BY_HAND),
     Key("timezone", TIMEZONE, None, "the zone of the schedule; default: the host's", _BY_HAND),
     Key("every", TIME, None, "the time from the end of a run to the start of the next", _BY_HAND),

@@ -23,11 +23,12 @@ from supervisor.config.gather import Table
 from supervisor.config.key import walk
 from supervisor.config.program import Setting, check_program
 from supervisor.config.schema import TASK
+from supervisor.config.wording import quote_path
 from supervisor.config.world import World
-from supervisor.core.definition import Backoff, GiveUp, Kind, Log, Probe, Restart, StopPolicy, Task
+from supervisor.core.definition import Backoff, GiveUp, Kind, Limits, Log, Probe, Restart, StopPolicy, Task
 from supervisor.core.immutable import immutable
 
-_MERGED: dict[str, Callable[..., Any]] = {"backoff": Backoff, "stop": StopPolicy, "log": Log}
+_MERGED: dict[str, Callable[..., Any]] = {"backoff": Backoff, "stop": StopPolicy, "log": Log, "limits": Limits}
 _FOR_PATHS = ("directory",)  # what finding a program depends on
 _FOR_NAMES = ("environment", "environment_file", "inherit_environment")
 _TRIGGERS = ("schedule", "every", "watch")  # each of them implies kind = "triggered"
@@ -78,6 +79,7 @@ def build(name: str, own: Checked, defaults: Checked, world: World, report: Repo
     draft = Draft(name, own, defaults, _merged(name, own, defaults), world, report)
     _settle_kind(draft)
     _settle_tables(draft)
+    _settle_context(draft)
     _check_source(draft)
     _check_program(draft)
     _check_probes(draft)
@@ -145,6 +147,23 @@ def _may_give_up(values: dict[str, Any]) -> bool:
     if values.get("restart") is Restart.NEVER:
         return values.get("kind") is not Kind.TRIGGERED  # its failed runs are just over
     return "give_up" in values
+
+
+def _settle_context(draft: Draft) -> None:
+    """What follows from one key of the security context for another one."""
+    values = draft.values
+    needed = [key for key in ("user", "system_calls") if values.get(key)]
+    if values.setdefault("no_new_privileges", bool(needed)) is False and values.get("system_calls"):
+        what = "false with system_calls: who gains privileges could take the filter for granted"
+        draft.wrong("no_new_privileges", f"{what}; allowed: true")
+    said: dict[str, str] = {}
+    hidden = [path.removeprefix("-").rstrip("/") for path in values.get("inaccessible", ())]
+    for key in ("inaccessible", "read_only", "read_write"):
+        for path in (path.removeprefix("-") for path in values.get(key, ())):
+            if said.setdefault(path, key) != key:
+                draft.wrong(key, f"{quote_path(path)} is in {said[path]} as well; allowed: one of the two")
+            elif any(path.startswith(f"{other}/") for other in hidden):
+                draft.wrong(key, f"{quote_path(path)} is within a place that is inaccessible; allowed: other places")
 
 
 def _check_source(draft: Draft) -> None:

@@ -79,7 +79,7 @@ def meant(word: str, names: Collection[str]) -> str:
     return listing(names)
 
 
-def listing(names: Collection[str], most: int = 40) -> str:
+def listing(names: Collection[str], most: int = 80) -> str:
     """What is allowed, as a list that ends somewhere."""
     some = ", ".join(printable(name[:_LONGEST]) for name in list(names)[:most])
     return f"allowed: {some or 'none'}{', …' if len(names) > most else ''}"

@@ -57,6 +57,13 @@ class World:
         except (KeyError, ValueError, OSError):
             return None
 
+    def processors(self) -> set[int]:
+        """The numbers of the processors that are online."""
+        from supervisor.config.limits import processors  # noqa: PLC0415 - it needs us; few configs ask
+
+        with open("/sys/devices/system/cpu/online") as file:
+            return processors(file.read().strip())
+
     def home(self) -> str:
         """The home directory of our own user; "" if there is none."""
         if home := self.environ.get("HOME", ""):

@@ -105,6 +105,22 @@ class Log:
         return True, "out" if one else "" if self.stderr == "none" else "err"
 
 
+@immutable
+class Limits:
+    """What a run, or each of its processes, may use; None: as the supervisor itself may."""
+
+    open_files: int | None = None  # of each process, as all up to cpu_time
+    core: int | None = None  # bytes of a core dump
+    file_size: int | None = None  # bytes of a file that it writes
+    stack: int | None = None  # bytes
+    locked_memory: int | None = None  # bytes
+    cpu_time: float | None = None  # seconds of a processor
+    nice: int | None = None
+    cpu_affinity: tuple[int, ...] = ()  # the processors that it may run on; empty: all
+    io_priority: int | str | None = None  # 0 (first) to 7, or "idle"
+    oom_score_adj: int | None = None
+
+
 NOTHING: dict[str, str] = {}  # one for all: nobody changes what is part of a definition
 
 
@@ -118,6 +134,8 @@ class Task:
     python: str | None = None  # "package.module:callable"
     directory: str | None = None  # None: the supervisor's own
     user: str | None = None  # None: the supervisor's own
+    group: str | None = None  # of the system; None: that of the user
+    groups: tuple[str, ...] = ()  # beside those of the user
     umask: int | None = None  # None: the supervisor's own
     environment: dict[str, str] = NOTHING
     environment_file: tuple[str, ...] = ()  # absolute; a leading "-": may be missing
@@ -141,6 +159,16 @@ class Task:
     dump_signal: str | None = None  # sent to a run that hangs before it is stopped
     essential: bool = False  # the supervisor's own `/ready` needs it
     log: Log = Log()
+    limits: Limits = Limits()
+    no_new_privileges: bool = False
+    capabilities: tuple[str, ...] | None = None  # "CAP_NET_BIND_SERVICE"; None: as they come
+    private_tmp: bool = False
+    read_only: tuple[str, ...] = ()  # absolute; a leading "-": may be missing
+    read_write: tuple[str, ...] = ()  # the same, within read_only
+    inaccessible: tuple[str, ...] = ()  # the same
+    network: str = "host"  # "none": a loopback of its own, nothing else
+    credentials: dict[str, str] = NOTHING  # names, and the files that they are read from
+    system_calls: tuple[str, ...] = ()  # what it may call; what begins with "~" it may not
     where: str = ""  # "FILE:LINE" of its table, for people
 
     @property
@@ -214,8 +242,10 @@ class Config:
 
 
 IDENTITY = (
-    "kind", "command", "python", "directory", "user", "umask", "environment",
-    "environment_file", "inherit_environment", "stdin", "ready", "watchdog", "log",
+    "kind", "command", "python", "directory", "user", "group", "groups", "umask", "environment",
+    "environment_file", "inherit_environment", "stdin", "ready", "watchdog", "log", "limits",
+    "no_new_privileges", "capabilities",
+    "private_tmp", "read_only", "read_write", "inaccessible", "network", "credentials", "system_calls",
 )  # fmt: skip
 """The keys that a running process was made from: a change of one of them needs a restart, no other does.
 

@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # the spawner must stay small
     from collections.abc import Callable
     from pwd import struct_passwd
-    from typing import NoReturn, TypedDict
+    from typing import Any, NoReturn, TypedDict
 
     class Spec(TypedDict):
         """A launch as plain values, as it is sent to the spawner."""
@@ -46,12 +46,14 @@ if TYPE_CHECKING:  # the spawner must stay small
         err: str
         mark: int  # of the run
         bound: bool  # ends with the supervisor: a question that nobody waits for any more
+        no_new_privileges: bool
+        confine: dict[str, Any] | None  # what `confine` needs; None: nothing
 
 
 OWN_VARIABLES = (
     "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
     "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID", "MAINPID", "MANAGERPID",
-    "RUNTIME_DIRECTORY", "STATE_DIRECTORY", "LOGS_DIRECTORY",
+    "RUNTIME_DIRECTORY", "STATE_DIRECTORY", "LOGS_DIRECTORY", "CREDENTIALS_DIRECTORY",
 )  # fmt: skip
 """What the service manager told the supervisor about itself; a task must not take it for its own."""
 
@@ -63,8 +65,11 @@ VARIABLES = (
 """What each task gets to know of itself: its values are in the launch."""
 
 
-_getenv = ctypes.CDLL(None).getenv
+_libc = ctypes.CDLL(None, use_errno=True)
+_getenv = _libc.getenv
 _getenv.restype = ctypes.c_char_p
+
+PR_SET_NO_NEW_PRIVS = 38
 
 
 class StepError(Exception):
@@ -91,7 +96,7 @@ def become(spec: Spec, channel: int, failure: str = "") -> NoReturn:
     try:
         if failure:
             raise StepError(failure)
-        for step, act in STEPS:  # noqa: B007 - it is told when one fails
+        for step, act in _confined() if spec["confine"] else STEPS:  # noqa: B007 - it is told when one fails
             act(spec)
         step = "wait"
         if os.read(channel, 1) != b"g":
@@ -159,7 +164,7 @@ def _open(spec: Spec, path: str) -> int:
     """
     fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NOFOLLOW)
     if spec["user"] and not os.geteuid():
-        os.fchown(fd, _entry(spec["user"]).pw_uid, -1)
+        os.fchown(fd, entry_of(spec["user"]).pw_uid, -1)
     return fd
 
 
@@ -193,7 +198,7 @@ def _put(put: Callable[[str, str], None], variables: dict[str, str]) -> None:
 def _user(spec: Spec) -> None:
     """Group, supplementary groups and user, as the password database says now."""
     if spec["user"]:
-        entry = _entry(spec["user"])
+        entry = entry_of(spec["user"])
         if os.geteuid() and (entry.pw_uid, entry.pw_gid) == (os.geteuid(), os.getegid()):
             return  # it is who we are already, and only root could change anything
         os.initgroups(entry.pw_name, entry.pw_gid)
@@ -213,22 +218,40 @@ def _directory(spec: Spec) -> None:
         os.chdir(spec["directory"])
 
 
+def _no_new_privileges(spec: Spec) -> None:
+    """From now on no exec gives more than there is: set-user-ID bits and capabilities of files do nothing."""
+    if spec["no_new_privileges"] and _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
 AHEAD = (
     ("setsid", _session),
     ("open /dev/null", _input),
     ("reset signals", _signals),
 )
 
-STEPS = (
+AS_ROOT = (
     ("mark", _mark),
     ("set title", _title),
     ("open output", _output),
     ("set umask", _umask),
     ("read environment_file", _variables),
-    ("become user", _user),
+)
+
+AS_USER = (
     ("chdir", _directory),
     ("bind to the supervisor", _bound),
+    ("set no_new_privileges", _no_new_privileges),
 )
+
+STEPS = (*AS_ROOT, ("become user", _user), *AS_USER)
+
+
+def _confined() -> tuple[tuple[str, Callable[[Spec], None]], ...]:
+    """The steps of a child that has limits or a security context, which most have not."""
+    from supervisor.host import confine  # noqa: PLC0415 - only in a child that needs it
+
+    return confine.around(AS_ROOT, AS_USER)
 
 
 def _execute(spec: Spec) -> None:
@@ -312,7 +335,7 @@ def read_environment_file(path: str) -> dict[str, str]:
     return found
 
 
-def _entry(user: str) -> struct_passwd:
+def entry_of(user: str) -> struct_passwd:
     """The password database's entry.
 
     Raises:
@@ -328,5 +351,5 @@ def _entry(user: str) -> struct_passwd:
 
 def _of_user(user: str) -> dict[str, str]:
     """HOME, USER, LOGNAME and SHELL, as systemd sets them with User=."""
-    entry = _entry(user)
+    entry = entry_of(user)
     return {"HOME": entry.pw_dir, "USER": user, "LOGNAME": user, "SHELL": entry.pw_shell}

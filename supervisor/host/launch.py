@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from supervisor.host import mark
+from supervisor.host.confinement import confinement, credentials_directory
 from supervisor.host.interface import Launch
 
 if TYPE_CHECKING:
@@ -29,12 +30,15 @@ def spec_of(launch: Launch, output: tuple[str, str]) -> Spec:
             **{name: fill(value, own) for name, value in task.environment.items()},
             **dict(run.order.environment if run.order else ()),
             **own,
+            **({"CREDENTIALS_DIRECTORY": credentials_directory(launch.runtime_dir)} if task.credentials else {}),
         },
         "environment_file": task.environment_file,
         "out": output[0],
         "err": output[1],
         "bound": False,
         "mark": mark.number(run.id),
+        "no_new_privileges": task.no_new_privileges,
+        "confine": confinement(task, launch.runtime_dir),
     }
 
 

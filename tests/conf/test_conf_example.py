@@ -19,7 +19,8 @@ EXAMPLE = Path(__file__).parents[2] / "conf" / "supervisor.toml"
 TABLES = {"": TOP, "supervisor": SUPERVISOR, "defaults": TASK, "group": GROUP, "task": TASK}
 NO_DEFAULT = {
     "command", "python", "directory", "user", "umask", "environment", "environment_file", "after", "requires",
-    "give_up", "tasks", "include", "name", "runtime_dir", "state_dir", "log_dir", "socket_group",
+    "give_up", "tasks", "limits", "group", "groups", "capabilities", "read_only", "read_write", "inaccessible",
+    "credentials", "system_calls", "include", "name", "runtime_dir", "state_dir", "log_dir", "socket_group",
     "auto_freeze", "notify_command", "health", "watchdog", "dump_signal", "health_listen",
 }  # fmt: skip
 """What is shown with an example, as it has no default that could be written."""

@@ -6,13 +6,14 @@ from collections.abc import Callable
 import pytest
 
 from supervisor.config import duration_of
-from supervisor.config.schema import BACKOFF, GROUP, LOG, STOP, SUPERVISOR, TASK
+from supervisor.config.schema import BACKOFF, GROUP, LIMITS, LOG, STOP, SUPERVISOR, TASK
 from supervisor.core.definition import (
     Backoff,
     Config,
     GiveUp,
     Group,
     Kind,
+    Limits,
     Log,
     Probe,
     Restart,
@@ -33,6 +34,22 @@ VALUES = [
     ('directory = "/tmp"', "directory", "/tmp"),
     ('directory = "./bin/.."', "directory", "DIR/./bin/.."),
     ('directory = "${NOWHERE:-/}"', "directory", "/"),
+    ('group = "daemon"', "group", "daemon"),
+    ('groups = ["daemon", "root"]', "groups", ("daemon", "root")),
+    ("limits = { open_files = 10, core = 0, nice = -5 }", "limits", Limits(open_files=10, core=0, nice=-5)),
+    ('limits = { cpu_affinity = "0", io_priority = "idle" }', "limits", Limits(cpu_affinity=(0,), io_priority="idle")),
+    ("limits = { cpu_affinity = [0, 0], io_priority = 0 }", "limits", Limits(cpu_affinity=(0,), io_priority=0)),
+    ("", "no_new_privileges", False),
+    ('user = "root"', "no_new_privileges", True),
+    ('user = "root"\nno_new_privileges = false', "no_new_privileges", False),
+    ('system_calls = ["read", "~@clock"]', "no_new_privileges", True),
+    ('system_calls = ["read", "~@clock"]', "system_calls", ("read", "~@clock")),
+    ("", "capabilities", None),
+    ("capabilities = []", "capabilities", ()),
+    ('capabilities = ["chown", "CAP_KILL", "CHOWN"]', "capabilities", ("CAP_CHOWN", "CAP_KILL")),
+    ('read_only = ["/", "bin", "-no"]', "read_only", ("/", "DIR/bin", "-DIR/no")),
+    ('network = "none"', "network", "none"),
+    ('credentials = { "a-b.c" = "c.toml" }', "credentials", {"a-b.c": "DIR/c.toml"}),
     ('umask = "022"', "umask", 0o22),
     ('umask = "0"', "umask", 0),
     ('environment = { A = "x", B = "" }', "environment", {"A": "x", "B": ""}),
@@ -170,7 +187,15 @@ def test_names(good: Good) -> None:
 
 @pytest.mark.parametrize(
     ("table", "definition"),
-    [(TASK, Task), (BACKOFF, Backoff), (STOP, StopPolicy), (LOG, Log), (GROUP, Group), (SUPERVISOR, Settings)],
+    [
+        (TASK, Task),
+        (BACKOFF, Backoff),
+        (STOP, StopPolicy),
+        (LOG, Log),
+        (LIMITS, Limits),
+        (GROUP, Group),
+        (SUPERVISOR, Settings),
+    ],
 )
 def test_the_schema_agrees_with_the_definitions(table: dict[str, object], definition: type) -> None:
     """Each available key is a field, with the same default; each field but the name and the place is a key."""
@@ -182,5 +207,5 @@ def test_the_schema_agrees_with_the_definitions(table: dict[str, object], defini
 
 
 def test_every_key_has_a_doc() -> None:
-    for table in (TASK, BACKOFF, STOP, LOG, GROUP, SUPERVISOR):
+    for table in (TASK, BACKOFF, STOP, LOG, LIMITS, GROUP, SUPERVISOR):
         assert all(key.doc and "\n" not in key.doc and key.type.words for key in table.values())

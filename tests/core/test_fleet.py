@@ -5,7 +5,7 @@ from core.make import NOW, WEB, config, fleet, instance
 
 from supervisor.core import events as ev
 from supervisor.core import reload
-from supervisor.core.definition import IDENTITY, Kind, Log, StopPolicy, Task
+from supervisor.core.definition import IDENTITY, Kind, Limits, Log, StopPolicy, Task
 from supervisor.core.fleet import Fleet, Shutdown, kept_freezes, new_instances
 from supervisor.core.freeze import CONFIG, SUPCTL, Freeze
 from supervisor.core.gate import may_start, will_start
@@ -259,6 +259,9 @@ OTHER = {
     "kind": Kind.TRIGGERED, "command": ("other",), "python": "a:b", "directory": "/srv", "user": "mail", "umask": 0o22,
     "environment": {"A": "1"}, "environment_file": ("/e",), "inherit_environment": False, "stdin": "other",
     "ready": "other", "watchdog": 9.0, "log": Log("none"),
+    "limits": Limits(nice=1), "group": "mail", "groups": ("adm",),
+    "no_new_privileges": True, "capabilities": (), "private_tmp": True, "read_only": ("/",), "read_write": ("/srv",),
+    "inaccessible": ("/home",), "network": "none", "credentials": {"a": "/b"}, "system_calls": ("@default",),
 }  # fmt: skip
 
 

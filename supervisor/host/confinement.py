@@ -1,0 +1,48 @@
+"""What confines a run, as plain values for its child; nothing for a task that has neither limits nor a context."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+from supervisor.core.capabilities import CAPABILITIES
+from supervisor.core.definition import Limits, Task
+
+_UNCONFINED = Task("")
+_KEYS = (
+    "group", "groups", "private_tmp", "read_only", "read_write", "inaccessible", "network", "credentials",
+    "system_calls",
+)  # fmt: skip
+_RESOURCES = {
+    "open_files": "NOFILE", "core": "CORE", "file_size": "FSIZE", "stack": "STACK", "locked_memory": "MEMLOCK",
+}  # fmt: skip
+
+
+def confinement(task: Task, runtime_dir: str) -> dict[str, Any] | None:
+    """What `confine` needs to know; None when there is nothing to do for it."""
+    same = all(getattr(task, key) == getattr(_UNCONFINED, key) for key in (*_KEYS, "limits", "capabilities"))
+    if same:
+        return None
+    names, limits = task.capabilities, task.limits
+    return {
+        **{key: getattr(task, key) for key in _KEYS},
+        **{key: getattr(limits, key) for key in ("nice", "io_priority", "cpu_affinity", "oom_score_adj")},
+        "capabilities": None if names is None else tuple(map(CAPABILITIES.index, names)),
+        "credentials_at": credentials_directory(runtime_dir),
+        "rlimits": _rlimits(limits),
+    }
+
+
+def credentials_directory(runtime_dir: str) -> str:
+    """The same for all: each run sees another one there."""
+    return f"{runtime_dir}/credentials"
+
+
+def _rlimits(limits: Limits) -> tuple[tuple[str, int, int], ...]:
+    """Name, soft and hard limit. SIGXCPU comes a second before SIGKILL, so that the reason is seen."""
+    plain = ((name, getattr(limits, key)) for key, name in _RESOURCES.items())
+    found = tuple((name, value, value) for name, value in plain if value is not None)
+    if limits.cpu_time is None:
+        return found
+    seconds = ceil(limits.cpu_time)
+    return (*found, ("CPU", seconds, seconds + 1))

@@ -1,0 +1,155 @@
+"""Every key that confines a task, each with a task that tries to break out of it: real processes, as root.
+
+All of them live under one supervisor; each script says on its stdout what it could and what it could not.
+"""
+
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lab import Lab, wait_for
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: namespaces, users, capabilities")
+
+TRY = """trap 'echo .' EXIT
+can() {
+    shown=$*; case $1 in */python*) shown=$5;; esac
+    if "$@" 2>/dev/null; then echo "can $shown"; else echo "cannot $shown"; fi
+}
+"""
+WORDS = {"SEE": "/proc/self/status | tr -s '\\t ' ' '", "PYTHON": f"{sys.executable} -I -c"}
+
+
+def cases() -> dict[str, tuple[str, str, str]]:
+    """Of confine.txt: the keys, the script and what it says, by name."""
+    found = {}
+    for block in (Path(__file__).parent / "confine.txt").read_text().split("\n\n"):
+        if block.startswith("["):
+            name, *lines = block.splitlines()
+            keys = "\n".join(line for line in lines if not line.startswith(("$ ", "    ")))
+            script = "".join(f"{line[2:]}\n" for line in lines if line.startswith("$ "))
+            for word, meaning in WORDS.items():
+                script = script.replace(word, meaning)
+            said = "".join(f"{line[4:]}\n" for line in lines if line.startswith("    "))
+            found[name.strip("[]")] = (keys, TRY + script, said)
+    return found
+
+
+ROWS = cases()
+
+
+@pytest.fixture(scope="module")
+def said() -> Iterator[dict[str, str]]:
+    """What each of them said; the supervisor is stopped after it."""
+    lab = Lab(Path(tempfile.mkdtemp(prefix="lab-", dir="/opt")))  # not in /tmp, which some of them do not see
+    place = lab.dir / "place"
+    for name in ("ok/not", "secrets/in"):
+        (place / name).mkdir(parents=True)
+    lab.dir.chmod(0o755)
+    place.chmod(0o777)
+    (place / "secret").write_text("hunter2\n")
+    (place / "secret").chmod(0o600)
+    (place / "secrets" / "a").write_text("a")
+    (place / "file").write_text("")
+    (place / "setuid").write_bytes(Path("/usr/bin/id").read_bytes())
+    (place / "setuid").chmod(0o4755)
+    try:
+        yield run(lab, place)
+    finally:
+        lab.clean()
+
+
+def run(lab: Lab, place: Path) -> dict[str, str]:
+    """One run of each, and what must be true of the world after it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        text = "".join(task(name, *row[:2]) for name, row in ROWS.items())
+        lab.start(text.replace("HERE", str(place)).replace("PORT", str(listening.getsockname()[1])))
+        for name in ROWS:
+            wait_for(lambda name=name: lab.tasks()[name]["last_exit"], f"{name} ends")
+    assert all(one["last_exit"]["code"] is not None for one in lab.tasks().values())
+    assert "of-the-task" not in os.listdir("/tmp")
+    assert not (lab.run / "credentials" / "pw").exists()
+    assert not any("hunter2" in str(lab.ask(verb, names=["credentials"])) for verb in ("status", "show"))
+    return {name: said_by(lab, name).replace(str(place), "HERE") for name in ROWS}
+
+
+def said_by(lab: Lab, name: str) -> str:
+    """All that a task has said until its last line, a dot."""
+    path = lab.dir / "log" / f"{name}.log"
+    return str(wait_for(lambda: path.exists() and (text := path.read_text()).endswith(".\n") and text)[:-2])
+
+
+def task(name: str, keys: str, script: str) -> str:
+    return (
+        f"[task.{name}]\ncommand = {json.dumps(['bash', '-c', script])}\n{keys}\nrestart = 'never'\n"
+        "log = { to = 'file', format = 'raw' }\nkind = 'startup'\n"
+    )
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_it_holds(said: dict[str, str], name: str) -> None:
+    assert said[name] == ROWS[name][2]
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ("limits.open_files = 1073741816", "cannot start: set limits: RLIMIT_NOFILE = 1073741816"),
+        ("inaccessible = ['HERE/in']\ndirectory = 'HERE/in/deep'", "cannot start: chdir HERE/in/deep: No such file"),
+        ("credentials = { pw = 'HERE/large' }", "cannot start: make mount namespace: HERE/large is larger"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_had_is_no_start(lab: Lab, keys: str, reason: str) -> None:
+    (lab.dir / "in" / "deep").mkdir(parents=True)
+    lab.dir.chmod(0o777)
+    (lab.dir / "large").write_bytes(b"x" * (1024 * 1024 + 1))
+    lab.start(f"[task.one]\ncommand = 'true'\nrestart = 'never'\n{keys}\n".replace("HERE", str(lab.dir)))
+    last = wait_for(lambda: lab.tasks()["one"]["last_exit"])
+    assert last["reason"].replace(str(lab.dir), "HERE").startswith(reason)
+
+
+def test_a_python_task_is_confined_as_well(lab: Lab) -> None:
+    (lab.dir / "mine.py").write_text(
+        "import os, pathlib\n"
+        "def main(stop):\n"
+        "    status = dict(line.split(':', 1) for line in open('/proc/self/status'))\n"
+        "    print(os.getuid(), *(status[key].strip() for key in ('CapEff', 'CapBnd', 'NoNewPrivs', 'Seccomp')))\n"
+        "    try:\n"
+        f"        pathlib.Path('{lab.dir}/x').touch()\n"
+        "    except OSError as error:\n"
+        "        print(error.strerror)\n"
+        "    print('.')\n"
+    )
+    lab.dir.chmod(0o755)
+    lab.start(
+        f"[task.one]\npython = 'mine:main'\ndirectory = '{lab.dir}'\nrestart = 'never'\n"
+        "log = { to = 'file', format = 'raw' }\n"
+        "user = 'nobody'\ncapabilities = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE']\nsystem_calls = ['@system-service']\n"
+        "read_only = ['/']\n"
+    )
+    lab.until(name="one", to="stopped")
+    assert said_by(lab, "one") == "65534 0000000000000003 0000000000000003 1 2\nRead-only file system\n"
+
+
+def test_nobody_but_the_run_sees_its_credentials(lab: Lab) -> None:
+    """Not another task, not the host; and they are gone with it."""
+    (lab.dir / "pw").write_text("hunter2")
+    (lab.dir / "pw").chmod(0o600)
+    sleep = "command = 'sleep 1000'\n"
+    lab.dir.chmod(0o755)
+    lab.start(f"[task.one]\n{sleep}credentials = {{ pw = 'pw' }}\n[task.two]\n{sleep}private_tmp = true\n")
+    pids = lab.up("one", "two")
+    place = f"{lab.run}/credentials"
+    inside = Path(f"/proc/{pids['one']}/root{place}/pw")
+    assert inside.read_text() == "hunter2"
+    assert os.listdir(place) == []
+    assert not Path(f"/proc/{pids['two']}/root{place}/pw").exists()
+    assert b"hunter2" not in Path(f"/proc/{pids['one']}/environ").read_bytes()
+    assert f"CREDENTIALS_DIRECTORY={place}".encode() in Path(f"/proc/{pids['one']}/environ").read_bytes()
+    lab.ctl("stop", "one", code=0)
+    assert place not in Path("/proc/mounts").read_text()
