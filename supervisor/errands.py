@@ -101,6 +101,19 @@ def keep_freezes(state_dir: str, kept: list[dict[str, Any]]) -> None:
     freezes.save(state_dir, kept)
 
 
+TELL_LIMIT = 10.0
+"""Seconds for one `notify_command`. A shutdown waits for two of them, and the unit has 30 s above stop_grace."""
+
+
+def tell(command: tuple[str, ...], message: dict[str, Any]) -> str:
+    """Gives a message to `notify_command`. Returns "" or what went wrong."""
+    import json  # noqa: PLC0415
+
+    from supervisor.host.command import run  # noqa: PLC0415
+
+    return run(command, json.dumps(message).encode() + b"\n", TELL_LIMIT)
+
+
 def scribe_command(runtime_dir: str) -> tuple[str, ...]:
     """The helper that does everything that touches a disk."""
     return (sys.executable, "-m", "supervisor.helpers.scribe", runtime_dir)

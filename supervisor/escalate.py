@@ -25,6 +25,7 @@ def carry_out(parent: Parent, now: float) -> None:
         if escalation.what == FREEZE:
             _freeze(parent, escalation)
         elif escalation.what == SHUTDOWN:
+            parent.notices.shutdown(escalation.reason)
             parent.shut_down(escalation.reason, EX_UNAVAILABLE)
 
 

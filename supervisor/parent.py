@@ -41,6 +41,7 @@ from supervisor.host.interface import (
     Signalled,
     Touched,
 )
+from supervisor.notices import Notices
 from supervisor.store.records import instance_of, record_of
 from supervisor.switch import Switch
 from supervisor.verbs import load_all
@@ -65,6 +66,7 @@ class Parent:
         self.announce = Announcer(host, self.feed, self.fleet, config.settings.name)
         self.configuration = Configuration(self, config)
         self.switch = Switch(self)
+        self.notices = Notices(self)
         self.waits: list[Wait] = []
         self.signals = 0  # how many SIGTERM or SIGINT have come
         self.goodbye: list[Asker] = []  # who waits for the end of the supervisor
@@ -87,11 +89,13 @@ class Parent:
         Args:
             deadline: of somebody else, monotonic; the wait ends then too.
         """
-        moments = [moment for moment in (deadline, self.fleet.next_deadline()) if moment is not None]
+        wakes = (deadline, self.fleet.next_deadline(), self.notices.next_deadline())
+        moments = [moment for moment in wakes if moment is not None]
         for occurrence in self.host.wait(min(moments, default=None)):
             self.occur(occurrence)
         self.settle()
-        return not (self.fleet.shutdown and not any(i.state in ALIVE for i in self.fleet.instances.values()))
+        busy = self.notices.busy or any(i.state in ALIVE for i in self.fleet.instances.values())
+        return busy or not self.fleet.shutdown
 
     def settle(self) -> None:
         """Everything that follows from what has occurred: decide, remember, do, tell."""
@@ -107,9 +111,11 @@ class Parent:
         actions, changes = self.fleet.take()
         self._act(action for action in actions if isinstance(action, Destroy))
         more, later = self._fork(actions, now)
+        self.notices.see([*changes, *later], now)
         self._remember([*changes, *later])
         self._act([*(action for action in actions if not isinstance(action, Destroy | Fork)), *more])
         self._tell([*changes, *later])
+        self.notices.send(now)
 
     def occur(self, occurrence: Occurrence) -> None:
         """One thing that occurred."""
@@ -212,6 +218,7 @@ class Parent:
             if instance.run:
                 self.fleet.note(key, ev.Exited(instance.run.number, None, empty=True), now)
         self.fleet.settle(now)
+        self.notices.recall(facts)
         self.host.watch(self.config.watched)
 
     def _adopt(self, fact: dict[str, Any], now: float) -> str:
@@ -302,6 +309,7 @@ class Parent:
         elif self.signals == 2:
             self.host.log("warning", f"{name}: already shutting down; once more kills everything at once")
         else:
+            self.notices.abandon()
             self.fleet.kill_all(f"{name} for the third time", self.host.now())
 
     # -- what clients ask ---------------------------------------------------------------------------------------------

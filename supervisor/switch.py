@@ -37,6 +37,7 @@ class Switch:
         for freeze in freezes:
             self._fleet.freeze(freeze, self._host.now())
             self._announce.frozen(freeze)
+            self._parent.notices.frozen(freeze)
         self._keep(then)
 
     def thaw(self, freezes: Iterable[Freeze], by: str, then: Callable[[Done], None] | None = None) -> list[Instance]:
@@ -46,6 +47,7 @@ class Switch:
             now_free = self._fleet.thaw((freeze,), self._host.now())
             released += now_free
             self._announce.thawed(freeze, by, now_free)
+            self._parent.notices.thawed(freeze, by)
         self._keep(then or _ignored)
         return released
 
@@ -95,12 +97,14 @@ class Switch:
                 freeze = Freeze(scope, CONFIG, item.where, self._host.stamp())
                 self._fleet.freeze(freeze, now)
                 self._announce.frozen(freeze)
+                self._parent.notices.frozen(freeze)
             elif old[scope].by != item.where:  # the line has moved
                 self._fleet.freeze(replace(old[scope], by=item.where), now)
                 self._fleet.thaw((old[scope],), now)
         for scope in old.keys() - new.keys():
             released = self._fleet.thaw((old[scope],), now)
             self._announce.thawed(old[scope], "the config", released)
+            self._parent.notices.thawed(old[scope], "the config")
 
 
 def _ignored(_: Done) -> None:

@@ -30,7 +30,7 @@ LAYERS = (
     ("helpers", "errands"),
     ("announce",),
     ("planning",),
-    ("configuration", "switch", "escalate"),
+    ("configuration", "switch", "escalate", "notices"),
     ("parent",),
     ("cli", "boot"),
     ("app",),

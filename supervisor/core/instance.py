@@ -11,6 +11,10 @@ from supervisor.core.immutable import immutable, replace
 from supervisor.core.states import ALIVE, EDGES, WAITING, State
 
 
+ITS_OWN_END = "its own end"
+"""Who does not want it any more when nobody has asked for that: it has done what it was to do."""
+
+
 @immutable
 class Outcome:
     """How a run ended; kept apart from where the instance is now.

@@ -21,7 +21,7 @@ from supervisor.core import actions, backoff, health
 from supervisor.core import events as ev
 from supervisor.core.definition import Kind, Restart, identity, same_process
 from supervisor.core.immutable import replace
-from supervisor.core.instance import Health, IllegalStepError, Instance, Outcome, Run, become
+from supervisor.core.instance import ITS_OWN_END, Health, IllegalStepError, Instance, Outcome, Run, become
 from supervisor.core.states import State
 
 Step = tuple[Instance, tuple[actions.Action, ...]]
@@ -358,7 +358,7 @@ def _by_policy(i: Instance, run: Run, outcome: Outcome, now: float) -> Instance:
         failed_at=backoff.recent((*i.failed_at, *([] if outcome.success else [now])), now, task.give_up),
     )
     if not again and (outcome.success or task.kind is Kind.TRIGGERED):
-        return become(i, State.STOPPED, now, wanted=False, by="its own end")
+        return become(i, State.STOPPED, now, wanted=False, by=ITS_OWN_END)
     if not again or (not outcome.success and backoff.exhausted(i.failed_at, task.give_up)):
         return become(i, State.FAILED, now)
     wait = backoff.delay(task.backoff, i.streak, run.id)

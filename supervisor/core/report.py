@@ -14,7 +14,7 @@ from supervisor.core.definition import Config, Kind
 from supervisor.core.escalation import STAY, gave_up
 from supervisor.core.fleet import Fleet
 from supervisor.core.freeze import Freeze
-from supervisor.core.instance import Instance, Outcome
+from supervisor.core.instance import ITS_OWN_END, Instance, Outcome
 from supervisor.core.states import State
 
 Stamp = Callable[[float], str]
@@ -176,7 +176,7 @@ def _stopping(i: Instance) -> str:
 def _stopped(i: Instance) -> str:
     if i.task.kind is not Kind.CONTINUOUS and i.last is not None:
         return "done" if i.last.success else i.last.reason
-    if i.by and i.by != "its own end":
+    if i.by and i.by != ITS_OWN_END:
         return f"stopped by {i.by}"
     if i.last is None:
         return "waits for a trigger" if i.task.kind is Kind.TRIGGERED else "not started: autostart = false"

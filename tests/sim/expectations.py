@@ -8,6 +8,7 @@ expect signals KEY SIGNAL, …        the same for signals; `expect signals noth
 expect reply "words"                the newest client's answer, as `supctl` prints it; `expect no reply`
 expect refused "words"              it was refused
 expect log "words"                  a line of the log since this was last asked
+expect told "words"                 the subjects of what notify_command got since this was last asked; `expect told ""`
 expect ready | expect not ready     as the service manager was told
 expect balanced | expect not balanced "words"   whether a load balancer may send work; why not
 expect alive 3                      processes with something to run
@@ -50,6 +51,10 @@ def expect(story: Scenario, line: str) -> None:  # noqa: C901, PLR0912 - a table
         case ["log"]:
             _contains(said, "\n".join(story.world.log))
             story.world.log.clear()
+        case ["told"]:
+            subjects = [message["subject"].removeprefix("vm-7: ") for message in story.world.told]
+            assert subjects == [word for word in said.split("; ") if word], f"told: {'; '.join(subjects)}"
+            story.world.told.clear()
         case ["ready"]:
             assert "READY=1" in story.host.notified, story.host.notified
         case ["not", "ready"]:

@@ -22,6 +22,7 @@ A line is a config line (`wording`), an expectation (`expectations`), or one of 
     crash | crash in 7 calls     kill -9 to the supervisor: now, or at a call to its host
     wall jumps 3600              seconds
     disk full | disk free | errands take 2s
+    notify_command fails | notify_command works
 """
 
 from __future__ import annotations
@@ -175,6 +176,8 @@ class Scenario:
                 self.world.wall += float(seconds)
             case ["disk", state]:
                 self.world.disk_full = state == "full"
+            case ["notify_command", how]:
+                self.world.teller = "exit 1" if how == "fails" else ""
             case ["errands", "take", moment]:
                 self.world.errand_takes = duration(moment)
             case ["crash", "in", count, "calls"]:

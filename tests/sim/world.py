@@ -97,6 +97,8 @@ class World:
     published: dict[str, Any] = field(default_factory=dict)  # files of the runtime directory, for helpers
     disk_full: bool = False
     errand_takes: float = 0.01
+    told: list[dict[str, Any]] = field(default_factory=list)  # messages that `notify_command` got
+    teller: str = ""  # what is wrong with `notify_command`
     host: FakeHost | None = None
     forked: list[str] = field(default_factory=list)
     signals: list[tuple[str, str]] = field(default_factory=list)

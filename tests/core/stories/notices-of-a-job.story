@@ -1,0 +1,13 @@
+# A job that has failed recovers by succeeding.
+supervisor notify
+task import kind=triggered
+import will exit 1 after 1s
+import will exit 0 after 1s
+import will exit 0 after 1s
+start
+supctl run import
+at 2s expect told "import failed"
+supctl run import
+at 60s expect told "import recovered"
+supctl run import
+at 120s expect told ""

@@ -1,0 +1,11 @@
+# Without notify_command nothing is collected.
+supervisor notify
+task web initial=1
+start
+notify_command fails
+at 1s web exits 1
+expect told "web failed"
+supervisor
+supctl reload
+at 2s web exits 1
+at 100s expect told ""
