@@ -10,7 +10,6 @@ from supervisor.core.definition import Task
 from supervisor.core.immutable import immutable, replace
 from supervisor.core.states import ALIVE, EDGES, WAITING, State
 
-
 ITS_OWN_END = "its own end"
 """Who does not want it any more when nobody has asked for that: it has done what it was to do."""
 

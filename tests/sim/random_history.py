@@ -18,7 +18,10 @@ SIGNS = (
     "RELOADING=1", "EXTEND=3s",
 )  # fmt: skip
 
-MISHAPS = ("disk full", "disk free", "wall jumps -7200", "wall jumps 86400", "errands take 2s", "hang up")
+MISHAPS = (
+    "disk full", "disk free", "wall jumps -7200", "wall jumps 86400", "errands take 2s", "hang up",
+    "notify_command fails", "notify_command works",
+)  # fmt: skip
 
 
 def config(rng: Random) -> list[str]:
@@ -34,7 +37,7 @@ def config(rng: Random) -> list[str]:
 
 def _switches(rng: Random, *, frozen: float) -> str:
     storm = f" auto_freeze={rng.choice((2, 5))}/{rng.choice((1, 30))}" if rng.random() < 0.2 else ""
-    return (" freeze" if rng.random() < frozen else "") + storm
+    return (" freeze" if rng.random() < frozen else "") + storm + (" notify" if rng.random() < 0.5 else "")
 
 
 def task(rng: Random, names: list[str], number: int) -> str:
@@ -136,9 +139,7 @@ class History:
             fate = rng.choice(("exits 0", "exits 1", "dies of SIGKILL", "loses its group", "loses its strays"))
             yield f"{self.key()} {fate}"
         elif roll < 0.62:
-            yield rng.choice(
-                ("disk full", "disk free", "wall jumps -7200", "wall jumps 86400", "errands take 2s", "hang up")
-            )
+            yield rng.choice(MISHAPS)
         elif roll < 0.72:
             yield from self._edit(alive=alive)
         elif not alive:

@@ -1,0 +1,39 @@
+"""The supervisor is killed at every call to its host around a give-up; people hear of it at least once all the same."""
+
+import pytest
+from sim.invariants import Invariants
+from sim.scenario import Scenario
+
+CONFIG = """
+supervisor notify
+task web give_up=1/60
+start
+at 1s
+""".strip().splitlines()
+
+MOST = 40
+"""Calls to the host until the message is delivered: fewer."""
+
+
+def story_of(calls: int) -> Scenario:
+    story = Scenario()
+    watch = Invariants(story)
+    for line in [*CONFIG, f"crash in {calls} calls", "web exits 1", "after 10s"]:
+        story.do(line)
+        watch.check()
+    if story.parent is None:
+        story.do("start")
+        story.do("after 40s")
+        watch.check()
+    return story
+
+
+@pytest.mark.parametrize("calls", range(1, MOST))
+def test_it_is_told_wherever_the_supervisor_dies(calls: int):
+    told = [(one["what"], one["name"]) for message in story_of(calls).world.told for one in message["notices"]]
+    assert told in ([("gave-up", "web")], [("gave-up", "web")] * 2)
+
+
+def test_the_last_of_them_is_not_killed_any_more():
+    story = story_of(MOST)
+    assert (story.lives, len(story.world.told)) == (1, 1)
