@@ -1,8 +1,8 @@
 """What people have to be told of (`notify_command`): which changes matter, and the words for them.
 
-Per instance: `failed`, once, when a row of failures begins; `gave-up`; and `recovered`, when it has run for
-`reset_after` again, or has ended well. What a person stops meanwhile is forgotten without a word. Of the whole:
-`frozen`, `thawed`, and a `shutdown` that the supervisor decided itself.
+Per instance: `failed`, once, when a row of failures begins; `gave-up`; `unwell`, by its probe or its watchdog; and
+`recovered`, when it has run for `reset_after` again and is well, or has ended well. What a person stops meanwhile is
+forgotten without a word. Of the whole: `frozen`, `thawed`, and a `shutdown` that the supervisor decided itself.
 
 Who is ailing is not kept over the death of a supervisor, but seen again from the counters that are.
 """
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from supervisor.core import health
 from supervisor.core.definition import Kind
 from supervisor.core.escalation import gave_up
 from supervisor.core.instance import ITS_OWN_END, Instance
@@ -21,7 +22,7 @@ from supervisor.core.states import State
 if TYPE_CHECKING:
     from supervisor.core.fleet import Change, Fleet
 
-FAILED, GAVE_UP, RECOVERED = "failed", "gave-up", "recovered"
+FAILED, GAVE_UP, UNWELL, RECOVERED = "failed", "gave-up", "unwell", "recovered"
 FROZEN, THAWED, SHUTDOWN = "frozen", "thawed", "shutdown"
 
 _SAYS = {
@@ -29,6 +30,7 @@ _SAYS = {
     SHUTDOWN: "{} shuts down",
     FROZEN: "{} is frozen",
     FAILED: "{} failed",
+    UNWELL: "{} is unwell",
     THAWED: "{} is thawed",
     RECOVERED: "{} recovered",
 }
@@ -54,6 +56,9 @@ class Ailing:
         if new.state is State.FAILED and old.state is not State.FAILED:
             self._keys[new.key] = None
             return GAVE_UP, new, gave_up(new).removeprefix("gave up: ")
+        if health.unwell(new) and not health.unwell(old):
+            self._keys[new.key] = None
+            return UNWELL, new, health.unwell(new)
         if new.last is None or new.last is old.last:
             return None
         if new.failures == 1:
@@ -80,7 +85,7 @@ class Ailing:
         """After a takeover: who has failed lately and has not run for long enough yet."""
         for i in fleet.instances.values():
             moment = _well_at(i)
-            if i.wanted and not i.task.helper and i.failures and (moment is None or moment > now):
+            if i.wanted and not i.task.helper and (i.failures or health.unwell(i)) and (moment is None or moment > now):
                 self._keys[i.key] = None
 
 
@@ -90,7 +95,7 @@ def _dropped(i: Instance) -> bool:
 
 
 def _well_at(i: Instance) -> float | None:
-    if i.state is not State.RUNNING or i.task.kind is not Kind.CONTINUOUS:
+    if i.state is not State.RUNNING or i.task.kind is not Kind.CONTINUOUS or health.unwell(i):
         return None
     return i.since + i.task.backoff.reset_after
 
