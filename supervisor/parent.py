@@ -20,6 +20,7 @@ from typing import Any
 
 from supervisor import errands, escalate, planning
 from supervisor.announce import Announcer
+from supervisor.audit import audited
 from supervisor.configuration import Configuration
 from supervisor.control.feed import Feed
 from supervisor.control.wait import Asker, Settled, Wait
@@ -315,6 +316,12 @@ class Parent:
     # -- what clients ask ---------------------------------------------------------------------------------------------
 
     def _ask(self, client: Asker, verb: str, arguments: dict[str, Any]) -> None:
+        act = audited(self, client, verb, arguments)
+        self._answer(act or client, verb, arguments)
+        if act:
+            act.under_way()
+
+    def _answer(self, client: Asker, verb: str, arguments: dict[str, Any]) -> None:
         answer = getattr(self._verbs.get(verb), "answer", None)
         if answer is None:
             client.fail(f"no verb {verb!r}; this supervisor has: {', '.join(sorted(self._verbs))}", 2)

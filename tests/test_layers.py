@@ -28,7 +28,7 @@ LAYERS = (
     ("control",),
     ("verbs",),
     ("helpers", "errands"),
-    ("announce",),
+    ("announce", "audit"),
     ("planning",),
     ("configuration", "switch", "escalate", "notices"),
     ("parent",),

@@ -38,6 +38,15 @@ def peer_of(connection: socket.socket) -> Peer:
     return Peer(pid, uid, gid, struct.unpack(f"{len(data) // 4}I", data))
 
 
+def program_of(pid: int) -> str:
+    """What the process calls itself; "?" when it has ended, or is in a namespace of its own."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().rstrip("\n") or "?"
+    except OSError:
+        return "?"
+
+
 def may_speak(peer: Peer, group: int | None) -> bool:
     """Whether this peer gets answers; `group` is the gid of `socket_group`."""
     if peer.uid in (0, os.geteuid()):

@@ -14,9 +14,10 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from supervisor.control import wire
-from supervisor.control.access import Peer, may_speak, peer_of
+from supervisor.control.access import Peer, may_speak, peer_of, program_of
 from supervisor.host.interface import Occurrence, Request
 from supervisor.host.loop import Loop
 
@@ -55,6 +56,10 @@ class Client:
     def closed(self) -> bool:
         """Whether nobody is there any more."""
         return self._socket.fileno() < 0
+
+    def who(self) -> dict[str, Any]:
+        """See `wait.Asker`."""
+        return {"user": self.by, "uid": self.peer.uid, "pid": self.peer.pid, "program": program_of(self.peer.pid)}
 
     def answer(self, value: object) -> None:
         """The last line of a request that was done."""

@@ -17,6 +17,9 @@ class Asker(Protocol):
     by: str
     on_close: Callable[[], None] | None
 
+    def who(self) -> dict[str, Any]:
+        """For the audit: `user`, `uid`, `pid` and `program`."""
+
     def answer(self, value: object) -> None:
         """The last line of a request that was done."""
 

@@ -27,6 +27,10 @@ NAMES = {
 """Every verb, in the order of the help, and what it does."""
 
 
+READING = frozenset({"status", "show", "why", "events", "check", "version", "completion"})
+"""The verbs that change nothing; every other one is an act, and audited."""
+
+
 def load(name: str) -> ModuleType:
     """The module of one verb; `supctl` loads just the one that it needs."""
     return import_module(f"supervisor.verbs.{name}")

@@ -79,7 +79,7 @@ def _settled(fleet: Fleet, i: Instance, *, began: bool, until_end: bool) -> Resu
 def _pair(item: str) -> tuple[str, str]:
     name, equals, value = item.partition("=")
     if not equals or not name:
-        raise RefusedError(f"--env takes NAME=VALUE, not {item!r}", USAGE)
+        raise RefusedError("--env takes NAME=VALUE", USAGE)  # without the item, which may be a secret
     return name, value
 
 

@@ -125,6 +125,9 @@ class Caller:
         self.told: list[Any] = []
         self.lines: list[bytes] = []
 
+    def who(self) -> dict[str, Any]:
+        return {"user": self.by, "uid": 0, "pid": 7, "program": "supctl"}
+
     def answer(self, value: object) -> None:
         self.answers.append(wire.decode(wire.encode(answer=value))["answer"])
 

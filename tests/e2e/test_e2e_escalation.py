@@ -1,6 +1,7 @@
 """One gives up, or too many fail, with real processes: the freeze on the disk, the exit code, the next start."""
 
 import json
+import os
 from pathlib import Path
 
 from lab import Lab
@@ -60,3 +61,15 @@ def test_a_storm_freezes_the_fleet(lab: Lab) -> None:
     lab.up("db")
     assert all(task["state"] != "backoff" for task in lab.tasks().values())
     assert lab.ctl("status", code=3).out.splitlines()[1].startswith("frozen: everything by the supervisor since")
+
+
+def test_an_act_is_audited_with_what_the_kernel_says(lab: Lab) -> None:
+    lab.start('[task.web]\ncommand = "sleep 1000"')
+    lab.up("web")
+    lab.ctl("stop", "web")
+    event = lab.until("audit", verb="stop", outcome="done")
+    assert (event["uid"], event["exit"]) == (os.geteuid(), 0)
+    assert event["pid"] > 1
+    assert event["program"].startswith("python")
+    line = f'(uid {os.geteuid()}, pid {event["pid"]}, "{event["program"]}"): stop web wait: done'
+    assert line in lab.stderr

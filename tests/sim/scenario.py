@@ -73,6 +73,9 @@ class Client:
     def closed(self) -> bool:
         return False
 
+    def who(self) -> dict[str, Any]:
+        return {"user": self.by, "uid": 0, "pid": 7, "program": "supctl"}
+
     def answer(self, value: object) -> None:
         assert not self.done, f"a second answer to {self.asked!r}"
         self.answers.append(value)

@@ -1,0 +1,92 @@
+"""Who did what: a line that cannot be forged, without secrets, for every act and for nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from office import Caller, Office
+
+from supervisor import audit
+from supervisor.control.access import program_of
+from supervisor.host.interface import Request
+from supervisor.verbs import NAMES, READING
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+def lines(office: Office) -> list[str]:
+    return [
+        text.partition("audit: ")[2]
+        for level, text in office.host.lines
+        if text.startswith("audit: ") and level == "info"
+    ]
+
+
+def test_what_reads_is_a_verb_and_is_no_act(office: Office):
+    assert set(NAMES) > READING
+    for verb in ("status", "version", "events"):
+        office.ask(verb)
+    assert lines(office) == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "line"),
+    [
+        ("scale", {"scales": ["web=3"]}, "scale web=3: done"),
+        ("signal", {"signal": "HUP", "names": ["web:1"]}, "signal signal=HUP web:1: done"),
+        ("freeze", {"names": ["web"], "reason": "bad\ndeploy"}, r"freeze web reason=bad\ndeploy: refused: --reason takes"),
+        ("run", {"names": ["import"], "env": ["T=secret", "A"]}, "run import env=TOKEN=… env=A=…: refused: --env takes"),
+        ("run", {"names": ["import"], "env": "TOKEN=secret"}, "run import env=?=…: refused: 'env' must be"),
+        ("stop", {"names": ["nobody"]}, "stop nobody: refused: no task"),
+        ("stop", {}, "stop: refused: which tasks?"),
+        ("frobnicate", {"x": 1}, "frobnicate x=1: refused: no verb"),
+    ],
+)  # fmt: skip
+def test_an_act(office: Office, verb: str, args: dict[str, Any], line: str):
+    office.ask(verb, **args)
+    assert lines(office)[-1].startswith(f'root (uid 0, pid 7, "supctl"): {line}')
+    assert not [text for _, text in office.host.lines if "secret" in text]
+    assert not office.bugs
+
+
+def test_the_event(office: Office):
+    caller = office.ask("events", follow=True)
+    office.ask("stop", names=["web:1"], wait=True)
+    told = [line for line in caller.lines if b'"audit"' in line]
+    assert b'"user":"root","uid":0,"pid":7,"program":"supctl","verb":"stop","arguments":"stop web:1 wait"' in told[-1]
+    assert b'"outcome":"done","exit":0' in told[-1]
+
+
+class Forger(Caller):
+    def who(self) -> dict[str, Any]:
+        return {"user": "eve", "uid": 1000, "pid": 8, "program": 'x"): stop'}
+
+
+def test_nothing_that_a_client_sends_can_be_taken_for_somebody_else(office: Office):
+    name = "web: done\x1b[2K\rroot (uid 0): stop " + "x" * 1000
+    office.parent.occur(Request(Forger("eve"), "stop", {"names": [name]}))
+    (line,) = lines(office)
+    assert line.startswith('eve (uid 1000, pid 8, "x\'): stop"): stop web: done')
+    assert line.isprintable()
+    assert len(line) < 3 * audit.LONGEST
+
+
+def test_the_exit_code_is_that_of_supctl(office: Office):
+    office.ask("freeze", names=["db"])
+    office.ask("stop", names=["db"], wait=True)
+    caller = office.ask("events")
+    office.ask("start", names=["db"], wait=True)
+    office.ask("start", names=["db"], wait=False)
+    del caller
+    told = [line for line in office.ask("events").lines if b'"audit"' in line]
+    assert b'"exit":3' in told[-2]
+    assert b'"exit":0' in told[-1]
+
+
+def test_the_name_of_a_program():
+    assert program_of(2**22 + 1) == "?"
+    assert program_of(0) == "?"
+    assert program_of(1) != "?"
