@@ -3,9 +3,9 @@
     audit: ann (uid 1000, pid 4242, "supctl"): stop web wait: done
 
 Verbs that only read are no acts. An act whose outcome takes its time has a line when it is asked ("asked"), too, so
-that it is on record whatever happens meanwhile. The kernel says who it is (SO_PEERCRED); the name of the user is one that
-was looked up at the start, as a lookup may ask the network; that of the program is the process's own word for itself.
-Who it was comes first in the line, so that nothing that a client sends can be taken for it.
+that it is on record whatever happens meanwhile. The kernel says who it is (SO_PEERCRED); the name of the user is one
+that was looked up at the start, as a lookup may ask the network; that of the program is its own word for itself. Who it
+was comes first in the line, so that nothing that a client sends can be taken for it.
 
 Values of `--env` may be secrets and are not shown.
 """

@@ -37,8 +37,8 @@ def test_what_reads_is_a_verb_and_is_no_act(office: Office):
     [
         ("scale", {"scales": ["web=3"]}, "scale web=3: done"),
         ("signal", {"signal": "HUP", "names": ["web:1"]}, "signal signal=HUP web:1: done"),
-        ("freeze", {"names": ["web"], "reason": "bad\ndeploy"}, r"freeze web reason=bad\ndeploy: refused: --reason takes"),
-        ("run", {"names": ["import"], "env": ["T=secret", "A"]}, "run import env=TOKEN=… env=A=…: refused: --env takes"),
+        ("freeze", {"names": ["web"], "reason": "bad\ndeploy"}, r"freeze web reason=bad\ndeploy: refused: --reason"),
+        ("run", {"names": ["import"], "env": ["T=secret", "A"]}, "run import env=T=… env=A=…: refused: --env takes"),
         ("run", {"names": ["import"], "env": "TOKEN=secret"}, "run import env=?=…: refused: 'env' must be"),
         ("stop", {"names": ["nobody"]}, "stop nobody: refused: no task"),
         ("stop", {}, "stop: refused: which tasks?"),

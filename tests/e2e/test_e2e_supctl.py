@@ -127,7 +127,7 @@ WORDS = [
     (["start"], 2, "which tasks? Give a NAME, or --all"),
     (["stop", "nothing"], 4, "no task 'nothing'; see `supctl status`"),
     (["run", "db"], 1, "db is continuous, not triggered; use `supctl start`"),
-    (["run", "import", "--env", "oops"], 2, "--env takes NAME=VALUE, not 'oops'"),
+    (["run", "import", "--env", "oops"], 2, "--env takes NAME=VALUE"),
     (["run", "import", "--", "bad"], 0, "import: run "),
     (["run", "import", "--wait", "--", "bad"], 1, "exit 1 after"),
     (["run", "import", "--wait", "--", "good"], 0, "exit 0 after"),
