@@ -197,7 +197,7 @@ def test_supctl_never_loads_the_parent():
 
 # -- the family of verbs ----------------------------------------------------------------------------------------------
 
-NOT_VERBS = {"__init__", "interface", "outcome", "screen"}
+NOT_VERBS = {"__init__", "interface", "outcome", "output", "screen"}
 
 
 def test_every_verb_is_registered():

@@ -74,7 +74,7 @@ def _ask(module: ModuleType, options: argparse.Namespace, screen: Screen) -> int
     try:
         with closing(Connection(path)) as connection:
             if not getattr(options, "watch", False):
-                return int(module.render(_answer(connection, options, request, screen), options, screen))
+                return int(module.render(_settled(module, connection, options, request, screen), options, screen))
             while True:
                 answer = _answer(connection, options, request, screen)
                 with _page(screen):
@@ -82,7 +82,26 @@ def _ask(module: ModuleType, options: argparse.Namespace, screen: Screen) -> int
                 time.sleep(options.interval)
     except UnreachableError as error:
         offline = getattr(module, "OFFLINE", None)
+        if hasattr(module, "offline"):
+            offline = module.offline(options, os.path.dirname(path))
         return int(module.render(offline, options, screen)) if offline else _complain(str(error), UNREACHABLE)
+
+
+def _settled(
+    module: ModuleType,
+    connection: Any,  # noqa: ANN401
+    options: argparse.Namespace,
+    request: dict[str, Any],
+    screen: Screen,
+) -> Any:  # noqa: ANN401
+    """The answer; one that says that more is on its way is asked for again, for a second."""
+    answer = _answer(connection, options, request, screen)
+    for _ in range(20):
+        if not (hasattr(module, "pending") and module.pending(answer)):
+            break
+        time.sleep(0.05)
+        answer = _answer(connection, options, request, screen)
+    return answer
 
 
 def _answer(connection: Any, options: argparse.Namespace, request: dict[str, Any], screen: Screen) -> Any:  # noqa: ANN401

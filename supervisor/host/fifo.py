@@ -11,8 +11,11 @@ ones again: a crash loop costs no more descriptors than that.
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import stat
+import termios
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -81,6 +84,15 @@ class Fifos:
         """Lets go of what the scribe has removed, of every instance but these, which do it when they start again."""
         for key in self._held.keys() - set(keys):
             self._sweep(key)
+
+    def unread(self, key: str) -> int:
+        """Bytes that are in the FIFOs of an instance."""
+        count, total = array.array("i", [0]), 0
+        for fds in self._held.get(key, {}).values():
+            for fd in fds:
+                fcntl.ioctl(fd, termios.FIONREAD, count)
+                total += count[0]
+        return total
 
     def _sweep(self, key: str) -> dict[Pair, list[int]]:
         held = self._held.get(key, {})

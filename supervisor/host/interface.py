@@ -142,6 +142,9 @@ class Host(Protocol):
             OSError: the runtime directory is full or gone.
         """
 
+    def unread(self, key: str) -> int:
+        """Bytes that an instance has written and nobody has read yet."""
+
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         """Has something done that may block. Answered by `Done` with the number that is returned."""
 

@@ -170,6 +170,10 @@ class Linux:
             json.dump(what, file)
         os.rename(f"{path}.new", path)
 
+    def unread(self, key: str) -> int:
+        """See `Host.unread`."""
+        return self._fifos.unread(key)
+
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         """See `Host.errand`."""
         return self._errands.run(self.now(), function, *arguments)

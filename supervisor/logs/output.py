@@ -28,7 +28,7 @@ from supervisor.logs.ledger import Ledger
 from supervisor.logs.places import OUT, files, number_of, run_of
 from supervisor.logs.pump import BLOCK, SMALL_PIPE, Pump, enlarge
 from supervisor.logs.rotate import Compressor
-from supervisor.logs.tail import Tails
+from supervisor.logs.tail import Tails, losses, write_losses
 from supervisor.store import plan as plans
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ enough for a reader, and cost a quarter of the processor time."""
 
 LONG_LINE = 64 * 1024
 """Bytes from which the begin of a line waits no longer."""
+
+REPORT_EVERY = 0.5
+"""Seconds between two reports of what could not be written."""
 
 AGAIN = 0.05
 """Seconds until the next try on who could not take anything (the journal, a terminal)."""
@@ -77,7 +80,9 @@ class Output:
 
     def __init__(self, runtime_dir: str) -> None:
         """Finishes what the scribe before has begun."""
-        self.losses: dict[str, Loss] = {}
+        self._runtime_dir = runtime_dir
+        self._losses: dict[str, dict[str, Any]] = losses(runtime_dir)
+        self._report_at: float | None = None  # when the losses are written down
         self.tails = Tails(runtime_dir)
         self._folder = plans.folder(runtime_dir)
         self._pump = Pump()
@@ -121,10 +126,17 @@ class Output:
 
     def deadline(self) -> float | None:
         """See `Part`."""
-        return 0.0 if self._ready else min(self._later.values(), default=None)
+        if self._ready:
+            return 0.0
+        moments = [*self._later.values(), *([self._report_at] if self._report_at is not None else [])]
+        return min(moments, default=None)
 
     def due(self, now: float) -> None:
         """See `Part`. One block for each stream that has something."""
+        if self._report_at is not None and self._report_at <= now:
+            self._report_at = None
+            with suppress(OSError):
+                write_losses(self._runtime_dir, self._losses)
         late = [fifo for fifo, moment in self._later.items() if moment <= now]
         ready, self._ready = self._ready, {}
         for fifo in late:
@@ -233,8 +245,11 @@ class Output:
             self._lose(stream.origin.key, loss)
 
     def _lose(self, key: str, loss: Loss) -> None:
-        before = self.losses.get(key, Loss(0, 0, ""))
-        self.losses[key] = Loss(before.bytes + loss.bytes, before.lines + loss.lines, loss.why)
+        before = self._losses.get(key, {"bytes": 0, "lines": 0})
+        total = {"bytes": before["bytes"] + loss.bytes, "lines": before["lines"] + loss.lines, "why": loss.why}
+        self._losses[key] = total
+        if self._report_at is None:
+            self._report_at = clock.now() + REPORT_EVERY
 
     def _ended(self, stream: Stream, file: LogFile | None) -> None:
         """Nobody can write to it now, and nothing is left in it."""

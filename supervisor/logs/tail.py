@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from supervisor.logs.format import Origin
 from supervisor.logs.places import ERR
+
+if TYPE_CHECKING:
+    from supervisor.logs.format import Origin
 
 BYTES = 2048
 LINES = 10
@@ -64,9 +66,30 @@ class Tails:
 
 def read(runtime_dir: str, key: str) -> dict[str, Any]:
     """What the last run of an instance said last: {"run", "stream", "lines"}; empty when nothing is kept."""
+    return _object(f"{runtime_dir}/said/{key}")
+
+
+def write_losses(runtime_dir: str, losses: dict[str, Any]) -> None:
+    """Keeps what could not be written, by instance: {"bytes", "lines", "why"}.
+
+    Raises:
+        OSError: the runtime directory is full or gone.
+    """
+    path = f"{runtime_dir}/losses.json"
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
+        json.dump(losses, file)
+    os.rename(f"{path}.new", path)
+
+
+def losses(runtime_dir: str) -> dict[str, Any]:
+    """What `write_losses` has kept."""
+    return _object(f"{runtime_dir}/losses.json")
+
+
+def _object(path: str) -> dict[str, Any]:
     try:
-        with open(f"{runtime_dir}/said/{key}", "rb") as file:
-            said = json.loads(file.read())
+        with open(path, "rb") as file:
+            found = json.loads(file.read())
     except (OSError, ValueError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return found if isinstance(found, dict) else {}

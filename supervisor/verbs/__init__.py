@@ -15,6 +15,7 @@ NAMES = {
     "run": "run a triggered task now",
     "show": "everything that is known of a task",
     "why": "why a task is in the state it is in, and what happens next",
+    "logs": "what tasks have said",
     "events": "every change, one JSON object a line",
     "signal": "send a signal to the main process of tasks",
     "scale": "change the number of instances of a task",

@@ -7,6 +7,9 @@ A verb is a module: both ends of one `supctl` word in one file.
 - `answer(parent, client, args)`: runs in the supervisor; answers the client now or when the outcome is known.
 - `render(answer, options, screen)`: shows the answer; returns the exit code. Runs in `supctl`.
 
+Two more, where they make sense: `pending(answer)`: whether to ask again soon; `offline(options, runtime_dir)`: what to
+render when there is no supervisor.
+
 A verb that needs no supervisor has `local(options, screen)` in place of the last two. A new verb is a file here and a
 line in `verbs.NAMES`; a test compares the two.
 

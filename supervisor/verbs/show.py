@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from supervisor.verbs.interface import OK, UNKNOWN, Arguments, RefusedError, chosen, strings
+from supervisor.verbs.output import output, tell
 from supervisor.verbs.screen import Screen, age
 
 if TYPE_CHECKING:
@@ -37,9 +38,11 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     host, name = parent.host, next(iter(strings(args, "names")), "")
     instances = [_of_run(parent, name)] if "/" in name else chosen(parent, args)
     tasks = report.status(parent.fleet, parent.config, instances, host.now(), host.stamp)
-    for status, i in zip(tasks, instances, strict=True):
-        status["explanation"] = report.why(parent.fleet, i, host.now(), host.stamp)
-        status["definition"] = definition(i.task)
+    for one, i in zip(tasks, instances, strict=True):
+        one["explanation"] = report.why(parent.fleet, i, host.now(), host.stamp)
+        one["definition"] = definition(i.task)
+        one["unread_output"] = host.unread(i.key)
+        one.update(output(parent, i))
     client.answer({"instances": tasks})
 
 
@@ -69,6 +72,7 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
         if number:
             screen.line()
         screen.line(one["explanation"])
+        tell(one, screen)
         last = one["last_exit"]
         facts = {
             "kind": one["kind"],

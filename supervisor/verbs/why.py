@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from supervisor.verbs.interface import OK, Arguments, chosen
+from supervisor.verbs.output import output, tell
 from supervisor.verbs.screen import Screen
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     client.answer(
         {
             "instances": [
-                {"name": i.name, "state": str(i.state), "why": report.why(parent.fleet, i, host.now(), host.stamp)}
+                {
+                    "name": i.name,
+                    "state": str(i.state),
+                    "why": report.why(parent.fleet, i, host.now(), host.stamp),
+                    **output(parent, i),
+                }
                 for i in chosen(parent, args)
             ]
         }
@@ -49,4 +55,5 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
         return OK
     for one in answer["instances"]:
         screen.line(one["why"])
+        tell(one, screen)
     return OK

@@ -1,5 +1,7 @@
 """The promises of `host/interface.py`, on every machine: what the simulation takes for granted is so."""
 
+from pathlib import Path
+
 import pytest
 from contract.machine import POLICY, TO_ALL, TO_MAIN, Machine, answer
 
@@ -290,6 +292,12 @@ def test_the_newest_record_is_remembered(machine: Machine):
     machine.host.remember([web, other, {"instance": "old:1"}])
     machine.host.remember([web | {"state": "running"}, {"instance": "old:1", "gone": True}])
     assert machine.facts() == {"web:1": web | {"state": "running"}, "fleet scales": other}
+
+
+def test_a_plan_is_taken_and_nothing_is_unread_of_who_says_nothing(machine: Machine, tmp_path: Path):
+    machine.start("sleeps")
+    machine.host.publish(str(tmp_path / "new"), {"tasks": {}, "instances": ["web:1"]})
+    assert machine.host.unread("web:1") == machine.host.unread("nobody:1") == 0
 
 
 def test_a_fork_that_is_refused(machine: Machine, monkeypatch: pytest.MonkeyPatch):

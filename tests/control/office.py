@@ -97,6 +97,9 @@ class Nothing:
     def post(self, name: str, what: dict[str, Any]) -> None:
         wire.encode(published=what)
 
+    def unread(self, key: str) -> int:
+        return 0
+
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         self._errands += 1
         self.happens.append(Done(self._errands, function(*arguments)))

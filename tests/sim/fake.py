@@ -259,6 +259,9 @@ class FakeHost:
         self._burn()
         self.world.published[name] = json.loads(json.dumps(what))
 
+    def unread(self, key: str) -> int:
+        return 0
+
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         self._burn()
         self._errands += 1

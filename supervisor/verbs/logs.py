@@ -1,0 +1,278 @@
+"""`supctl logs`: what tasks have said.
+
+The supervisor only says where it is; the files are read here. What a task has written and the scribe has not yet put
+into its file (`unread`) is waited for, for a moment, so that the last words of a task that has just died are shown.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from supervisor.verbs.interface import OK, REFUSED, USAGE, Arguments, RefusedError, chosen
+from supervisor.verbs.screen import Screen
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from supervisor.control.wait import Asker
+    from supervisor.logs.read import Follower, Line
+    from supervisor.parent import Parent
+
+    Following = tuple[str, str, Follower]
+
+EXAMPLE = """supctl logs web
+supctl logs -f web mail-sender
+supctl logs web --since 10m --stderr --grep 'timeout|refused'"""
+
+GLANCE = 0.2
+"""Seconds between two looks at files that are followed."""
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_COLOURS = ("36", "33", "32", "35", "34", "31", "96", "93", "92", "95", "94", "91")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """NAME…, which lines, how they are shown."""
+    parser.add_argument("names", nargs="+", metavar="NAME", help="task, instance, group or glob")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with every new line, until Ctrl-C")
+    parser.add_argument("-n", "--lines", type=int, metavar="N", help="the last N of each file; default: 20, or all")
+    parser.add_argument("--since", metavar="T", help='"10m" ago, or a time: 2026-11-21T14:02')
+    parser.add_argument("--until", metavar="T", help="likewise")
+    parser.add_argument("--run", metavar="ID", help="only what this run said: the current one or the last one")
+    stream = parser.add_mutually_exclusive_group()
+    stream.add_argument("--stdout", dest="stream", action="store_const", const="out", help="only stdout")
+    stream.add_argument("--stderr", dest="stream", action="store_const", const="err", help="only stderr")
+    parser.add_argument("--grep", metavar="RE", help="only lines in which this regular expression is found")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def request(options: Namespace) -> dict[str, Any]:
+    """What arguments took."""
+    return {"names": options.names}
+
+
+def answer(parent: Parent, client: Asker, args: Arguments) -> None:
+    """Where the output of each instance is, how much of it is still on its way, and the times of its last runs."""
+    from supervisor.logs.places import files  # noqa: PLC0415 - not in supctl
+
+    host, log_dir = parent.host, parent.config.settings.log_dir
+    found = []
+    for i in chosen(parent, args):
+        log = i.task.log
+        runs: dict[str, list[str | None]] = {}
+        if i.last:
+            number = i.runs - (1 if i.run else 0)
+            runs[f"{i.key}/{number}"] = [host.stamp(i.last.at - i.last.duration), host.stamp(i.last.at)]
+        if i.run:
+            runs[f"{i.key}/{i.run.number}"] = [host.stamp(i.run.began), None]
+        where = files(i.key, log.to, log.stderr, log_dir)
+        unread = host.unread(i.key)
+        found.append(
+            {"name": i.name, "to": log.to, "format": log.format, "files": where, "runs": runs, "unread": unread}
+        )
+    client.answer({"instances": found})
+
+
+def pending(answer: dict[str, Any]) -> bool:
+    """Whether something is still on its way into the files; supctl then asks again, for a moment."""
+    return any(one["unread"] for one in answer["instances"])
+
+
+def offline(options: Namespace, runtime_dir: str) -> dict[str, Any] | None:
+    """The same without a supervisor: from the plan that it has left, for those who may read it."""
+    from fnmatch import fnmatchcase  # noqa: PLC0415 - only here
+
+    from supervisor.logs.places import files  # noqa: PLC0415 - only here
+    from supervisor.store.plan import read  # noqa: PLC0415 - only here
+
+    plan, found = read(runtime_dir), []
+    for key in plan.get("instances", ()):
+        task = key.rpartition(":")[0]
+        if any(fnmatchcase(one, name) for name in options.names for one in (task, key)):
+            log = plan["tasks"][task]["log"]
+            where = files(key, log["to"], log["stderr"], plan["log_dir"])
+            name = key.removesuffix(":1") if f"{task}:2" not in plan["instances"] else key
+            one = {"name": name, "to": log["to"], "format": log["format"], "files": where, "runs": {}, "unread": 0}
+            found.append(one)
+    return {"instances": found} if found else None
+
+
+def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
+    """The lines, those of several instances merged by time."""
+    instances = [one for one in answer["instances"] if one["files"]]
+    for one in answer["instances"]:
+        if not one["files"]:
+            screen.complain(f'supctl: {one["name"]}: nothing is kept of its output here: log.to = "{one["to"]}"')
+        elif one["unread"]:
+            screen.complain(f"supctl: {one['name']}: {one['unread']} bytes are still on their way to its file")
+    if not instances:
+        return REFUSED
+    wanted = Wanted(options, instances)
+    show = _as_json(screen) if options.json else _as_text(screen, [one["name"] for one in instances])
+    followers = _followers(instances) if options.follow else []
+    for _, name, line in heapq.merge(*(_old(one, options, wanted) for one in instances), key=lambda item: item[0]):
+        show(name, line)
+    if followers:
+        _follow(followers, wanted, show, screen)
+    return OK
+
+
+def _follow(followers: list[Following], wanted: Wanted, show: Callable[[str, Line], None], screen: Screen) -> NoReturn:
+    """Until Ctrl-C."""
+    while True:
+        for name, stream, follower in followers:
+            for line in _parsed(follower.more(), stream):
+                if wanted(name, line):
+                    show(name, line)
+        screen.out.flush()
+        time.sleep(GLANCE)
+
+
+class Wanted:
+    """Which lines shall be shown."""
+
+    def __init__(self, options: Namespace, instances: list[dict[str, Any]]) -> None:
+        """Raises `RefusedError` for what cannot be told of these files."""
+        self._stream = options.stream
+        self._since, self._until = moment(options.since), moment(options.until)
+        self._spans: dict[str, tuple[str, str]] = {}
+        try:
+            self._grep = re.compile(options.grep.encode()) if options.grep else None
+        except re.error as error:
+            raise RefusedError(f"--grep {options.grep!r}: {error}", USAGE) from None
+        if options.run:
+            self._of_run(options.run, instances)
+        timed = self._since or self._until or self._spans
+        blind = [one["name"] for one in instances if one["format"] == "raw"]
+        if timed and blind:
+            raise RefusedError(f"{', '.join(blind)}: raw output has no times, so no --since, --until or --run", USAGE)
+        merged = [name for name in blind if len(set(self._files(instances, name).values())) == 1]
+        if self._stream and merged:
+            raise RefusedError(
+                f"{', '.join(merged)}: stdout and stderr cannot be told apart in a raw merged log", USAGE
+            )
+        self.all = bool(timed or self._stream or self._grep)
+
+    @staticmethod
+    def _files(instances: list[dict[str, Any]], name: str) -> dict[str, str]:
+        files: dict[str, str] = next(one["files"] for one in instances if one["name"] == name)
+        return files
+
+    def _of_run(self, run: str, instances: list[dict[str, Any]]) -> None:
+        wanted = run.partition("@")[0]
+        for one in instances:
+            for name, (begin, end) in one["runs"].items():
+                if wanted in (name, name.replace(":1/", "/", 1)):
+                    self._spans[one["name"]] = (begin, end or "9")
+        if not self._spans:
+            raise RefusedError(f"no run {run!r} is on, and none of these was the last one", USAGE)
+
+    def __call__(self, name: str, line: Line) -> bool:
+        """Whether this one."""
+        begin, end = self._spans.get(name, ("", "9" if not self._spans else ""))
+        return (
+            (not self._stream or line.stream == self._stream)
+            and (not line.at or max(self._since, begin) <= line.at <= min(self._until or "9", end))
+            and (self._grep is None or self._grep.search(line.text) is not None)
+        )
+
+
+def moment(text: str | None) -> str:
+    """A time as the files write it: "10m" is that long ago; a time without a zone is that of this machine.
+
+    Raises:
+        RefusedError: it is neither.
+    """
+    if not text:
+        return ""
+    span = re.fullmatch(r"(\d+)([smhd])", text)
+    if span:
+        wall = time.time() - int(span[1]) * _UNITS[span[2]]
+    else:
+        from datetime import datetime  # noqa: PLC0415 - only here
+
+        try:
+            wall = datetime.fromisoformat(text).timestamp()
+        except ValueError:
+            raise RefusedError(
+                f'{text!r} is no time; allowed: "10m", "2026-11-21", "2026-11-21T14:02"', USAGE
+            ) from None
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(wall)) + f".{int(wall % 1 * 1000):03d}Z"
+
+
+def _old(one: dict[str, Any], options: Namespace, wanted: Wanted) -> Iterator[tuple[str, str, Line]]:
+    """What is there already, of one instance: when, who, what."""
+    from supervisor.logs import read  # noqa: PLC0415 - in supctl, and only here
+
+    count = options.lines if options.lines is not None else None if wanted.all else 20
+    every: list[Iterable[tuple[str, str, Line]]] = []
+    for stream, path in _streams(one):
+        raw = read.lines(path) if wanted.all or count is None else read.last_lines(path, count)
+        every.append(_timed(one["name"], (line for line in _parsed(raw, stream) if wanted(one["name"], line))))
+    merged = heapq.merge(*every, key=lambda item: item[0])
+    if count is None:
+        return merged
+    from collections import deque  # noqa: PLC0415 - only here
+
+    return iter(deque(merged, maxlen=count))
+
+
+def _timed(name: str, lines: Iterable[Line]) -> Iterator[tuple[str, str, Line]]:
+    """Each with its time, or that of the line before it: a raw line stays where it is."""
+    at = ""
+    for line in lines:
+        at = line.at or at
+        yield at, name, line
+
+
+def _streams(one: dict[str, Any]) -> list[tuple[str, str]]:
+    """The files, each with the stream that it is all of ("" for both)."""
+    files = one["files"]
+    if len(set(files.values())) < len(files):
+        return [("", files["out"])]
+    return list(files.items())
+
+
+def _followers(instances: list[dict[str, Any]]) -> list[Following]:
+    from supervisor.logs.read import Follower  # noqa: PLC0415 - in supctl, and only here
+
+    return [(one["name"], stream, Follower(path)) for one in instances for stream, path in _streams(one)]
+
+
+def _parsed(raw: Iterable[bytes], stream: str) -> Iterator[Line]:
+    from supervisor.logs.read import parse  # noqa: PLC0415 - in supctl, and only here
+
+    return (parse(line, stream) for line in raw)
+
+
+def _as_json(screen: Screen) -> Callable[[str, Line], None]:
+    import json  # noqa: PLC0415 - only here
+
+    def show(name: str, line: Line) -> None:
+        text = line.text.decode(errors="backslashreplace")
+        value = {"time": line.at or None, "name": name, "stream": line.stream or None, "message": text}
+        screen.line(json.dumps(value, ensure_ascii=False))
+
+    return show
+
+
+def _as_text(screen: Screen, names: list[str]) -> Callable[[str, Line], None]:
+    """The line as it was said, after its time; stderr is marked; several instances have their names before it."""
+    width = max(map(len, names))
+    colours = {name: _COLOURS[number % len(_COLOURS)] for number, name in enumerate(names)}
+
+    def show(name: str, line: Line) -> None:
+        head = f"{name:<{width}} | " if len(names) > 1 else ""
+        if head and screen.colour:
+            head = f"\033[{colours[name]}m{head}\033[0m"
+        stamp = f"{line.at} " if line.at else ""
+        text = line.text.decode(errors="backslashreplace")
+        if line.stream == "err":
+            stamp += "err " if not screen.colour else "\033[31merr\033[0m "
+        screen.line(f"{head}{stamp}{text}")
+
+    return show

@@ -1,0 +1,154 @@
+"""`supctl logs`, and what `why` and `show` say of output, with real tasks."""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from lab import SUPCTL, Lab, wait_for
+
+TASKS = """
+[defaults]
+log = { to = "file", max_size = "100G" }
+backoff = { initial = "10ms", jitter = 0 }
+[task.web]
+command = ["sh", "-c", "echo one; echo two >&2; echo three; exec sleep 1000"]
+[task.db]
+command = ["sh", "-c", "echo db is up; exec sleep 1000"]
+[task.raw]
+command = ["sh", "-c", "echo as it is; exec sleep 1000"]
+log = { format = "raw" }
+[task.quiet]
+command = "sleep 1000"
+log = { to = "none" }
+[task.bad]
+command = ["sh", "-c", "echo to stdout; echo oh no >&2; exit 3"]
+restart = "never"
+"""
+
+
+@pytest.fixture
+def talking(lab: Lab) -> Lab:
+    lab.start(TASKS)
+    lab.up("web", "db", "raw", "quiet")
+    wait_for(lambda: "three" in lab.ctl("logs", "web").out)
+    return lab
+
+
+def texts(out: str) -> list[str]:
+    return [line.split(" ", 1)[1] for line in out.splitlines()]
+
+
+def test_which_lines_are_shown(talking: Lab) -> None:
+    assert sorted(texts(talking.ctl("logs", "web").out)) == ["err two", "one", "three"]
+    assert texts(talking.ctl("logs", "web", "--stderr").out) == ["err two"]
+    assert texts(talking.ctl("logs", "web", "--stdout").out) == ["one", "three"]
+    assert texts(talking.ctl("logs", "web", "--grep", "^t", "--stdout").out) == ["three"]
+    assert len(texts(talking.ctl("logs", "web", "-n", "1").out)) == 1
+    assert len(texts(talking.ctl("logs", "web", "--since", "1h").out)) == 3
+    assert texts(talking.ctl("logs", "web", "--until", "2020-01-01").out) == []
+    assert talking.ctl("logs", "raw").out == "as it is\n"
+    merged = talking.ctl("logs", "web", "db").out
+    assert [line[:5] for line in sorted(merged.splitlines())] == ["db  |", "web |", "web |", "web |"]
+    one = json.loads(talking.ctl("logs", "db", "--json").out)
+    assert (one["name"], one["stream"], one["message"]) == ("db", "out", "db is up")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["raw", "--since", "1h"], 2, "raw: raw output has no times"),
+        (["raw", "--stderr"], 2, "raw: stdout and stderr cannot be told apart"),
+        (["web", "--since", "soon"], 2, "'soon' is no time; allowed:"),
+        (["web", "--grep", "("], 2, "--grep '(': "),
+        (["web", "--run", "web/77"], 2, "no run 'web/77' is on"),
+        (["quiet"], 1, 'quiet: nothing is kept of its output here: log.to = "none"'),
+        (["nobody"], 4, "no task 'nobody'"),
+    ],
+)
+def test_what_it_says_that_it_cannot(talking: Lab, words: list[str], code: int, says: str) -> None:
+    assert says in talking.ctl("logs", *words, code=code).err
+
+
+def test_of_one_run(talking: Lab) -> None:
+    before = talking.tasks()["web"]["run"]
+    talking.ctl("restart", "web")
+    wait_for(lambda: talking.ctl("logs", "web", "--stdout").out.count("three") == 2)
+    assert len(texts(talking.ctl("logs", "web", "--run", before).out)) == 3
+    assert len(texts(talking.ctl("logs", "web", "--run", talking.tasks()["web"]["run"]).out)) == 3
+
+
+def test_without_a_supervisor(talking: Lab) -> None:
+    talking.end(signal.SIGKILL)
+    answer = talking.ctl("logs", "web", "--stderr")
+    assert texts(answer.out) == ["err two"]
+    talking.start()
+    assert texts(talking.ctl("logs", "web", "--stderr").out) == ["err two"], "the task was taken over"
+
+
+def test_follow_over_rotations(lab: Lab) -> None:
+    lab.start(
+        '[task.web]\nlog = { to = "file", max_size = "4K", keep = 2000, compress = false }\n'
+        'command = ["sh", "-c", \'echo ready; while ! test -e go; do sleep 0.05; done; seq 3000; exec sleep 1000\']\n'
+    )
+    lab.up("web")
+    wait_for(lambda: "ready" in lab.ctl("logs", "web").out)
+    env = {**lab.env, "SUPERVISOR_SOCKET": str(lab.socket)}
+    with subprocess.Popen([*SUPCTL, "logs", "-f", "web"], stdout=subprocess.PIPE, env=env, text=True) as follower:
+        assert follower.stdout
+        assert follower.stdout.readline().endswith("ready\n")
+        (lab.dir / "go").touch()
+        seen = [follower.stdout.readline().split()[-1] for _ in range(3000)]
+        follower.kill()
+    assert seen == [str(number) for number in range(1, 3001)]
+    assert len(list((lab.dir / "log").iterdir())) > 2
+
+
+def test_a_run_that_failed_has_last_words(talking: Lab) -> None:
+    talking.until(name="bad", to="failed")
+    wait_for(lambda: "| oh no" in talking.ctl("why", "bad").out)
+    shown = talking.ctl("show", "bad", "--json").json["instances"][0]
+    assert (shown["last_words"], shown["lost_output"], shown["unread_output"]) == (["oh no"], None, 0)
+    assert talking.ctl("why", "web", "--json").json["instances"][0]["last_words"] is None
+
+
+def test_both_killed_in_a_flood(lab: Lab) -> None:
+    """kill -9 of the scribe and of the supervisor, again and again: the file is what was written, byte by byte."""
+    lab.start(
+        '[task.web]\nlog = { to = "file", format = "raw", max_size = "100G" }\n'
+        'command = ["sh", "-c", \'seq 1 3000000; exec sleep 1000\']\n'
+    )
+    lab.up("web")
+    wanted = b"".join(b"%d\n" % number for number in range(1, 3000001))
+    log = lab.dir / "log" / "web.log"
+    for _ in range(4):
+        if (scribe := lab.scribe()) != 0:
+            os.kill(scribe, signal.SIGKILL)
+        lab.end(signal.SIGKILL)
+        lab.start()
+        size = log.stat().st_size if log.exists() else 0
+        wait_for(lambda size=size: log.exists() and (log.stat().st_size > size or log.stat().st_size == len(wanted)))
+    wait_for(lambda: log.stat().st_size >= len(wanted), "all of it comes")
+    assert log.read_bytes() == wanted
+
+
+def test_a_scribe_that_stands_still_delays_nothing(lab: Lab) -> None:
+    """As with a disk that hangs: restarts, answers and stops go on."""
+    lab.start(
+        '[defaults]\nlog = { to = "file" }\nbackoff = { initial = "10ms", jitter = 0 }\n'
+        '[task.web]\ncommand = ["sh", "-c", \'echo up; exec sleep 1000\']\n'
+        '[task.crash]\ncommand = ["sh", "-c", \'echo $SUPERVISOR_RUN; exit 1\']\nbackoff = { max = "10ms" }\n'
+    )
+    lab.up("web")
+    scribe = wait_for(lab.scribe)
+    os.kill(scribe, signal.SIGSTOP)
+    try:
+        before = lab.tasks()["crash"]["restarts"]
+        wait_for(lambda: lab.tasks()["crash"]["restarts"] >= before + 20)
+        lab.ctl("restart", "web")
+        lab.ctl("stop", "web", "crash")
+        assert len(os.listdir(lab.run / "output")) < 50
+    finally:
+        os.kill(scribe, signal.SIGCONT)
+    wait_for(lambda: not lab.unread())
