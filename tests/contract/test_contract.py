@@ -294,9 +294,9 @@ def test_the_newest_record_is_remembered(machine: Machine):
     assert machine.facts() == {"web:1": web | {"state": "running"}, "fleet scales": other}
 
 
-def test_a_plan_is_taken_and_nothing_is_unread_of_who_says_nothing(machine: Machine, tmp_path: Path):
+def test_a_plan_is_taken_and_nothing_is_unread_of_who_says_nothing(machine: Machine, place: Path):
     machine.start("sleeps")
-    machine.host.publish(str(tmp_path / "new"), {"tasks": {}, "instances": ["web:1"]})
+    machine.host.publish(str(place), {"tasks": {}, "instances": ["web:1"]})
     assert machine.host.unread("web:1") == machine.host.unread("nobody:1") == 0
 
 

@@ -26,6 +26,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "run": {"names": ["import"], "wait": True, "env": ["A=b"], "args": ["x"]},
     "show": {"names": ["web"]},
     "why": {"names": ["web"]},
+    "logs": {"names": ["web"]},
     "events": {"follow": False, "since": "l.1"},
     "signal": {"signal": "HUP", "names": ["web"]},
     "scale": {"scales": ["web=3"], "wait": True},

@@ -106,6 +106,7 @@ def test_follow_over_rotations(lab: Lab) -> None:
 
 
 def test_a_run_that_failed_has_last_words(talking: Lab) -> None:
+    talking._seen = 0
     talking.until(name="bad", to="failed")
     wait_for(lambda: "| oh no" in talking.ctl("why", "bad").out)
     shown = talking.ctl("show", "bad", "--json").json["instances"][0]
