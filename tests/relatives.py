@@ -9,7 +9,8 @@ Each relative sets itself up, and its pid goes into the file PIDS, before READY 
     daemon      double-forked: in a session of its own, its parent is gone
     bare        as daemon, with an empty environment and no descriptors, another program since
     stubborn    as daemon, and ignores SIGTERM
-    storm       as stubborn, and forks as fast as it can: some dozens live at any time, each in a session of its own
+    storm       as stubborn: one that forks as fast as it can, and chains of processes of which each lives for a moment,
+                forks the next one, in a session of its own, and ends
 """
 
 import os
@@ -17,8 +18,11 @@ import signal
 import sys
 import time
 
-CROWD = 40
-"""Processes of a storm that live at the same time."""
+CHAINS = 4
+"""Of a storm. More would take the machine from everybody else."""
+
+WEATHER = 20.0
+"""Seconds after which a storm is over by itself, should the one who tests it have failed."""
 
 
 def main(words):
@@ -69,14 +73,25 @@ def become(kind):
 
 
 def storm():
-    """A generation makes the next one and ends: no pid that was seen is still there when the signal comes."""
-    for _ in range(CROWD):
+    """No pid that was seen is still there when the signal comes."""
+    end = time.monotonic() + WEATHER
+    for _ in range(CHAINS):
         if os.fork() == 0:
-            while True:
-                os.setsid()
-                time.sleep(0.0005)
-                if os.fork():
-                    os._exit(0)
+            chain(end)
+    while time.monotonic() < end:
+        if os.fork() == 0:
+            os._exit(0)
+        os.wait()
+    os._exit(0)
+
+
+def chain(end):
+    """The next one goes on where this one ends."""
+    while time.monotonic() < end:
+        os.setsid()
+        time.sleep(0.002)
+        if os.fork():
+            os._exit(0)
     os._exit(0)
 
 

@@ -93,10 +93,11 @@ def chase(family: Family, leader: int) -> Chased:
     """
     end = time.monotonic() + PATIENCE
     met: dict[tuple[int, int], procfs.Stat] = {}
-    while (fresh := [one for one in find(family) if (one.pid, one.birth) not in met]) and time.monotonic() < end:
-        for one in fresh:
-            met[one.pid, one.birth] = one
-            _send(one, signal.SIGSTOP)
+    while _stop_marked(family, met) and time.monotonic() < end:
+        pass
+    for one in find(family):
+        met[one.pid, one.birth] = one
+        _send(one, signal.SIGSTOP)
     while left := find(family):
         refused = [one for one in left if not _send(one, signal.SIGKILL)]
         met |= {(one.pid, one.birth): one for one in left}
@@ -106,6 +107,22 @@ def chase(family: Family, leader: int) -> Chased:
     left = find(family)
     gone = [one for one in met.values() if one.pid != leader and one.pid not in {other.pid for other in left}]
     return Chased(procfs.names(gone), (*procfs.names(left, state=True), *_refused(left)))
+
+
+def _stop_marked(family: Family, met: dict[tuple[int, int], procfs.Stat]) -> bool:
+    """Stops each at the moment at which it is seen, the newest first: a chain of short lives is ahead of any list.
+
+    Returns whether there was one that had not been met.
+    """
+    before = len(met)
+    for pid in sorted(procfs.pids(), reverse=True):
+        if mark.of(pid) == family.mark:
+            with suppress(ProcessLookupError, PermissionError):  # gone; `_refused` tells
+                os.kill(pid, signal.SIGSTOP)
+            one = procfs.stat(pid)
+            if one.alive:
+                met[pid, one.birth] = one
+    return len(met) > before
 
 
 def _refused(left: list[procfs.Stat]) -> tuple[str, ...]:

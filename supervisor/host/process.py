@@ -182,6 +182,7 @@ class Processes:
         process = self._of(key, run)
         if process is None:
             return
+        self._sight.freshen()
         number = signal.Signals[policy.signal]
         if process.ended:
             self._terminate_rest(process, number)
@@ -211,6 +212,7 @@ class Processes:
         process = self._of(key, run)
         if process is None:
             return []
+        self._sight.freshen()
         others = process.rest.others()
         met = [one for one in map(procfs.stat, others) if one.alive]
         if process.group:
@@ -233,6 +235,7 @@ class Processes:
         if process is None:
             return None
         process.chase = 0
+        self._sight.freshen()
         came = done.value or kin.Chased((), (f"cannot look for it: {done.error}",))
         killed = Happened(process.key, Killed(process.run, came.killed, came.left))
         return [killed, *self._look(process)]
@@ -252,7 +255,9 @@ class Processes:
         """Reaps every child that has ended. Returns the events of runs, and the ends of others (errands, orphans)."""
         events: list[Happened] = []
         others: list[tuple[int, Status]] = []
-        while info := _next_end():
+        ends = list(iter(_next_end, None))
+        self._sight.freshen()  # one look at our children does for all of them
+        for info in ends:
             status = _status(info)
             process = self.by_pid.get(info.si_pid)
             if process and not process.ended:

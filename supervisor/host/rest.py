@@ -82,6 +82,7 @@ class Sight:
         self._leaders = leaders
         self._turn = -1
         self._everyone: list[procfs.Stat] = []
+        self._children: list[int] | None = None
 
     def everyone(self) -> list[procfs.Stat]:
         """Every living process, as it was when this turn of the loop first asked: after all ends that it deals with."""
@@ -89,13 +90,19 @@ class Sight:
             self._turn, self._everyone = self._loop.turns, kin.look()
         return self._everyone
 
+    def freshen(self) -> None:
+        """Others may be our children by now: something was reaped, or time has passed."""
+        self._children = None
+
     def orphans(self, of: int) -> list[int]:
         """Our own children that have this mark and are no leader. A zombie among them is about to be reaped.
 
         Raises:
             FileNotFoundError: this kernel does not tell.
         """
-        return [pid for pid in procfs.children(os.getpid()) if pid not in self._leaders and mark.of(pid) == of]
+        if self._children is None:
+            self._children = [pid for pid in procfs.children(os.getpid()) if pid not in self._leaders]
+        return [pid for pid in self._children if mark.of(pid) == of]
 
 
 class ByMark:

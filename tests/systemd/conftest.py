@@ -118,6 +118,10 @@ class Service:
                 found += map(int, file.read_text().split())
         return found
 
+    def cgroups(self) -> list[str]:
+        """The cgroups of runs, and of children that are made ahead."""
+        return [path.name for path in (self.machine.root / self.CGROUP).glob("supervisor-*/*") if path.is_dir()]
+
     def sleepers(self) -> list[int]:
         """Those of them that are a task of these tests, `sleep 1000`, and no part of the supervisor."""
         return [pid for pid in self.processes() if _command(pid).startswith(b"sleep\0")]

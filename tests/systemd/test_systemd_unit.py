@@ -280,3 +280,38 @@ def test_a_task_has_neither_the_protection_nor_the_raised_limit_of_the_superviso
     soft, hard = re.search(r"Max open files +(\d+) +(\d+)", limits).groups()
     assert soft == hard
     assert int(hard) > 1024
+
+
+DAEMON = 'sh -c "setsid sleep 1000 & (env -i setsid sleep 1000 <&- >&- 2>&- &) ; exec sleep 1000"'
+
+
+def test_a_stop_leaves_nothing_that_has_left_its_process_group(service: "Service") -> None:
+    service.configure(f"[task.daemon]\ncommand = {DAEMON!r}\n[task.other]\ncommand = 'sleep 1000'\n")
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    service.until("all there", lambda: len(service.sleepers()) == 4)
+    assert "a cgroup of its own, in /sys/fs/cgroup" in service.journal()
+    service.supctl("stop", "daemon")
+    assert len(service.sleepers()) == 1
+    service.until("removed", lambda: len(service.cgroups()) == 2)  # that of the other, and one that is made ahead
+    service.supctl("start", "daemon")
+    service.until("all there", lambda: len(service.sleepers()) == 4)
+    service.systemctl("stop")
+    assert (service.processes(), service.cgroups()) == ([], [])
+    assert service.show("Result") == "success"
+
+
+def test_what_is_left_of_a_run_is_known_after_a_crash(service: "Service") -> None:
+    """The supervisor is killed, then the main process of a task: the next supervisor ends the rest before a restart."""
+    service.configure(f"[task.daemon]\ncommand = {DAEMON!r}\n")
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    service.until("all there", lambda: len(service.sleepers()) == 3)
+    before, main = set(service.sleepers()), service.pids()["daemon"]
+    service.machine.run("kill", "-STOP", service.show("MainPID"))
+    service.machine.run("kill", "-KILL", str(main))
+    service.machine.run("systemctl", "kill", "-s", "KILL", "--kill-whom=main", "supervisor")
+    service.until("back", lambda: service.show("NRestarts") == "1" and service.show("ActiveState") == "active")
+    service.until("restarted", lambda: len(service.sleepers()) == 3 and not before & set(service.sleepers()))
+    service.systemctl("stop")
+    assert (service.processes(), service.cgroups()) == ([], [])

@@ -1,0 +1,177 @@
+"""Nothing is left behind: grandchildren of every kind, with cgroups and without.
+
+With cgroups where this machine has them for us; without them wherever it runs (SUPERVISOR_CGROUPS=no).
+"""
+
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from e2e.lab import Lab, alive, wait_for
+
+from supervisor.host import cgroup, mark
+
+RELATIVES = Path(__file__).parents[1] / "relatives.py"
+KINDS = ("group", "setsid", "daemon", "bare", "stubborn", "storm")
+
+
+def _why_not() -> str:
+    try:
+        os.rmdir(cgroup.plant(os.getpid(), 1))
+    except cgroup.NoCgroupError as error:
+        return str(error)
+    return ""
+
+
+WHY_NOT = _why_not()
+
+
+@pytest.fixture(
+    params=[pytest.param("yes", marks=pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)), "no"],
+    ids=["in cgroups", "by mark"],
+)
+def mode(request, lab: Lab) -> str:
+    """All supervisors of this lab do it this way."""
+    lab.env[cgroup.NEVER] = request.param
+    return request.param
+
+
+def task(lab: Lab, *kinds: str, then: str = "stay", more: str = "") -> str:
+    words = [sys.executable, "-S", str(RELATIVES), str(lab.dir / "pids"), str(lab.dir / "ready"), then, *kinds]
+    return f'[task.parent]\ncommand = {words!r}\nstop = {{ grace = "300ms" }}\n{more}'
+
+
+def relatives(lab: Lab) -> list[int]:
+    """The pids of those that the newest run has made, once they are what they shall be."""
+    wait_for((lab.dir / "ready").exists, "the relatives are there")
+    (lab.dir / "ready").unlink()
+    pids = [int(pid) for pid in (lab.dir / "pids").read_text().split()]
+    (lab.dir / "pids").unlink()
+    return pids
+
+
+def marked(run: str) -> list[int]:
+    """Every living process with the mark of a run, however it came to be."""
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [pid for pid in pids if mark.of(pid) == mark.number(run) and alive(pid)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stop_leaves_nothing(lab: Lab, mode: str, kind: str):
+    lab.start(task(lab, kind))
+    lab.up("parent")
+    run = lab.tasks()["parent"]["run"]
+    made = relatives(lab)
+    assert len(marked(run)) > 1
+    answer = lab.ctl("stop", "parent")
+    assert marked(run) == []
+    assert not [pid for pid in made if alive(pid)]
+    assert ("killed what was left: " in answer.out) == (kind in ("stubborn", "storm")), answer.out
+    assert not lab.tasks()["parent"]["pid"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_restart_waits_for_what_a_crash_leaves(lab: Lab, mode: str, kind: str):
+    lab.start(task(lab, kind))
+    pid = lab.up("parent")["parent"]
+    run = lab.tasks()["parent"]["run"]
+    made = relatives(lab)
+    os.kill(pid, signal.SIGKILL)
+    lab.until(name="parent", to="stopping")
+    started = lab.until(name="parent", to="starting")
+    assert started["run"] != run
+    assert marked(run) == []
+    assert not [pid for pid in made if alive(pid)]
+    relatives(lab)
+
+
+def test_one_that_ends_by_itself_takes_its_rest_along(lab: Lab, mode: str):
+    lab.start(task(lab, "daemon", "bare", then="exit", more='restart = "never"\n'))
+    made = relatives(lab)
+    ended = lab.until(name="parent", to="stopped")
+    assert ended["exit"]["reason"] == "exit 0"
+    assert not [pid for pid in made if alive(pid)]
+
+
+def test_all_get_the_stop_signal_when_all_shall(lab: Lab, mode: str):
+    """Nobody is killed, though only the main process and its group would have had it by default."""
+    lab.start(task(lab, "group", "setsid", "bare").replace('"300ms"', '"20s", to = "all"'))
+    lab.up("parent")
+    made = relatives(lab)
+    assert "killed what" not in lab.ctl("stop", "parent").out
+    assert not [pid for pid in made if alive(pid)]
+
+
+@pytest.mark.parametrize("kind", ["daemon", "stubborn", "storm"])
+def test_the_next_supervisor_knows_what_is_left_of_a_run(lab: Lab, mode: str, kind: str):
+    """Both its supervisor and its leader are gone: the rest is still the run, and is ended before anything starts."""
+    lab.start(task(lab, kind))
+    pid = lab.up("parent")["parent"]
+    run = lab.tasks()["parent"]["run"]
+    made = relatives(lab)
+    lab.end(signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not alive(pid))
+    assert marked(run)
+    lab.start()
+    started = lab.until(name="parent", to="starting")
+    assert started["run"] != run
+    assert marked(run) == []
+    assert not [pid for pid in made if alive(pid)]
+
+
+def test_a_python_task_and_what_it_forks(lab: Lab, mode: str):
+    """It has no environment of its own in /proc, as it never executes a program: the mark is there all the same."""
+    (lab.dir / "forker.py").write_text(
+        "import os\n"
+        "def main(stop):\n"
+        "    if os.fork() == 0:\n"
+        "        os.setsid()\n"
+        "        open('forked', 'w').close()\n"
+        "        while True: stop.wait(1)\n"
+        "    stop.wait()\n"
+    )
+    lab.start(f'[task.py]\npython = "forker:main"\ndirectory = "{lab.dir}"\nstop = {{ grace = "200ms" }}\n')
+    lab.up("py")
+    run = lab.tasks()["py"]["run"]
+    wait_for((lab.dir / "forked").exists)
+    assert len(marked(run)) == 2
+    assert "killed what was left" in lab.ctl("stop", "py").out
+    assert marked(run) == []
+
+
+def test_an_orphan_is_no_task(lab: Lab, mode: str):
+    """It comes to the supervisor when its parent ends; nothing is told of it, and it is reaped."""
+    lab.start(task(lab, "daemon"))
+    pid = lab.up("parent")["parent"]
+    [orphan] = relatives(lab)
+    os.kill(orphan, signal.SIGKILL)
+    wait_for(lambda: not Path(f"/proc/{orphan}").exists(), "it is reaped")
+    assert lab.tasks()["parent"]["pid"] == pid
+    assert Counter(event.get("to") for event in lab.events)["running"] == 1
+
+
+@pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
+def test_no_cgroup_outlives_its_supervisor(lab: Lab):
+    """Those of a supervisor that was killed are removed by the next one, as soon as nothing lives in them."""
+    lab.env[cgroup.NEVER] = "yes"
+    home = Path(cgroup.home())
+
+    def trees(pid: int) -> list[Path]:
+        return list(home.glob(f"supervisor-{pid}-*"))
+
+    lab.start('[task.web]\ncommand = "sleep 1000"\n')
+    lab.up("web")
+    first = lab.pid
+    assert len(trees(first)) == 1
+    lab.end(signal.SIGKILL)
+    lab.start()
+    assert lab.tasks()["web"]["pid"]
+    lab.ctl("stop", "web")
+    wait_for(lambda: not trees(first), "the tree of the first is removed with the last run in it")
+    second = lab.pid
+    assert lab.end() == 0
+    assert trees(second) == []
