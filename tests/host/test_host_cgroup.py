@@ -1,0 +1,151 @@
+"""Cgroups and marks by themselves: where the tree belongs, what is removed, what is inherited."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_host_spawner import BEGIN
+
+from supervisor.host import cgroup, mark
+
+UNIFIED = "/sys/fs/cgroup"
+
+HOMES = {
+    "the root": ("/", [("/", UNIFIED)], (), UNIFIED),
+    "a hybrid hierarchy": ("/", [("/", f"{UNIFIED}/unified")], (), f"{UNIFIED}/unified"),
+    "a service": ("/system.slice/a.service", [("/", UNIFIED)], ("a.service",), f"{UNIFIED}/system.slice/a.service"),
+    "a leaf of a service": ("/a.service/leaf", [("/", UNIFIED)], ("a.service",), f"{UNIFIED}/a.service"),
+    "not delegated": ("/a.scope", [("/", UNIFIED)], (), f"{UNIFIED}/a.scope"),
+    "a part is mounted": ("/docker/x/own", [("/docker/x", "/cg")], (), "/cg/own"),
+    "only another part is": ("/docker/xy", [("/docker/x", "/cg")], (), None),
+    "the second mount": ("/a", [("/b", "/cg1"), ("/", "/cg2")], (), "/cg2/a"),
+    "none": ("/", [], (), None),
+}
+
+
+@pytest.mark.parametrize("case", HOMES)
+def test_where_the_tree_belongs(case: str, monkeypatch: pytest.MonkeyPatch):
+    own, mounts, delegated, expected = HOMES[case]
+    monkeypatch.setattr(cgroup, "_own", lambda: own)
+    monkeypatch.setattr(cgroup, "_mounts", lambda: mounts)
+    monkeypatch.setattr(cgroup, "_delegated", lambda path: path.endswith(delegated) if delegated else False)
+    if expected is None:
+        with pytest.raises(cgroup.NoCgroupError, match="no cgroup v2 is mounted"):
+            cgroup.home()
+    else:
+        assert cgroup.home() == expected
+
+
+def test_the_tests_can_do_without(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(cgroup.NEVER, "no")
+    with pytest.raises(cgroup.NoCgroupError, match="=no"):
+        cgroup.plant(1, 1)
+
+
+@pytest.fixture
+def tree() -> Iterator[str]:
+    """A tree of a supervisor that is no more: pid 1 was born at another time."""
+    try:
+        planted = cgroup.plant(1, 10**9 + os.getpid())
+    except cgroup.NoCgroupError as why:
+        pytest.skip(str(why))
+    yield planted
+    cgroup.remove(planted)
+    assert not Path(planted).exists()
+
+
+def enter(path: str) -> None:
+    """Moves the calling process."""
+    Path(f"{path}/cgroup.procs").write_text("0")
+
+
+def sleeper(path: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "1000"], preexec_fn=lambda: enter(path))
+
+
+def test_a_cgroup_of_a_run(tree: str):
+    """It is alive as long as anything is in it, also in what the task made below; then all of it is removed."""
+    cgroup.make(f"{tree}/1")
+    one = cgroup.Cgroup(f"{tree}/1")
+    assert not one.alive()
+    cgroup.make(f"{tree}/1/of/the/task")
+    with sleeper(f"{tree}/1/of/the/task") as process:
+        assert one.alive()
+        assert one.pids() == [process.pid]
+        assert not cgroup.remove(one.path)
+        one.kill()
+        process.wait()
+    assert not one.alive()
+    assert cgroup.remove(one.path)
+    assert not Path(one.path).exists()
+    assert not one.alive(), "one that is gone has nothing in it"
+    one.kill()
+    one.close()
+
+
+def test_what_others_have_left_is_removed_when_it_is_empty(tree: str):
+    cgroup.make(f"{tree}/1")
+    cgroup.make(f"{tree}/2")
+    beside = f"{os.path.dirname(tree)}/supervisor-{os.getpid()}-1"
+    with sleeper(f"{tree}/2") as process:
+        cgroup.clear_old(beside, lambda pid, birth: True)
+        assert Path(f"{tree}/1").exists(), "its supervisor lives"
+        cgroup.clear_old(beside, lambda pid, birth: (pid, birth) == (1, 0))
+        assert not Path(f"{tree}/1").exists()
+        assert Path(f"{tree}/2").exists()
+        process.kill()
+        process.wait()
+    cgroup.clear_old(beside, lambda pid, birth: (pid, birth) == (1, 0))
+    assert not Path(tree).exists()
+
+
+INSIDE = """
+inside = lambda pid: open(f"/proc/{pid}/cgroup").read().rpartition("0::")[2].strip()
+made = spawner.Spawner()
+for _ in range(3):
+    spare = made.spawn(SPEC)
+    assert spare.cgroup.endswith(inside(spare.pid)), (spare.cgroup, inside(spare.pid))
+    spare.close()
+    os.waitid(os.P_PID, spare.pid, os.WEXITED)
+runs(made)
+made.prepare(2)
+made.close()
+assert not os.path.exists(made.tree), "children that wait are let go, and their cgroups with them"
+"""
+
+
+@pytest.mark.parametrize("how", ["cloned", "moved, as clone3 is refused", "moved, as our own cgroup was killed once"])
+def test_a_child_is_made_in_a_cgroup(how: str, tree: str):
+    """The last is a trap of the kernel: what is cloned from a cgroup that was killed into a new one dies at once."""
+    cgroup.make(f"{tree}/1")
+    if "killed" in how:
+        cgroup.Cgroup(f"{tree}/1").kill()
+    change = "spawner._SYS_CLONE3 = 10**6\n" if "refused" in how else ""
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + change + INSIDE],
+        capture_output=True, text=True, timeout=60, check=False, preexec_fn=lambda: enter(f"{tree}/1"),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# -- marks ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_mark_of_a_run():
+    assert mark.number("web:1/1@e") == mark.number("web:1/1@e")
+    many = {mark.number(f"web:{index}/{run}@e") for index in range(1, 50) for run in range(1, 50)}
+    assert len(many) == 49 * 49
+    assert all(0 < one < 1 << 62 for one in many)
+
+
+def test_the_mark_is_inherited_whatever_a_process_does():
+    number = mark.number("web:1/1@e")
+    words = ["setsid", "env", "-i", "sh", "-c", "exec sleep 1000 <&- >&- 2>&-"]
+    with subprocess.Popen(words, preexec_fn=lambda: mark.put(number)) as process:
+        assert mark.of(process.pid) == number
+        process.kill()
+    assert mark.of(process.pid) == 0, "it is gone"
+    assert mark.of(os.getpid()) != number
