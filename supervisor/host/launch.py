@@ -36,7 +36,7 @@ def spec_of(launch: Launch, output: tuple[str, str]) -> Spec:
         "out": output[0],
         "err": output[1],
         "bound": False,
-        "mark": mark.number(run.id),
+        "mark": mark.number(run.id, launch.runtime_dir),
         "no_new_privileges": task.no_new_privileges,
         "confine": confinement(task, launch.runtime_dir),
     }

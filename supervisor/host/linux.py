@@ -123,7 +123,7 @@ class Linux:
 
     def adopt(self, key: str, run: Run) -> bool:
         """See `Host.adopt`."""
-        adopted = self._processes.adopt(key, run)
+        adopted = self._processes.adopt(key, run, self._runtime_dir)
         self._ears.reopen(self._runtime_dir, key, run, lives=adopted)
         if adopted and self._processes.by_key[key].ended:
             self._told.append(Happened(key, Exited(run.number, None, empty=False)))

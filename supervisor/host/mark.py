@@ -18,10 +18,13 @@ RLIMIT_LOCKS = 10
 _ROW = b"Max file locks"
 
 
-def number(run_id: str) -> int:
-    """The mark of a run: 62 bits of FNV-1a, never 0. Run ids are unique, so two marks do not meet by chance."""
+def number(run_id: str, runtime_dir: str) -> int:
+    """The mark of a run: 62 bits of FNV-1a, odd, so never 0.
+
+    The same run id may be given by two supervisors of one machine; the same runtime directory they never have.
+    """
     found = 0xCBF29CE484222325
-    for byte in run_id.encode():
+    for byte in f"{runtime_dir.rstrip('/')} {run_id}".encode():
         found = (found ^ byte) * 0x100000001B3 % (1 << 64)
     return found >> 2 | 1
 

@@ -47,10 +47,10 @@ _ROOM = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(64 * 4)
 class Ear:
     """The socket of one run."""
 
-    def __init__(self, key: str, run: Run, path: str, bound: socket.socket) -> None:
+    def __init__(self, key: str, run: Run, number: int, path: str, bound: socket.socket) -> None:
         self.key = key
         self.run = run.number
-        self.mark = mark.number(run.id)
+        self.mark = number
         self.leader = run.pid
         self.path = path
         self.socket = bound
@@ -93,7 +93,7 @@ class Ears:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             made.bind(path)
             os.chmod(path, 0o666)  # noqa: S103 - who may speak is told by the kernel, see above
-            ear = Ear(key, run, path, made)
+            ear = Ear(key, run, mark.number(run.id, runtime_dir), path, made)
             self._loop.watch(made.fileno(), lambda _: self._readable(ear))
         except OSError:
             made.close()

@@ -69,7 +69,8 @@ class Processes:
             spare = self._spawner.spawn(spec_of(launch, output))
         except OSError as error:
             raise CannotForkError(f"fork: {error.strerror or error}") from error
-        rest = self._rest(launch.run.id, spare.pid, spare.cgroup, ours=True)
+        number = mark.number(launch.run.id, launch.runtime_dir)
+        rest = self._rest(number, spare.pid, spare.cgroup, ours=True)
         process = Process(launch.key, launch.run.number, spare.pid, rest, spare.pidfd, spare.channel)
         try:
             self._add(process)
@@ -81,10 +82,10 @@ class Processes:
             raise CannotForkError(f"epoll: {error.strerror}") from error
         return spare.pid, spare.birth, spare.cgroup
 
-    def _rest(self, run_id: str, pid: int, cgroup: str, *, ours: bool) -> Rest:
+    def _rest(self, number: int, pid: int, cgroup: str, *, ours: bool) -> Rest:
         if cgroup:
             return InCgroup(self._loop, pid, cgroup)
-        return ByMark(self._loop, self._sight, mark.number(run_id), pid, ours=ours)
+        return ByMark(self._loop, self._sight, number, pid, ours=ours)
 
     def go(self, key: str) -> None:
         """See `interface.Host.go`."""
@@ -93,9 +94,9 @@ class Processes:
             with suppress(OSError):  # it has died meanwhile: its end will be told
                 os.write(process.channel, b"g")
 
-    def adopt(self, key: str, run: Run) -> bool:
+    def adopt(self, key: str, run: Run, runtime_dir: str) -> bool:
         """See `interface.Host.adopt`. A pid that another process has by now is recognised by its birth."""
-        rest = self._rest(run.id, run.pid, run.cgroup, ours=False)
+        rest = self._rest(mark.number(run.id, runtime_dir), run.pid, run.cgroup, ours=False)
         process = Process(key, run.number, run.pid, rest)
         if run.group:  # another process than the first one is the main one: no group has its number
             self._leave_group(process)

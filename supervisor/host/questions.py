@@ -107,7 +107,7 @@ class Questions:
         )  # fmt: skip
         spec = spec_of(replace(launch, task=task, run=replace(launch.run, order=None)), ("", ""))
         spec["bound"] = True
-        spec["mark"] = mark.number(f"{launch.run.id}?")  # it is not a process of the run
+        spec["mark"] = mark.number(f"{launch.run.id}?", launch.runtime_dir)  # it is not a process of the run
         try:
             spare = self._spawner.spawn(spec)
         except OSError:

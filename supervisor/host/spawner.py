@@ -53,8 +53,8 @@ PATIENCE = 1.0
 LONGEST = 128 * 1024
 """Bytes of a launch: what a socket takes at once, with room for the go byte."""
 
-INTO, MOVED, REMOVE = b"+", b">", b"-"
-"""The words of the parent: make a child in a cgroup by clone3, or move it there; remove a cgroup."""
+MAKE, REMOVE = b"+", b"-"
+"""The words of the parent: make a child in this cgroup; remove a cgroup."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _python = ctypes.PyDLL(None, use_errno=True)
@@ -105,7 +105,6 @@ class Spawner:
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)  # the tasks'; the parent raises its own
         self._ordered: list[tuple[int, str]] = []  # of the children that are being made, in order: our end, the cgroup
         self._spares: list[Spare] = []  # those that are made
-        self._enter = INTO
         try:
             self.tree = cgroup.plant(os.getpid(), procfs.birth(os.getpid()))
             self.cgroups = f"each run has a cgroup of its own, in {self.tree}"
@@ -139,16 +138,13 @@ class Spawner:
         data = len(data).to_bytes(4, "little") + data
         if len(data) > LONGEST:
             raise OSError(errno.E2BIG, "the command and its environment are too long")
-        for attempt in range(6):
+        for _ in range(3):
             spare = self._take()
             try:
                 os.write(spare.channel, data)
             except (BrokenPipeError, ConnectionResetError):  # somebody has killed it
                 spare.close()
                 self.remove(spare.cgroup)
-                if attempt == 2:  # not somebody, but the kernel: our own cgroup was once killed, see `cgroup`
-                    self._enter = MOVED
-                    self.close()
                 continue
             return spare
         raise OSError(errno.EAGAIN, "each child was killed as soon as it was made")
@@ -204,7 +200,7 @@ class Spawner:
         path = f"{self.tree}/{time.monotonic_ns()}" if self.tree else ""
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            socket.send_fds(spawner, [self._enter + path.encode()], [theirs.fileno()])
+            socket.send_fds(spawner, [MAKE + path.encode()], [theirs.fileno()])
             ours.setblocking(False)
             self._ordered.append((ours.detach(), path))
 
@@ -276,6 +272,7 @@ def _serve(parent: socket.socket, open_files: tuple[int, int], tree: str) -> NoR
         resource.setrlimit(resource.RLIMIT_NOFILE, open_files)
         if tree:
             cgroup.clear_old(tree, lambda pid, birth: procfs.birth(pid) == birth)
+        cloned = bool(tree) and os.uname().machine in _SYS_CLONE and _try_to_clone(f"{tree}/trial")
         used: set[str] = set()  # cgroups of runs that are over
         while True:
             order, ancillary, _, _ = parent.recvmsg(8192, 64)
@@ -287,7 +284,7 @@ def _serve(parent: socket.socket, open_files: tuple[int, int], tree: str) -> NoR
                 continue
             channel = int.from_bytes(ancillary[0][2], sys.byteorder)
             os.set_inheritable(channel, False)
-            pid, inside = _make(path, order[:1])
+            pid, inside = _make(path, cloned=cloned)
             if pid == 0:
                 parent.close()
                 _wait_for_launch(channel)
@@ -308,7 +305,25 @@ def _removed(path: str, tree: str) -> bool:
     return gone
 
 
-def _make(path: str, enter: bytes) -> tuple[int, bool]:
+def _try_to_clone(path: str) -> bool:
+    """Whether a child can be cloned into a cgroup, and lives. clone3 is refused in many containers.
+
+    And where our own cgroup was once killed as a whole (`cgroup.kill`), and we were started in it afterwards, kernels
+    up to 6.18 take whatever we clone into another one for a late child of that time, and kill it, too.
+    """
+    try:
+        cgroup.make(path)
+        pid = _clone_into(path, signal.SIGCHLD)
+    except OSError:
+        return False
+    if pid == 0:
+        os._exit(0)
+    lived = pid > 0 and os.waitpid(pid, 0)[1] == 0
+    cgroup.remove(path)
+    return lived
+
+
+def _make(path: str, *, cloned: bool) -> tuple[int, bool]:
     """A child, and whether it is in the cgroup of this path: one that cannot be had is done without.
 
     Returns 0 in the child, a negative errno when there is none.
@@ -320,10 +335,12 @@ def _make(path: str, enter: bytes) -> tuple[int, bool]:
         cgroup.make(path)
     except OSError:
         return clone(), False
-    pid = _clone_into(path) if enter == INTO and clone is _clone else -errno.ENOSYS
+    pid = _clone_into(path, CLONE_PARENT) if cloned else -errno.ENOSYS
     if pid >= 0:
         return pid, True
     pid = clone()
+    if pid < 0:
+        cgroup.remove(path)
     return pid, pid > 0 and _move(pid, path)
 
 
@@ -390,10 +407,14 @@ def _clone() -> int:
     return pid if pid >= 0 else -ctypes.get_errno()
 
 
-def _clone_into(path: str) -> int:
-    """As `_clone`, with a child that begins in this cgroup. See clone3(2): `struct clone_args`, 88 bytes."""
+def _clone_into(path: str, flag: int) -> int:
+    """As fork(2), with a child that begins in this cgroup. See clone3(2): `struct clone_args`, 88 bytes.
+
+    `flag` is SIGCHLD for a child of our own, or CLONE_PARENT: a sibling ends with our signal, which is SIGCHLD, too.
+    """
     directory = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    arguments = (ctypes.c_uint64 * 11)(CLONE_PARENT | CLONE_INTO_CGROUP)  # exit_signal 0: as ours, which is SIGCHLD
+    arguments = (ctypes.c_uint64 * 11)(CLONE_INTO_CGROUP | (flag & CLONE_PARENT))
+    arguments[4] = flag & ~CLONE_PARENT
     arguments[10] = directory
     pid = int(_python.syscall(_SYS_CLONE3, ctypes.byref(arguments), 88))
     failure = ctypes.get_errno()

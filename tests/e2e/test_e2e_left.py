@@ -53,10 +53,10 @@ def relatives(lab: Lab) -> list[int]:
     return pids
 
 
-def marked(run: str) -> list[int]:
+def marked(lab: Lab, run: str) -> list[int]:
     """Every living process with the mark of a run, however it came to be."""
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    return [pid for pid in pids if mark.of(pid) == mark.number(run) and alive(pid)]
+    return [pid for pid in pids if mark.of(pid) == mark.number(run, str(lab.run)) and alive(pid)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -65,10 +65,10 @@ def test_a_stop_leaves_nothing(lab: Lab, mode: str, kind: str):
     lab.up("parent")
     run = lab.tasks()["parent"]["run"]
     made = relatives(lab)
-    assert len(marked(run)) > 1
+    assert len(marked(lab, run)) > 1
     answer = lab.ctl("stop", "parent")
-    assert marked(run) == []
-    assert not [pid for pid in made if alive(pid)]
+    assert marked(lab, run) == []
+    assert not [one for one in made if alive(one)]
     assert ("killed what was left: " in answer.out) == (kind in ("stubborn", "storm")), answer.out
     assert not lab.tasks()["parent"]["pid"]
 
@@ -83,8 +83,8 @@ def test_a_restart_waits_for_what_a_crash_leaves(lab: Lab, mode: str, kind: str)
     lab.until(name="parent", to="stopping")
     started = lab.until(name="parent", to="starting")
     assert started["run"] != run
-    assert marked(run) == []
-    assert not [pid for pid in made if alive(pid)]
+    assert marked(lab, run) == []
+    assert not [one for one in made if alive(one)]
     relatives(lab)
 
 
@@ -93,7 +93,7 @@ def test_one_that_ends_by_itself_takes_its_rest_along(lab: Lab, mode: str):
     made = relatives(lab)
     ended = lab.until(name="parent", to="stopped")
     assert ended["exit"]["reason"] == "exit 0"
-    assert not [pid for pid in made if alive(pid)]
+    assert not [one for one in made if alive(one)]
 
 
 def test_all_get_the_stop_signal_when_all_shall(lab: Lab, mode: str):
@@ -102,7 +102,7 @@ def test_all_get_the_stop_signal_when_all_shall(lab: Lab, mode: str):
     lab.up("parent")
     made = relatives(lab)
     assert "killed what" not in lab.ctl("stop", "parent").out
-    assert not [pid for pid in made if alive(pid)]
+    assert not [one for one in made if alive(one)]
 
 
 @pytest.mark.parametrize("kind", ["daemon", "stubborn", "storm"])
@@ -115,12 +115,12 @@ def test_the_next_supervisor_knows_what_is_left_of_a_run(lab: Lab, mode: str, ki
     lab.end(signal.SIGKILL)
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not alive(pid))
-    assert marked(run)
+    assert marked(lab, run)
     lab.start()
     started = lab.until(name="parent", to="starting")
     assert started["run"] != run
-    assert marked(run) == []
-    assert not [pid for pid in made if alive(pid)]
+    assert marked(lab, run) == []
+    assert not [one for one in made if alive(one)]
 
 
 def test_a_python_task_and_what_it_forks(lab: Lab, mode: str):
@@ -138,9 +138,9 @@ def test_a_python_task_and_what_it_forks(lab: Lab, mode: str):
     lab.up("py")
     run = lab.tasks()["py"]["run"]
     wait_for((lab.dir / "forked").exists)
-    assert len(marked(run)) == 2
+    assert len(marked(lab, run)) == 2
     assert "killed what was left" in lab.ctl("stop", "py").out
-    assert marked(run) == []
+    assert marked(lab, run) == []
 
 
 def test_an_orphan_is_no_task(lab: Lab, mode: str):

@@ -49,12 +49,14 @@ def test_the_tests_can_do_without(monkeypatch: pytest.MonkeyPatch):
 def tree() -> Iterator[str]:
     """A tree of a supervisor that is no more: pid 1 was born at another time."""
     try:
-        planted = cgroup.plant(1, 10**9 + os.getpid())
+        os.rmdir(cgroup.plant(os.getpid(), 1))
     except cgroup.NoCgroupError as why:
         pytest.skip(str(why))
-    yield planted
-    cgroup.remove(planted)
-    assert not Path(planted).exists()
+    place = f"{cgroup.home()}/tests-{os.getpid()}"  # not where supervisors that run beside these tests clear up
+    cgroup.make(f"{place}/supervisor-1-1")
+    yield f"{place}/supervisor-1-1"
+    cgroup.remove(place)
+    assert not Path(place).exists()
 
 
 def enter(path: str) -> None:
@@ -135,17 +137,17 @@ def test_a_child_is_made_in_a_cgroup(how: str, tree: str):
 
 
 def test_the_mark_of_a_run():
-    assert mark.number("web:1/1@e") == mark.number("web:1/1@e")
-    many = {mark.number(f"web:{index}/{run}@e") for index in range(1, 50) for run in range(1, 50)}
+    assert mark.number("web:1/1@e", "/run/a") == mark.number("web:1/1@e", "/run/a/")
+    assert mark.number("web:1/1@e", "/run/a") != mark.number("web:1/1@e", "/run/b"), "the same run of two supervisors"
+    many = {mark.number(f"web:{index}/{run}@e", "/run/a") for index in range(1, 50) for run in range(1, 50)}
     assert len(many) == 49 * 49
     assert all(0 < one < 1 << 62 for one in many)
 
 
 def test_the_mark_is_inherited_whatever_a_process_does():
-    number = mark.number("web:1/1@e")
+    number = mark.number("web:1/1@e", "/run/a")
     words = ["setsid", "env", "-i", "sh", "-c", "exec sleep 1000 <&- >&- 2>&-"]
     with subprocess.Popen(words, preexec_fn=lambda: mark.put(number)) as process:
         assert mark.of(process.pid) == number
         process.kill()
     assert mark.of(process.pid) == 0, "it is gone"
-    assert mark.of(os.getpid()) != number

@@ -10,7 +10,7 @@ import pytest
 from supervisor.host import mark
 from supervisor.host.sender import is_of_run, lives_in_run, user_of
 
-NUMBER = mark.number("web:1/7@e")
+NUMBER = mark.number("web:1/7@e", "/run/s")
 
 
 @pytest.fixture
