@@ -28,7 +28,7 @@ NAMES = {
 """Every verb, in the order of the help, and what it does."""
 
 
-READING = frozenset({"status", "show", "why", "events", "check", "version", "completion"})
+READING = frozenset({"status", "show", "why", "events", "logs", "check", "version", "completion"})
 """The verbs that change nothing; every other one is an act, and audited."""
 
 
