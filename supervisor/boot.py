@@ -6,7 +6,6 @@ parent needs itself is imported meanwhile.
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
 from typing import TYPE_CHECKING
@@ -18,7 +17,8 @@ from supervisor.host.interface import Done, Signalled
 from supervisor.host.linux import Linux
 from supervisor.host.log import Log
 from supervisor.parent import Parent
-from supervisor.store.records import Journal
+from supervisor.premises import Premises, TakenError
+from supervisor.store.records import Journal, boot_id
 from supervisor.verbs import load_all
 
 if TYPE_CHECKING:
@@ -49,9 +49,8 @@ def supervise(spawner: Spawner, reading: tuple[int, int]) -> int:
     log.write("info", loaded.chosen)
     log.write("info", spawner.cgroups)
     try:
-        _lock(f"{loaded.config.settings.runtime_dir}/lock")
         return _run(host, loaded, loaded.config, early)
-    except _CannotRunError as error:
+    except (_CannotRunError, TakenError) as error:
         log.write("error", str(error))
         return FAILED
 
@@ -73,49 +72,30 @@ def _wait_for(host: Linux, errand: int, early: list[Signalled]) -> Loaded:
                     pass
 
 
-def _lock(path: str) -> None:
-    """Only one supervisor per runtime directory: a record lock, which dies with its holder and is not inherited.
-
-    The descriptor stays open until the process ends.
-
-    Raises:
-        _CannotRunError: another one holds it.
-    """
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise _CannotRunError(f"cannot open {path}: {error.strerror}") from None
-    try:
-        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.read(fd, 20).decode().strip()
-        raise _CannotRunError(f"another supervisor (pid {holder}) runs with {os.path.dirname(path)}") from None
-    os.ftruncate(fd, 0)
-    os.write(fd, f"{os.getpid()}\n".encode())
-
-
 def _run(host: Linux, loaded: Loaded, config: Config, early: list[Signalled]) -> int:
     settings = config.settings
-    with open("/proc/sys/kernel/random/boot_id") as file:
-        boot = file.read().strip()
+    premises = Premises(settings.runtime_dir, host.log)
     path = f"{settings.runtime_dir}/supervisor.sock"
     server = Server(host.loop, host.now, loaded.people or {}, loaded.socket_gid)
     try:
-        journal = Journal(f"{settings.runtime_dir}/journal", boot, epoch=os.urandom(3).hex())
+        journal = Journal(f"{settings.runtime_dir}/journal", boot_id(), epoch=os.urandom(3).hex())
         server.listen(path, settings.socket_mode)
     except (OSError, InUseError) as error:
         raise _CannotRunError(f"cannot start in {settings.runtime_dir}: {error}") from None
     for complaint in journal.complaints:
         host.log("warning", complaint)
     host.keep_in(journal)
+    _guard(host, premises, server, settings.socket_mode, journal)
     parent = Parent(host, config, epoch=journal.epoch, life=os.urandom(3).hex())
-    parent.take_over(journal.facts, loaded.freezes)
+    parent.take_over(journal.facts, loaded.freezes, loaded.packed)
+    parent.configuration.broken(loaded.errors)
+    host.settled()
     for signalled in early:
         parent.occur(signalled)
     parent.settle()
     gc.collect()
     gc.freeze()
-    code = _loop(parent, server)
+    code = _loop(parent, server, premises)
     for client in parent.goodbye:
         client.answer({"name": settings.name})
     server.close()
@@ -124,10 +104,20 @@ def _run(host: Linux, loaded: Loaded, config: Config, early: list[Signalled]) ->
     return code
 
 
-def _loop(parent: Parent, server: Server) -> int:
-    while parent.turn(server.next_deadline()):
+def _guard(host: Linux, premises: Premises, server: Server, mode: int, journal: Journal) -> None:
+    try:
+        reader = premises.keep(server, mode, journal)
+        host.loop.watch(premises.fd, reader)
+    except OSError as error:
+        host.log("warning", f"cannot watch {premises.directory}, it must not be removed: {error}")
+
+
+def _loop(parent: Parent, server: Server, premises: Premises) -> int:
+    while parent.turn(min((at for at in (server.next_deadline(), premises.again) if at is not None), default=None)):
         for occurrence in server.turn(parent.host.now()):
             parent.occur(occurrence)
             parent.settle()
+        if premises.again is not None and premises.again <= parent.host.now():
+            premises.mend(parent.host.now())
     shutdown = parent.fleet.shutdown
     return shutdown.exit_code if shutdown else 0

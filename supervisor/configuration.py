@@ -16,6 +16,7 @@ from supervisor.core.definition import Config
 from supervisor.core.immutable import replace
 from supervisor.core.reload import Plan
 from supervisor.host.interface import Done
+from supervisor.store import lastgood
 
 if TYPE_CHECKING:
     from supervisor.parent import Parent
@@ -35,10 +36,34 @@ class Configuration:
         self._touched_again = False
         self._reloads: list[Callable[[Done], None]] = []  # the first one is being read
 
-    def recall(self, scales: dict[str, int]) -> None:
-        """Takes over the scales that an earlier supervisor kept."""
-        self._scales = {name: replicas for name, replicas in scales.items() if name in self.written.tasks}
+    def recall(self, kept: dict[str, Any]) -> None:
+        """Takes over the scales that an earlier supervisor kept, but those of which the config says another number."""
+        said = {name: task.replicas for name, task in self.written.tasks.items()}
+        for name, scale in kept.items():
+            match scale:
+                case [int(replicas), int(before)] if before == said.get(name) and replicas >= 0:
+                    self._scales[name] = replicas
         self.current = _scaled(self.written, self._scales)
+
+    def _record(self) -> dict[str, Any]:
+        """The scales, each with what the config says in its place."""
+        scales = {name: [replicas, self.written.tasks[name].replicas] for name, replicas in self._scales.items()}
+        return {"fleet": "scales", "scales": scales}
+
+    def keep(self, packed: str) -> None:
+        """The config in force goes to the journal: the next supervisor may find a broken one on the disk."""
+        if packed:
+            self._parent.memory.facts.append(lastgood.record(self.written.path, packed))
+
+    def broken(self, errors: tuple[str, ...]) -> None:
+        """The supervisor came up with the last good config, as the one on the disk has errors and tasks were alive."""
+        if errors:
+            self.errors = errors
+            self._parent.announce.event("config-error", why="; ".join(errors))
+            for error in errors:
+                self._parent.host.log("error", f"config: {error}")
+            text = "tasks are alive, so the config that was last in force stays so until the errors are mended"
+            self._parent.host.log("warning", f"the config has errors; {text}, and `supctl reload`")
 
     def reread(self) -> None:
         """The config was touched: its freeze keys count at once, the rest at the next reload."""
@@ -105,8 +130,9 @@ class Configuration:
         plan = reload.compare(self.current, _scaled(new, scales))
         if not dry_run:
             self._scales = scales
-            self._parent.facts.append({"fleet": "scales", "scales": scales})
+            self._parent.memory.facts.append(self._record())
             self._apply(plan, new, by)
+            self.keep(done.value.packed)
         if client:
             client.answer(_plan_json(plan, dry_run=dry_run))
 
@@ -130,7 +156,7 @@ class Configuration:
         """Another number of instances, until the config says another one."""
         self._scales[task] = replicas
         self.current = _scaled(self.written, self._scales)
-        self._parent.facts.append({"fleet": "scales", "scales": dict(self._scales)})
+        self._parent.memory.facts.append(self._record())
         now = self._parent.host.now()
         reload.redefine(self._parent.fleet, self.current.tasks[task], by, now)
         self._parent.fleet.connect(self.current)

@@ -21,19 +21,22 @@ class Loaded:
 
     config: Config | None
     errors: tuple[str, ...] = ()
-    freezes: tuple[dict[str, Any], ...] = ()  # those of `supctl freeze`, as kept in the state directory
+    freezes: dict[str, Any] | None = None  # those of `supctl freeze`, as kept in the state directory
     people: dict[int, str] | None = None  # names of those who may control
     socket_gid: int | None = None
     chosen: str = ""  # which file was read, and why that one
+    packed: str = ""  # the config as it is kept in the journal, see `store.lastgood`
 
 
 def load(path: str) -> Loaded:
     """Reads and checks the config; nothing is changed by it."""
     from supervisor.config import ConfigErrors  # noqa: PLC0415
     from supervisor.config import load as load_config  # noqa: PLC0415
+    from supervisor.store import lastgood  # noqa: PLC0415
 
     try:
-        return Loaded(load_config(path))
+        config = load_config(path)
+        return Loaded(config, packed=lastgood.pack(config))
     except ConfigErrors as errors:
         return Loaded(None, tuple(str(error) for error in errors.errors))
 
@@ -49,6 +52,8 @@ def prepare(explicit: str | None) -> Loaded:
         return Loaded(None, tuple(str(error) for error in errors.errors))
     loaded = load(path)
     if loaded.config is None:
+        loaded = _last_good(path, loaded)
+    if loaded.config is None:
         return loaded
     settings = loaded.config.settings
     problems = []
@@ -60,14 +65,40 @@ def prepare(explicit: str | None) -> Loaded:
         except OSError as error:
             problems.append(f"{path}: supervisor: {key}: cannot make the directory: {error}")
     if problems:
-        return Loaded(None, tuple(problems))
+        return Loaded(None, (*loaded.errors, *problems))
     try:
-        kept = tuple(freezes.load(settings.state_dir))
+        kept = freezes.load(settings.state_dir)
     except (OSError, ValueError) as error:  # what was frozen is not known, so nothing may start until a person looks
         reason = f"the freezes that were kept cannot be read: {error}"
-        kept = ({"scope": "", "by": "supervisor", "since": clock.stamp(), "until": None, "reason": reason},)
+        freeze = {"scope": "", "by": "supervisor", "since": clock.stamp(), "until": None, "reason": reason}
+        kept = {"count": 0, "freezes": [freeze]}
     gid, people = _people(settings.socket_group)
-    return Loaded(loaded.config, (), kept, people, gid, f"config {path}: {why}")
+    return Loaded(loaded.config, loaded.errors, kept, people, gid, f"config {path}: {why}", loaded.packed)
+
+
+def _last_good(path: str, broken: Loaded) -> Loaded:
+    """The last good config, with the errors of the one on the disk, if tasks live under it; else only the errors.
+
+    The journal is looked for wherever the supervisor of this config may have its runtime directory.
+    """
+    from supervisor.config.settings import runtime_dirs  # noqa: PLC0415
+    from supervisor.host import procfs  # noqa: PLC0415
+    from supervisor.store import lastgood, records  # noqa: PLC0415
+
+    def lives(pid: int, birth: int) -> bool:
+        process = procfs.stat(pid)
+        return process.birth == birth and process.alive
+
+    for directory in runtime_dirs(path, os.environ):
+        try:
+            if os.stat(directory).st_uid not in (0, os.geteuid()):
+                continue
+            packed = lastgood.find(records.peek(f"{directory}/journal", records.boot_id()), path, lives)
+            if packed:
+                return Loaded(lastgood.unpack(packed), broken.errors, packed=packed)
+        except (OSError, ValueError):  # not there, not ours, or of a version that nobody knows: then it is no help
+            continue
+    return broken
 
 
 def _people(group: str | None) -> tuple[int | None, dict[int, str]]:
@@ -90,7 +121,7 @@ def _people(group: str | None) -> tuple[int | None, dict[int, str]]:
     return (entry.gr_gid if entry else None), people
 
 
-def keep_freezes(state_dir: str, kept: list[dict[str, Any]]) -> None:
+def keep_freezes(state_dir: str, kept: dict[str, Any]) -> None:
     """Writes the freezes of `supctl freeze` so that they outlive the machine.
 
     Raises:

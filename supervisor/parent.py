@@ -42,8 +42,9 @@ from supervisor.host.interface import (
     Signalled,
     Touched,
 )
+from supervisor.memory import Memory
 from supervisor.notices import Notices
-from supervisor.store.records import instance_of, record_of
+from supervisor.store.records import instance_of
 from supervisor.switch import Switch
 from supervisor.verbs import load_all
 from supervisor.verbs.interface import RefusedError
@@ -75,7 +76,7 @@ class Parent:
         self._errands: dict[int, Callable[[Done], None]] = {}
         self.gates_moved = False  # a freeze came or went: who waits may have to wait no longer
         self.unsure = True  # whether the config was saved after it was read and before it was watched
-        self.facts: list[dict[str, Any]] = []
+        self.memory = Memory(host)
 
     @property
     def config(self) -> Config:
@@ -90,7 +91,7 @@ class Parent:
         Args:
             deadline: of somebody else, monotonic; the wait ends then too.
         """
-        wakes = (deadline, self.fleet.next_deadline(), self.notices.next_deadline())
+        wakes = (deadline, self.fleet.next_deadline(), self.notices.next_deadline(), self.memory.again)
         moments = [moment for moment in wakes if moment is not None]
         for occurrence in self.host.wait(min(moments, default=None)):
             self.occur(occurrence)
@@ -113,7 +114,7 @@ class Parent:
         self._act(action for action in actions if isinstance(action, Destroy))
         more, later = self._fork(actions, now)
         self.notices.see([*changes, *later], now)
-        self._remember([*changes, *later])
+        self.memory.write([*changes, *later], now)
         self._act([*(action for action in actions if not isinstance(action, Destroy | Fork)), *more])
         self._tell([*changes, *later])
         self.notices.send(now)
@@ -152,21 +153,11 @@ class Parent:
         log_dir = self.config.settings.log_dir
         return Launch(instance.key, instance.task, instance.index, run, last, settings.runtime_dir, log_dir)
 
-    def _remember(self, changes: list[Change]) -> None:
-        newest = {change.old.key: change.new for change in changes if change.new is not change.old or change.new.run}
-        # What is failed comes last: a torn write must not have the give-up without what follows from it.
-        ordered = sorted(newest.items(), key=lambda item: bool(item[1] and item[1].state is State.FAILED))
-        records = [record_of(instance) if instance else {"instance": key, "gone": True} for key, instance in ordered]
-        facts, self.facts = self.facts, []
-        if records or facts:
-            try:
-                self.host.remember([*facts, *records])
-            except OSError as error:
-                self.host.log("error", f"cannot write the journal, a crash now would lose track of tasks: {error}")
-
     def _act(self, actions: Iterable[Action]) -> None:
         for action in actions:
             match action:
+                case Go(key, _) if self.memory.trouble:
+                    self.host.abandon(key, self.memory.trouble)
                 case Go(key, _):
                     self.host.go(key)
                 case Terminate(key, run, policy):
@@ -196,17 +187,18 @@ class Parent:
 
     # -- coming up and going down -------------------------------------------------------------------------------------
 
-    def take_over(self, facts: dict[str, dict[str, Any]], kept: Iterable[dict[str, Any]]) -> None:
+    def take_over(self, facts: dict[str, dict[str, Any]], kept: dict[str, Any] | None, packed: str = "") -> None:
         """Adopts what an earlier supervisor left, adds what is new, and wants up what shall be up.
 
         Args:
             facts: the journal; empty at a first start.
-            kept: the freezes of the state directory.
+            kept: the freezes of the state directory, if there is any file of them.
+            packed: the config in force as `lastgood` keeps it.
         """
         now = self.host.now()
-        in_journal = facts.get("fleet freezes")
-        self.switch.recall(in_journal["freezes"] if in_journal else kept)
+        self.switch.recall(facts.get("fleet freezes"), kept)
         self.switch.follow(self.config)
+        self.configuration.keep(packed)
         self.configuration.recall(facts.get("fleet scales", {}).get("scales", {}))
         ended = [key for fact in facts.values() if "instance" in fact and (key := self._adopt(fact, now))]
         for task in self.config.tasks.values():
@@ -217,7 +209,8 @@ class Parent:
         for key in ended:
             instance = self.fleet.instances[key]
             if instance.run:
-                self.fleet.note(key, ev.Exited(instance.run.number, None, empty=True), now)
+                status = self.host.post_mortem(instance.run)
+                self.fleet.note(key, ev.Exited(instance.run.number, status, empty=True), now)
         self.fleet.settle(now)
         self.notices.recall(facts)
         self.host.watch(self.config.watched)
@@ -230,9 +223,11 @@ class Parent:
             instance = instance_of(fact, task)
         except (KeyError, TypeError, ValueError) as error:
             self.host.log("error", f"the record of {name} is not usable and not trusted: {error!r}")
+            self.memory.facts.append({"instance": name, "gone": True})
             return ""
         alive = bool(instance.run and instance.run.pid and self.host.adopt(instance.key, instance.run))
         if task is None and not alive:
+            self.memory.facts.append({"instance": name, "gone": True})
             return ""
         self.fleet.add(instance)
         if task is None or instance.index > task.replicas:

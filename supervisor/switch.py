@@ -17,6 +17,7 @@ from supervisor.core.freeze import CONFIG, KEPT, SUPCTL, Freeze
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance
 from supervisor.host.interface import Done
+from supervisor.store.freezes import NOTHING, Kept, usable
 
 if TYPE_CHECKING:
     from supervisor.parent import Parent
@@ -30,6 +31,7 @@ class Switch:
         self._fleet, self._host, self._announce = parent.fleet, parent.host, parent.announce
         self._keeping = False  # a write of the freezes is under way
         self._keepers: list[Callable[[Done], None]] = []  # who waits for the next one
+        self._count = 0  # of the last change that is kept
 
     def freeze(self, freezes: Iterable[Freeze], then: Callable[[Done], None]) -> None:
         """Freezes at once; `then` is called when that is on the disk, too, or cannot be."""
@@ -53,7 +55,8 @@ class Switch:
 
     def _keep(self, then: Callable[[Done], None]) -> None:
         """One write at a time, so that an older one never comes after a newer one."""
-        self._parent.facts.append({"fleet": "freezes", "freezes": self._records()})
+        self._count += 1
+        self._parent.memory.facts.append({"fleet": "freezes", **self._records()})
         self._keepers.append(then)
         if not self._keeping:
             self._keep_now()
@@ -70,13 +73,19 @@ class Switch:
 
         self._parent.errand(kept, errands.keep_freezes, self._parent.running_settings.state_dir, self._records())
 
-    def _records(self) -> list[dict[str, Any]]:
+    def _records(self) -> Kept:
         names = ("scope", "source", "by", "since", "until", "reason")
-        return [{name: getattr(freeze, name) for name in names} for freeze in kept_freezes(self._fleet.freezes)]
+        freezes = kept_freezes(self._fleet.freezes)
+        return {"count": self._count, "freezes": [{name: getattr(one, name) for name in names} for one in freezes]}
 
-    def recall(self, entries: Iterable[dict[str, Any]]) -> None:
-        """Takes over what an earlier supervisor kept."""
-        for entry in entries:
+    def recall(self, journal: Kept | None, disk: Kept | None) -> None:
+        """Takes over what an earlier supervisor kept: the newer of the two, as either may not have been writable."""
+        if journal and not usable(journal):
+            self._host.log("error", "the record of the freezes is not usable and not trusted; those on the disk count")
+            journal = None
+        newest = max(filter(None, (journal, disk)), key=lambda kept: int(kept["count"]), default=NOTHING)
+        self._count = newest["count"]
+        for entry in newest["freezes"]:
             self._fleet.freeze(self._kept(entry), self._host.now())
 
     def _kept(self, entry: dict[str, Any]) -> Freeze:

@@ -8,10 +8,15 @@ specification wants it, a variable that is not an absolute path counts as not se
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
+
+import tomli
 
 from supervisor.config.errors import Report, Wrong
 from supervisor.config.gather import Table
+from supervisor.config.interpolate import interpolate
 from supervisor.config.key import walk
 from supervisor.config.program import Setting, check_program
 from supervisor.config.schema import SUPERVISOR
@@ -52,6 +57,23 @@ def _check_notify_command(made: Settings, table: Table, world: World, report: Re
             check_program(made.notify_command[0], Setting(None, None, {}, (), True), world)
         except Wrong as wrong:
             report.problems(table.section, [(("notify_command",), text) for _, text in wrong.problems])
+
+
+def runtime_dirs(path: str, environ: Mapping[str, str]) -> list[str]:
+    """Where the runtime directory of a config that cannot be loaded may be, most likely first.
+
+    What its line `runtime_dir = …` says, if that line at least can be read; what the service manager has made
+    ($RUNTIME_DIRECTORY); the default of this user.
+    """
+    found = []
+    with suppress(OSError, ValueError, Wrong), open(path, encoding="utf-8") as file:
+        for line in file:
+            if line.partition("=")[0].strip() == "runtime_dir":
+                said = tomli.loads(line)["runtime_dir"]
+                text = interpolate(str(said), environ, at_start=False)
+                found.append(os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(path)), text)))
+    found += filter(None, environ.get("RUNTIME_DIRECTORY", "").split(":"))
+    return [*found, _directories(World(environ))["runtime_dir"]]
 
 
 def _directories(world: World) -> dict[str, Any]:

@@ -229,6 +229,7 @@ class Server:
         except OSError:
             listening.close()
             raise
+        self._stop_listening()
         self._socket, self._path = listening, path
         self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._loop.watch(listening.fileno(), self._accept)
@@ -238,11 +239,15 @@ class Server:
         for client in list(self.clients):
             client.close()
         if self._socket:
+            self._stop_listening()
+            if os.path.lexists(self._path):
+                os.unlink(self._path)
+
+    def _stop_listening(self) -> None:
+        if self._socket:
             self._loop.unwatch(self._socket.fileno())
             self._socket.close()
             os.close(self._spare)
-            if os.path.lexists(self._path):
-                os.unlink(self._path)
 
     def name_of(self, uid: int) -> str:
         """What events and reasons call a user."""

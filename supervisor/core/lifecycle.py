@@ -164,12 +164,17 @@ def _started_stopping(i: Instance, e: ev.Started, now: float) -> Step:
 
 
 def _stop_anew(i: Instance, e: ev.Adopted, now: float) -> Step:
-    """Whether the earlier supervisor came to send the stop signal is not known: it is sent, and the grace begins."""
+    """Whether the earlier supervisor came to send the stop signal is not known: it is sent, perhaps once more.
+
+    The grace began with the decision, which stands in the journal; it neither stops nor begins anew with a supervisor.
+    One that was asked for a stack had no stop signal yet, so its grace begins now.
+    """
     run = _run(i)
-    if run.kills:
-        return i, ()
-    run = replace(run, dumping=False)
-    return replace(i, run=run, deadline=now + i.task.stop.grace), (actions.Terminate(i.key, run, i.task.stop),)
+    if run.dumping:
+        run = replace(run, dumping=False)
+        return replace(i, run=run, deadline=now + i.task.stop.grace), (actions.Terminate(i.key, run, i.task.stop),)
+    over = run.kills or (i.deadline is not None and i.deadline <= now)
+    return (i, ()) if over else (i, (actions.Terminate(i.key, run, i.task.stop),))
 
 
 def _restart_due(i: Instance, e: ev.Due | ev.Hold, now: float) -> Step:

@@ -15,6 +15,7 @@ from struct import Struct
 
 IN_SELF = 0x00000400 | 0x00000800
 IN_CREATE = 0x00000100
+IN_DELETE = 0x00000200
 
 GONE = 0x00000400 | 0x00000800 | 0x00008000
 """IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED: the directory itself has been removed or replaced."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from supervisor.core.definition import Probe, StopPolicy, Task
-from supervisor.core.events import Event
+from supervisor.core.events import Event, Status
 from supervisor.core.immutable import immutable
 from supervisor.core.instance import Run
 
@@ -104,11 +104,17 @@ class Host(Protocol):
     def go(self, key: str) -> None:
         """Lets the child run its program."""
 
+    def abandon(self, key: str, reason: str) -> None:
+        """Has the child that waits for `go` end, with nothing run. Answered by NotStarted with the reason."""
+
     def adopt(self, key: str, run: Run) -> bool:
         """Takes over a run of an earlier supervisor. False when nothing of it lives.
 
         When its leader has ended and others of it live, that is told by `wait` as an `Exited`.
         """
+
+    def post_mortem(self, run: Run) -> Status | None:
+        """How a run ended that no supervisor saw ending, where the kernel still knows it."""
 
     def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
         """Sends the stop signal to whom the policy says; when the leader has ended, to all that have not had it."""

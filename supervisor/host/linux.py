@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from supervisor.core.definition import Probe, StopPolicy
-from supervisor.core.events import Exited
+from supervisor.core.events import Exited, Status
 from supervisor.core.instance import Run
 from supervisor.host import clock
 from supervisor.host.errand import Errands
@@ -19,7 +19,7 @@ from supervisor.host.launch import fifo_paths
 from supervisor.host.log import Log
 from supervisor.host.loop import Loop, Signals
 from supervisor.host.notified import Ears
-from supervisor.host.notify import Notifier
+from supervisor.host.notify import AGAIN, Notifier
 from supervisor.host.process import Processes
 from supervisor.host.questions import PROBER, Questions
 from supervisor.host.spawner import Spawner
@@ -42,11 +42,11 @@ class Linux:
         self.logger = log
         self._signals = Signals()
         self.loop.watch(self._signals.fd, self._signalled)
+        self._notifier = Notifier()
         self._errands = Errands(self.loop)
-        self._processes = Processes(self.loop, self._spawner, self.errand)
+        self._processes = Processes(self.loop, self._spawner, self.errand, self._notifier)
         self._fifos = Fifos()
         self._watch: Watch | None = None
-        self._notifier = Notifier()
         self._beat = self._notifier.watchdog()
         self._next_beat = 0.0 if self._beat else None
         self._journal: Journal | None = None
@@ -69,13 +69,17 @@ class Linux:
             deadline = now
         self._spawner.rest()
         self._ears.wake(now)
-        waiting = (self._errands, self._ears, self._questions)
-        others = (self._next_beat, *(one.next_deadline() for one in waiting))
+        again = now + AGAIN if self._notifier.late else None
+        waiting = (self._errands, self._ears, self._questions, self._processes)
+        others = (self._next_beat, again, *(one.next_deadline() for one in waiting))
         moments = [m for m in (deadline, *others) if m is not None]
         occurred = self.loop.wait(max(0.0, min(moments) - now) if moments else None)
         self._ears.rest(self.now())
         told, self._told = self._told, []
-        occurred += [*self._errands.expire(self.now()), *self._questions.expire(self.now())]
+        if again:
+            self._notifier.again()
+        now = self.now()
+        occurred += [*self._errands.expire(now), *self._questions.expire(now), *self._processes.expire(now)]
         return self._ears.in_order([*told, *self._translated(occurred)])
 
     def _translated(self, occurred: list[Occurrence]) -> Iterator[Occurrence]:
@@ -121,13 +125,21 @@ class Linux:
         """See `Host.go`."""
         self._processes.go(key)
 
+    def abandon(self, key: str, reason: str) -> None:
+        """See `Host.abandon`."""
+        self._processes.abandon(key, reason)
+
     def adopt(self, key: str, run: Run) -> bool:
         """See `Host.adopt`."""
         adopted = self._processes.adopt(key, run, self._runtime_dir)
         self._ears.reopen(self._runtime_dir, key, run, lives=adopted)
         if adopted and self._processes.by_key[key].ended:
-            self._told.append(Happened(key, Exited(run.number, None, empty=False)))
+            self._told.append(Happened(key, Exited(run.number, self.post_mortem(run), empty=False)))
         return adopted
+
+    def post_mortem(self, run: Run) -> Status | None:
+        """See `Host.post_mortem`."""
+        return self._processes.post_mortem(run)
 
     def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
         """See `Host.terminate`."""
@@ -197,6 +209,10 @@ class Linux:
 
     def _touched(self, _: int) -> list[Occurrence]:
         return [Touched()] if self._watch and self._watch.concerned() else []
+
+    def settled(self) -> None:
+        """Everything that lives is adopted: what was kept of other runs is let go."""
+        self._processes.kept.clear(self._processes.knows)
 
     def close(self) -> None:
         """The end: nothing of ours is left for the service manager to wonder about."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -18,11 +20,17 @@ from supervisor.core.definition import StopPolicy
 from supervisor.core.events import Emptied, Exited, Killed, MainPid, NotStarted, Started, Status
 from supervisor.core.instance import Run
 from supervisor.host import kin, mark, procfs
+from supervisor.host.fdstore import Descriptors
 from supervisor.host.interface import CannotForkError, Done, Happened, Launch
 from supervisor.host.launch import spec_of
 from supervisor.host.loop import Loop
+from supervisor.host.notify import Notifier
+from supervisor.host.pidfd import kernel_tells, signal_name, status_of
 from supervisor.host.rest import ByMark, InCgroup, Rest, Sight
 from supervisor.host.spawner import Spawner
+
+REAPED_WITHIN = 3.0
+"""Seconds that an adopted run, which ended, may wait for its parent to reap it: then the kernel tells its status."""
 
 Chase = Callable[[Callable[..., kin.Chased], kin.Family, int], int]
 """Has a function called aside; returns the number of the errand."""
@@ -35,6 +43,7 @@ class Process:
         self.key = key
         self.run = run
         self.pid = pid
+        self.birth = 0  # of the leader, as the kernel has it
         self.rest = rest
         self.pidfd = pidfd
         self.channel = channel  # to the child until its exec: our go byte, its report; None for one that was adopted
@@ -49,8 +58,11 @@ class Process:
 class Processes:
     """Every living run, by instance and by pid."""
 
-    def __init__(self, loop: Loop, spawner: Spawner, aside: Chase) -> None:
-        """`loop` tells when a descriptor is readable, `spawner` forks, `aside` begins an errand."""
+    def __init__(self, loop: Loop, spawner: Spawner, aside: Chase, notifier: Notifier) -> None:
+        """`loop` tells when a descriptor is readable, `spawner` forks, `aside` begins an errand.
+
+        `notifier` speaks to the service manager, which keeps what shall outlive us.
+        """
         self.by_key: dict[str, Process] = {}
         self.by_pid: dict[int, Process] = {}
         self.others: dict[int, Callable[[Status], list[Happened]]] = {}  # children that are no runs, by pid
@@ -58,6 +70,9 @@ class Processes:
         self._spawner = spawner
         self._aside = aside
         self._sight = Sight(loop, self.by_pid)
+        self._kernel_tells = kernel_tells()
+        self.kept = Descriptors(notifier, useful=self._kernel_tells)
+        self._unreaped: dict[Process, float] = {}  # adopted and ended, until when to wait for the status
         _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the spawner, and so the tasks, keep the soft one
 
@@ -72,6 +87,7 @@ class Processes:
         number = mark.number(launch.run.id, launch.runtime_dir)
         rest = self._rest(number, spare.pid, spare.cgroup, ours=True)
         process = Process(launch.key, launch.run.number, spare.pid, rest, spare.pidfd, spare.channel)
+        process.birth = spare.birth
         try:
             self._add(process)
             self._loop.watch(spare.channel, lambda _: self._reported(process))
@@ -80,6 +96,7 @@ class Processes:
             self._forget(process)
             spare.close()
             raise CannotForkError(f"epoll: {error.strerror}") from error
+        self.kept.keep(spare.pid, spare.birth, spare.pidfd)
         return spare.pid, spare.birth, spare.cgroup
 
     def _rest(self, number: int, pid: int, cgroup: str, *, ours: bool) -> Rest:
@@ -94,16 +111,26 @@ class Processes:
             with suppress(OSError):  # it has died meanwhile: its end will be told
                 os.write(process.channel, b"g")
 
+    def abandon(self, key: str, reason: str) -> None:
+        """See `interface.Host.abandon`. It sees that we hang up, and ends; a signal is for one that hangs before."""
+        process = self.by_key.get(key)
+        if process and process.channel is not None:
+            process.failure = reason
+            self._close_channel(process)
+            _send(process, signal.SIGKILL)
+
     def adopt(self, key: str, run: Run, runtime_dir: str) -> bool:
         """See `interface.Host.adopt`. A pid that another process has by now is recognised by its birth."""
         rest = self._rest(mark.number(run.id, runtime_dir), run.pid, run.cgroup, ours=False)
         process = Process(key, run.number, run.pid, rest)
+        process.birth = run.birth
         if run.group:  # another process than the first one is the main one: no group has its number
             self._leave_group(process)
         with suppress(ProcessLookupError):
             process.pidfd = os.pidfd_open(run.pid)
             leader = procfs.stat(run.pid)
-            if leader.birth == run.birth and leader.alive:
+            process.ours = leader.parent == os.getpid()  # by an exec: its end is to be told, also if it is over
+            if leader.birth == run.birth and (leader.alive or process.ours):
                 self._add(process)
                 return True
             os.close(process.pidfd)
@@ -111,7 +138,7 @@ class Processes:
 
     def _adopt_rest(self, process: Process) -> bool:
         """Its leader has ended, and its number may be somebody else's by now."""
-        process.ended, process.pidfd = True, -1
+        process.ended, process.pidfd, process.ours = True, -1, False
         self._leave_group(process)
         if not process.rest.lives():
             self._close(process)
@@ -271,9 +298,40 @@ class Processes:
 
     def _leader_ended(self, process: Process) -> list[Happened]:
         events = self.reap()[0]
-        if not process.ours and process.pidfd >= 0:  # somebody else's child: how it ended is not ours to know
-            events += self._ended(process, None)
+        if not process.ours and process.pidfd >= 0:  # somebody else's child
+            events += self._ended_elsewhere(process)
         return events
+
+    def _ended_elsewhere(self, process: Process, events: int = 0) -> list[Happened]:
+        """Not our child. How it ended is known as soon as it is reaped, which is when its pidfd hangs up."""
+        status = status_of(process.pidfd)
+        if status is None and self._kernel_tells and not events & select.EPOLLHUP:
+            if process not in self._unreaped:
+                self._unreaped[process] = time.monotonic() + REAPED_WITHIN
+                self._loop.watch(process.pidfd, lambda events: self._ended_elsewhere(process, events), 0)
+            return []
+        self._unreaped.pop(process, None)
+        return self._ended(process, status)
+
+    def next_deadline(self) -> float | None:
+        """When to wait no longer for the status of an adopted run."""
+        return min(self._unreaped.values(), default=None)
+
+    def expire(self, now: float) -> list[Happened]:
+        """The adopted runs that nobody reaps: their status stays unknown."""
+        events: list[Happened] = []
+        for process in [process for process, deadline in self._unreaped.items() if deadline <= now]:
+            events += self._ended_elsewhere(process, select.EPOLLHUP)
+        return events
+
+    def post_mortem(self, run: Run) -> Status | None:
+        """See `interface.Host.post_mortem`."""
+        return self.kept.status(run.pid, run.birth)
+
+    def knows(self, pid: int, birth: int) -> bool:
+        """Whether this is the leader of a living run."""
+        process = self.by_pid.get(pid)
+        return process is not None and process.birth == birth
 
     def _ended(self, process: Process, status: Status | None) -> list[Happened]:
         key, run = process.key, process.run
@@ -283,6 +341,7 @@ class Processes:
         self._loop.unwatch(process.pidfd)
         os.close(process.pidfd)
         process.pidfd = -1
+        self.kept.drop(process.pid, process.birth)
         if failure or not self._anything_left(process):
             self._forget(process)
             return [*before, Happened(key, NotStarted(run, failure) if failure else Exited(run, status, empty=True))]
@@ -389,11 +448,3 @@ def _status(info: os.waitid_result) -> Status:
     if info.si_code == os.CLD_EXITED:
         return Status(info.si_status)
     return Status(None, signal_name(info.si_status), info.si_code == os.CLD_DUMPED)
-
-
-def signal_name(number: int) -> str:
-    """The name of a signal; real-time signals without one of their own are "SIGRTMIN+3"."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIGRTMIN+{number - signal.SIGRTMIN}"

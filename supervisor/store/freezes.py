@@ -1,6 +1,9 @@
 """The freezes of `supctl freeze` on disk, in the state directory: they outlive the supervisor and the machine.
 
-A JSON file, replaced as a whole and synced. Only errands call this.
+A JSON file, replaced as a whole and synced. Only errands read and write it.
+
+The journal has them, too. Either may be behind the other one, when a disk or the runtime directory was full; so each
+change has a number, and what has the higher one counts.
 """
 
 from __future__ import annotations
@@ -13,7 +16,13 @@ from typing import Any
 NAME = "freezes.json"
 
 
-def load(state_dir: str) -> list[dict[str, Any]]:
+Kept = dict[str, Any]
+"""`freezes`, a list, and `count`, the number of the change that made it so."""
+
+NOTHING: Kept = {"count": 0, "freezes": []}
+
+
+def load(state_dir: str) -> Kept:
     """What was saved; nothing when there is no file.
 
     Raises:
@@ -25,15 +34,23 @@ def load(state_dir: str) -> list[dict[str, Any]]:
         with open(path, encoding="utf-8") as file:
             kept = json.load(file)
     except FileNotFoundError:
-        return []
+        return NOTHING
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    if not isinstance(kept, list) or not all(map(_usable, kept)):
-        raise ValueError(f"{path}: not a list of freezes")
-    return kept
+    if not usable(kept):
+        raise ValueError(f"{path}: not what a supervisor has kept")
+    return dict(kept)
 
 
-def _usable(entry: object) -> bool:
+def usable(kept: object) -> bool:
+    """Whether it has the shape of what is kept."""
+    if not isinstance(kept, dict) or not isinstance(kept.get("count"), int):
+        return False
+    freezes = kept.get("freezes")
+    return isinstance(freezes, list) and all(map(_is_freeze, freezes))
+
+
+def _is_freeze(entry: object) -> bool:
     if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("scope", "by", "since")):
         return False
     until = entry.get("until")
@@ -43,7 +60,7 @@ def _usable(entry: object) -> bool:
         return False
 
 
-def save(state_dir: str, kept: list[dict[str, Any]]) -> None:
+def save(state_dir: str, kept: Kept) -> None:
     """Replaces the file; it is on the disk when this returns.
 
     Raises:

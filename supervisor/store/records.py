@@ -20,7 +20,7 @@ from typing import Any
 from supervisor.core.definition import StopPolicy, Task
 from supervisor.core.immutable import plain
 from supervisor.core.instance import Health, Instance, Order, Outcome, Run
-from supervisor.core.states import State
+from supervisor.core.states import ALIVE, WAITING, State
 
 VERSION = 1
 
@@ -47,7 +47,12 @@ class Journal:
         self._lines: dict[str, str] = {}
         self._whole = True  # the file has every line; False after a write that failed, which may have torn its end
         self._load()
-        self._rewrite()
+        try:
+            self._rewrite()
+        except OSError:
+            if not self.facts:
+                raise
+            self._go_on()
 
     def write(self, records: list[dict[str, Any]]) -> None:
         """Appends records; a record of `{"instance": NAME, "gone": true}` forgets one.
@@ -76,6 +81,21 @@ class Journal:
             self._rewrite()
         self._whole = True
 
+    @property
+    def fd(self) -> int:
+        """The file that is written to."""
+        return self._fd
+
+    def anew(self) -> None:
+        """The file is gone: it is written as a whole.
+
+        Raises:
+            OSError: it cannot be.
+        """
+        self._whole = False
+        self._rewrite()
+        self._whole = True
+
     def clear(self) -> None:
         """Nothing is left that a next supervisor has to know: it begins afresh."""
         with suppress(FileNotFoundError):
@@ -99,16 +119,15 @@ class Journal:
             )
             return
         self.epoch = str(header.get("epoch", self.epoch))
-        for number, line in enumerate(lines[1:], 2):
-            record = _parse(line)
-            name = _name(record) if record else ""
-            if record and name:
-                self.facts[name] = record
-                if record.get("gone"):
-                    del self.facts[name]
-            elif line:
-                self.complaints.append(f"{self.path}:{number}: torn or unknown, not trusted: {line[:80]!r}")
+        self.facts, unknown = _facts(lines)
+        for number, line in unknown:
+            self.complaints.append(f"{self.path}:{number}: torn or unknown, not trusted: {line[:80]!r}")
         self._lines = {name: _encode(record) for name, record in self.facts.items()}
+
+    def _go_on(self) -> None:
+        """There is no room for a second file, but tasks live, and somebody has to see to them: with the first one."""
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self._size, self._whole = os.fstat(self._fd).st_size, False
 
     def _rewrite(self) -> None:
         header = _encode({"journal": VERSION, "boot": self.boot, "epoch": self.epoch})
@@ -126,6 +145,43 @@ class Journal:
         if old is not None:
             os.close(old)
         self._fd, self._size = fd, len(data)
+
+
+def peek(path: str, boot: str) -> dict[str, dict[str, Any]]:
+    """What a journal of this boot and version says, without touching it; nothing when there is none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        return {}
+    header = _parse(lines[0]) or {}
+    return _facts(lines)[0] if (header.get("boot"), header.get("journal")) == (boot, VERSION) else {}
+
+
+def boot_id() -> str:
+    """The kernel's name of this boot."""
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
+
+
+def _facts(lines: list[bytes]) -> tuple[dict[str, dict[str, Any]], list[tuple[int, bytes]]]:
+    """The newest record of each name after the header, and the lines that are none, with their numbers."""
+    facts: dict[str, dict[str, Any]] = {}
+    unknown = []
+    for number, line in enumerate(lines[1:], 2):
+        record = _parse(line)
+        name = _name(record) if record else ""
+        if record and name:
+            facts[name] = record
+            if record.get("gone"):
+                del facts[name]
+        elif line:
+            unknown.append((number, line))
+    return facts, unknown
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
@@ -175,7 +231,7 @@ def instance_of(record: dict[str, Any], task: Task | None) -> Instance:
     stand_in = Task(name, stop=StopPolicy(*record["stop"]))
     kept = {key: record[key] for key in _KEPT}
     kept["failed_at"] = tuple(kept["failed_at"])
-    return Instance(
+    instance = Instance(
         task or stand_in,
         int(index),
         State(record["state"]),
@@ -184,6 +240,35 @@ def instance_of(record: dict[str, Any], task: Task | None) -> Instance:
         run=_run(record["run"]),
         **kept,
     )
+    _check(instance)
+    return instance
+
+
+_NUMBERS: dict[str, type | tuple[type, ...]] = {
+    "since": (int, float), "runs": int, "restarts": int, "streak": int, "failures": int, "index": int,
+}  # fmt: skip
+
+
+def _check(i: Instance) -> None:
+    """What is not as the tables of states say, or has another type, would stop the supervisor later, each time anew.
+
+    Raises:
+        ValueError: it is so.
+    """
+    wrong = [name for name, kind in _NUMBERS.items() if not isinstance(getattr(i, name), kind)]
+    if (i.run is not None) != (i.state in ALIVE):
+        wrong.append("run")
+    if (i.deadline is not None) != (i.state in WAITING) or not isinstance(i.deadline, (int, float, type(None))):
+        wrong.append("deadline")
+    run = i.run
+    if run and not all(isinstance(one, int) and one >= 0 for one in (run.pid, run.birth, run.kills, run.number)):
+        wrong.append("run")
+    if run and not (isinstance(run.began, (int, float)) and isinstance(run.id, str)):
+        wrong.append("run")
+    if i.index < 1 or not all(isinstance(at, (int, float)) for at in i.failed_at):
+        wrong.append("index or failed_at")
+    if wrong:
+        raise ValueError(f"impossible: {', '.join(wrong)}")
 
 
 def _run(plain: dict[str, Any] | None) -> Run | None:

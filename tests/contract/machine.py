@@ -30,6 +30,7 @@ from supervisor.core.instance import Run
 from supervisor.host.interface import Done, Happened, Host, Launch, Occurrence
 from supervisor.host.linux import Linux
 from supervisor.host.log import Log
+from supervisor.host.pidfd import kernel_tells
 from supervisor.store.records import Journal
 
 BOUND = 20.0
@@ -76,6 +77,7 @@ class Machine:
     """What the tests use of either."""
 
     host: Host
+    kernel_tells: bool  # how a process has ended that is no child of the supervisor
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -165,6 +167,7 @@ class Fake(Machine):
         super().__init__(place)
         self.world = World()
         self.host = FakeHost(self.world)
+        self.kernel_tells = True
 
     def command(self, how: str, key: str) -> tuple[str, ...]:
         self.world.will[key].append(BEINGS[how])
@@ -202,6 +205,7 @@ class Real(Machine):
 
     def __init__(self, place: Path) -> None:
         super().__init__(place)
+        self.kernel_tells = kernel_tells()
         self.ready = place / "ready"
         os.mkfifo(self.ready)
         self.pipe = os.open(self.ready, os.O_RDWR | os.O_NONBLOCK)

@@ -56,6 +56,17 @@ def test_two_at_once_are_told_apart(machine: Machine):
     assert machine.until(ended) == [Exited(2, Status(None, "SIGKILL"), empty=True)]
 
 
+def test_a_child_that_is_abandoned_has_run_nothing(machine: Machine):
+    run = machine.fork("sleeps")
+    machine.host.abandon("web:1", "cannot write the journal: No space left on device")
+    assert machine.until(ended) == [NotStarted(1, "cannot write the journal: No space left on device")]
+    machine.gone(run)
+    assert not machine.has_run()
+    machine.host.abandon("other:1", "nobody is meant")
+    assert machine.quiet(0.05) == []
+    machine.start("sleeps")
+
+
 # -- down -------------------------------------------------------------------------------------------------------------
 
 
@@ -181,7 +192,8 @@ def test_the_leader_of_an_adopted_run_leaves_something_behind(machine: Machine):
     run = machine.life(lambda: machine.start("has a stray"))
     assert machine.host.adopt("web:1", run) is True
     machine.host.signal("web:1", "SIGKILL")
-    assert machine.until(ended) == [Exited(1, None, empty=False)]
+    status = Status(None, "SIGKILL") if machine.kernel_tells else None
+    assert machine.until(ended) == [Exited(1, status, empty=False)]
     machine.host.destroy("web:1", run)
     machine.until(emptied)
 
@@ -215,7 +227,8 @@ def test_a_run_outlives_its_parent_and_is_adopted(machine: Machine):
     assert machine.host.adopt("web:1", run) is True
     assert machine.quiet(0.1) == []
     machine.host.terminate("web:1", run, POLICY)
-    assert machine.until(ended) == [Exited(1, None, empty=True)], "its status is not ours to know"
+    status = Status(None, "SIGTERM") if machine.kernel_tells else None  # an older kernel tells only its parent
+    assert machine.until(ended) == [Exited(1, status, empty=True)]
 
 
 def test_one_that_has_ended_is_not_adopted(machine: Machine):
@@ -227,6 +240,7 @@ def test_one_that_has_ended_is_not_adopted(machine: Machine):
 
     run = machine.life(begin)
     assert machine.host.adopt("web:1", run) is False
+    assert machine.host.post_mortem(run) is None, "nobody has kept its pidfd"
 
 
 def test_a_pid_that_somebody_else_has_by_now_is_not_adopted(machine: Machine):

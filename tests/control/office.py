@@ -7,7 +7,7 @@ from typing import Any
 from supervisor.config import load
 from supervisor.control import wire
 from supervisor.core.definition import Probe, StopPolicy
-from supervisor.core.events import Exited, Probed, Started, Status
+from supervisor.core.events import Exited, NotStarted, Probed, Started, Status
 from supervisor.core.instance import Run
 from supervisor.host import clock
 from supervisor.host.interface import Done, Happened, Launch, Occurrence, Request
@@ -75,6 +75,11 @@ class Nothing:
         self.happens.append(Happened(key, Started(self.runs[key])))
         if self.startup:
             self.happens.append(Happened(key, Exited(self.runs[key], Status(0), empty=True)))
+
+    def abandon(self, key: str, reason: str) -> None:
+        self.happens.append(Happened(key, NotStarted(self.runs[key], reason)))
+
+    def post_mortem(self, run: Run) -> None: ...
 
     def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
         self.happens.append(Happened(key, Exited(run.number, Status(None, policy.signal), empty=True)))
@@ -157,7 +162,7 @@ class Office:
         path.write_text(config)
         self.host = Nothing()
         self.parent = Parent(self.host, load(str(path)), epoch="e", life="l")
-        self.parent.take_over({}, ())
+        self.parent.take_over({}, None)
         self.settle()
 
     def settle(self) -> None:

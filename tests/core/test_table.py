@@ -33,7 +33,7 @@ Due          X          X                  stopping+Terminate   X               
 Alarm        .          .                  .                    .                    .              .          .
 Forked       .          .                  =+Go                 X                    =+Destroy      .          .
 Started      .          .                  running              X                    =              .          .
-Adopted      .          .                  running              .                    =+Terminate    .          .
+Adopted      .          .                  running              .                    .+Terminate    .          .
 NotStarted   .          .                  backoff              X                    held           .          .
 Notified     .          .                  =                    =                    =              .          .
 MainPid      .          .                  =                    =                    =              .          .
@@ -147,10 +147,13 @@ def test_sigkill_is_repeated_at_growing_distances(kills: int, wait: float):
     assert len(actions) == 1
 
 
-def test_an_adopted_stop_begins_anew_but_not_after_sigkill():
-    after, actions = step(instance(State.STOPPING), ev.Adopted(3), NOW)
-    assert after.deadline == NOW + 7
+def test_an_adopted_stop_is_asked_again_and_its_grace_is_the_old_one():
+    before = instance(State.STOPPING)
+    after, actions = step(before, ev.Adopted(3), NOW)
+    assert after == before
     assert len(actions) == 1
+    assert before.deadline is not None
+    assert step(before, ev.Adopted(3), before.deadline) == (before, ()), "SIGKILL is due, nothing else"
     killed = instance(State.STOPPING, run=run(kills=1))
     assert step(killed, ev.Adopted(3), NOW) == (killed, ())
 

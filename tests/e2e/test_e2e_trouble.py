@@ -161,7 +161,7 @@ def test_no_descriptors_left(lab: Lab) -> None:
 def test_a_full_runtime_directory(lab: Lab) -> None:
     """The journal cannot be written: that is said, nothing else suffers."""
     lab.run.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "lab", str(lab.run)], check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "lab", str(lab.run)], check=False)
     if mounted.returncode:
         pytest.skip("cannot mount a tmpfs here")
     try:
@@ -229,6 +229,34 @@ def test_what_ended_meanwhile_is_accounted_for_and_started_again(lab: Lab) -> No
     assert now["a"]["pid"] != before["a"]
     assert "ended unseen" in now["a"]["last_exit"]["reason"]
     assert now["never"]["state"] == "failed"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system")
+def test_no_room_for_the_journal(lab: Lab) -> None:
+    """What no record could tell of is not started; what runs goes on; and all is well as soon as there is room."""
+    lab.run.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "none", str(lab.run)]
+    if subprocess.run(mounted, check=False, capture_output=True).returncode:
+        pytest.skip("cannot mount")
+    try:
+        crashes = """sh -c 'test -e fixed && exec sleep 1000; exit 1'"""
+        lab.start(f'[task.a]\ncommand = "{crashes}"\n[task.b]\ncommand = "sleep 1000"')
+        before = lab.up("b")
+        with suppress(OSError), (lab.run / "filler").open("wb", buffering=0) as filler:
+            while filler.write(b"x" * 1024):
+                pass
+        wait_for(lambda: "cannot write the journal: No space left" in str(lab.tasks()["a"]["why"]))
+        assert lab.processes() == [before["b"]]
+        (lab.run / "filler").unlink()
+        (lab.dir / "fixed").touch()
+        lab.until(name="a", to="running")
+        lab.ctl("start", "a")
+        assert lab.tasks()["b"]["pid"] == before["b"]
+        assert "the journal can be written again" in lab.stderr
+    finally:
+        lab.hang_up()
+        lab.end()
+        subprocess.run(["umount", "-l", str(lab.run)], check=False)
 
 
 def test_a_stop_under_way_goes_on_after_kill_9(lab: Lab) -> None:
@@ -355,3 +383,50 @@ def test_with_closed_standard_descriptors(lab: Lab) -> None:
     lab.start(command=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *SUPERVISOR, "-c", str(lab.path)])
     lab.up("web")
     assert lab.ctl("status").code == 0
+
+
+@pytest.mark.parametrize("how", ["a key that is unknown", "no TOML at all"])
+def test_a_broken_config_after_kill_9_leaves_no_task_alone(lab: Lab, how: str) -> None:
+    """The next supervisor comes up with the last good config while tasks live, and says what is wrong."""
+    tasks = '[task.a]\ncommand = "sleep 1000"\n[task.b]\ncommand = "sleep 1000"\n'
+    lab.start(tasks)
+    before = lab.up("a", "b")
+    lab.end(signal.SIGKILL)
+    lab.write(tasks + ("[task.a]\nflavour = 7\n[" if how == "no TOML at all" else "flavour = 7\n"))
+    lab.start()
+    assert {name: task["pid"] for name, task in lab.tasks().items()} == before
+    assert "the config has errors" in lab.ctl("status").out
+    assert lab.path.name in lab.ask("status")["answer"]["supervisor"]["config"]["error"]
+    lab.ctl("reload", code=1)
+    lab.write(tasks)
+    lab.ctl("reload")
+    assert lab.ask("status")["answer"]["supervisor"]["config"]["error"] is None
+    lab.ctl("stop", "--all")
+    lab.end(signal.SIGKILL)
+    lab.write("[")
+    lab.start(wait=False)
+    assert lab.expect_exit() == 78, "nothing is alive: as ever"
+
+
+@pytest.mark.parametrize("how", ["removed", "renamed", "its files removed"])
+def test_the_runtime_directory_is_taken_from_under_a_supervisor(lab: Lab, how: str) -> None:
+    """It is made anew with all that it had to say; a second supervisor can never start beside the first."""
+    lab.start('[task.a]\ncommand = "sleep 1000"\n[task.b]\ncommand = "sleep 1000"')
+    before = lab.up("a", "b")
+    if how == "removed":
+        shutil.rmtree(lab.run)
+    elif how == "renamed":
+        lab.run.rename(lab.dir / "elsewhere")
+    else:
+        for name in ("supervisor.sock", "journal", "lock"):
+            (lab.run / name).unlink()
+    other = Lab(lab.dir)
+    other.start(wait=False)
+    assert other.expect_exit() == 1
+    assert f"another supervisor (pid {lab.pid}) runs with {lab.run}" in lab.stderr
+    wait_for(lambda: all((lab.run / name).exists() for name in ("supervisor.sock", "journal", "lock")))
+    lab.follow()
+    assert {name: task["pid"] for name, task in lab.tasks().items()} == before
+    lab.end(signal.SIGKILL)
+    lab.start()
+    assert {name: task["pid"] for name, task in lab.tasks().items()} == before

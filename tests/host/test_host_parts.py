@@ -250,6 +250,23 @@ def test_the_service_manager_is_told_in_one_datagram(
     notifier._socket.close()
 
 
+def test_what_could_not_be_said_is_said_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A READY=1 that meets a full socket must not be lost: `systemctl start` would wait for ever."""
+    name = f"{tmp_path}/notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(name)
+        monkeypatch.setenv("NOTIFY_SOCKET", name)
+        notifier = Notifier()
+        while not notifier.late:
+            notifier.tell("STATUS=much")
+        notifier.tell("READY=1")
+        while manager.recv(1000) != b"READY=1":
+            notifier.again()
+        assert not notifier.late
+        assert notifier._socket
+        notifier._socket.close()
+
+
 def test_without_a_service_manager_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     Notifier().tell("READY=1")

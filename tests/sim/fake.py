@@ -47,8 +47,8 @@ class FakeHost:
         self._known: dict[str, Process] = {}
         self._ended: dict[str, Process] = {}
         self._failed: dict[int, str] = {}
-        self._asked: set[int] = set()  # pids of the leaders of runs that have been asked to stop
         self._errands = 0
+        self._unwritten: list[dict[str, Any]] = []
         world.host = self
 
     @property
@@ -115,6 +115,14 @@ class FakeHost:
             self.world.later(0.0005, lambda: self.world.run(process))
         self._burn()
 
+    def abandon(self, key: str, reason: str) -> None:
+        self._burn()
+        process = self._known.get(key)
+        if process:
+            self._failed[process.pid] = reason
+            self.world.later(0.0001, lambda: self.world.end(process, Status(0)))
+        self._burn()
+
     def adopt(self, key: str, run: Run) -> bool:
         self._burn()
         process = self.world.processes.get(run.pid)
@@ -124,15 +132,19 @@ class FakeHost:
         process.told = ""
         if not process.leader:
             self._ended[key] = process
-            self.tell(Happened(key, Exited(run.number, None, empty=False)))
+            self.tell(Happened(key, Exited(run.number, self.post_mortem(run), empty=False)))
         return True
+
+    def post_mortem(self, run: Run) -> Status | None:
+        self._burn()
+        known = self.world.keeps_descriptors and not self.world.old_kernel
+        return self.world.ends.get((run.pid, run.birth)) if known else None
 
     def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
         self._burn()
         process = self._of(key, run)
         if process:
-            if process.pid not in self._asked:
-                self._asked.add(process.pid)
+            if process.grace_ends is None:
                 process.grace_ends = self.world.time + policy.grace
             to = policy.to if process.leader else self._not_told(process)
             process.told = policy.to if process.leader else process.told
@@ -219,7 +231,8 @@ class FakeHost:
             return
         if self._ours(process) and not process.program:
             self.tell(Happened(key, Started(run)))  # its end of the channel is closed: that looks like an exec
-        self.tell(Happened(key, Exited(run, status if self._ours(process) else None, empty=not process.rest)))
+        told = status if self._ours(process) or not self.world.old_kernel else None
+        self.tell(Happened(key, Exited(run, told, empty=not process.rest)))
         if process.rest:
             self._ended[key] = process
         else:
@@ -241,14 +254,22 @@ class FakeHost:
     # -- memory, errands, the world -----------------------------------------------------------------------------------
 
     def remember(self, records: list[dict[str, Any]]) -> None:
-        """Line by line, so that a death in the middle leaves a torn last line: one that is not there."""
+        """Line by line, so that a death in the middle leaves a torn last line: one that is not there.
+
+        What cannot be written is not forgotten: it is written with what follows.
+        """
         self._burn()
+        self._unwritten += records
+        if self.world.journal_full:
+            raise OSError(28, "No space left on device")
+        records, self._unwritten = self._unwritten, []
         for record in records:
             name = _name(record)
             if record.get("gone"):
                 self.world.journal.pop(name, None)
             else:
                 self.world.journal[name] = _encode(record)
+                self._promised(record)
             self._burn()
 
     def publish(self, runtime_dir: str, plan: dict[str, Any]) -> None:
@@ -261,6 +282,14 @@ class FakeHost:
 
     def unread(self, key: str) -> int:
         return 0
+
+    def _promised(self, record: dict[str, Any]) -> None:
+        """The grace begins with the decision; it is the same one for the next supervisor."""
+        process = self._known.get(record.get("instance", ""))
+        if process is None or record["state"] != "stopping" or record["run"]["number"] != process.run:
+            return
+        if process.grace_ends is None and not record["run"]["dumping"]:
+            process.grace_ends = record["deadline"]
 
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         self._burn()

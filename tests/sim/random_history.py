@@ -19,7 +19,8 @@ SIGNS = (
 )  # fmt: skip
 
 MISHAPS = (
-    "disk full", "disk free", "wall jumps -7200", "wall jumps 86400", "errands take 2s", "hang up",
+    "disk full", "disk free", "journal full", "journal free", "journal free",
+    "wall jumps -7200", "wall jumps 86400", "errands take 2s", "hang up",
     "notify_command fails", "notify_command works",
 )  # fmt: skip
 
@@ -201,6 +202,7 @@ class History:
 def ending(lines: list[str]) -> Iterator[str]:
     """After the chaos: every switch is off, and there is time to come to rest."""
     yield "disk free"
+    yield "journal free"
     yield "errands take 10ms"
     for line in lines:
         yield " ".join(word for word in line.split() if word != "freeze")

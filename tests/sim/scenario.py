@@ -21,8 +21,10 @@ A line is a config line (`wording`), an expectation (`expectations`), or one of 
     touched                      the file of the config has changed (a config line after `start` changes only the file)
     crash | crash in 7 calls     kill -9 to the supervisor: now, or at a call to its host
     wall jumps 3600              seconds
-    disk full | disk free | errands take 2s
+    disk full | disk free | journal full | journal free | errands take 2s
     notify_command fails | notify_command works
+    old kernel                   that tells nobody but its parent how a process has ended
+    descriptors kept             by the service manager, over a crash
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance
 from supervisor.host.interface import Request, Signalled, Touched
 from supervisor.parent import Parent
+from supervisor.store.lastgood import unpack
 from supervisor.verbs.interface import RefusedError
 
 SPIN = 2000
@@ -177,6 +180,12 @@ class Scenario:
                     client.hang_up()
             case ["wall", "jumps", seconds]:
                 self.world.wall += float(seconds)
+            case ["old", "kernel"]:
+                self.world.old_kernel = True
+            case ["descriptors", "kept"]:
+                self.world.keeps_descriptors = True
+            case ["journal", "full" | "free"]:
+                self.world.journal_full = words[1] == "full"
             case ["disk", state]:
                 self.world.disk_full = state == "full"
             case ["notify_command", how]:
@@ -232,15 +241,19 @@ class Scenario:
 
     def start(self) -> None:
         """One comes up over what is there: its journal, its disk, its processes."""
-        if isinstance(self.world.file, str):
-            raise StoryError("a supervisor does not start with a broken config")
+        loaded = self.world.load()
+        packed = loaded.packed or self.world.last_good()
+        if not packed:
+            self.ended = 78
+            return
         self.lives += 1
         self.ended = None
         host = FakeHost(self.world)
         try:
-            self.parent = Parent(host, self.world.file, epoch="e", life=f"l{self.lives}")
+            self.parent = Parent(host, unpack(packed), epoch="e", life=f"l{self.lives}")
             self.inherited = self.world.facts()
-            self.parent.take_over(self.world.facts(), tuple(self.world.disk))
+            self.parent.take_over(self.world.facts(), self.world.disk, packed)
+            self.parent.configuration.broken(loaded.errors)
             self.parent.settle()
         except Died:
             self._died()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from supervisor.core.definition import Config
 from supervisor.core.events import Notified, Status
 from supervisor.errands import Loaded
+from supervisor.store.lastgood import find, pack
 
 if TYPE_CHECKING:
     from sim.fake import FakeHost
@@ -93,9 +94,13 @@ class World:
     will: dict[str, deque[Being]] = field(default_factory=lambda: defaultdict(deque))
     file: Config | str = ""  # the config as it is written; a text: what is wrong with it
     journal: dict[str, str] = field(default_factory=dict)
-    disk: list[dict[str, Any]] = field(default_factory=list)  # the freezes in the state directory
+    disk: dict[str, Any] | None = None  # the freezes in the state directory
     published: dict[str, Any] = field(default_factory=dict)  # files of the runtime directory, for helpers
     disk_full: bool = False
+    journal_full: bool = False
+    old_kernel: bool = False  # it tells only a parent how a process has ended
+    keeps_descriptors: bool = False  # the service manager: then it is known also of what ended while nobody looked
+    ends: dict[tuple[int, int], Status] = field(default_factory=dict)  # by pid and birth
     errand_takes: float = 0.01
     told: list[dict[str, Any]] = field(default_factory=list)  # messages that `notify_command` got
     teller: str = ""  # what is wrong with `notify_command`
@@ -183,6 +188,7 @@ class World:
         """The leader ends."""
         if process.leader:
             process.leader = False
+            self.ends[process.pid, process.birth] = status
             if self.host:
                 self.host.leader_ended(process, status)
             self._tidy(process)
@@ -245,7 +251,12 @@ class World:
 
     def load(self) -> Loaded:
         """What the errand that reads the config finds."""
-        return Loaded(None, (self.file,)) if isinstance(self.file, str) else Loaded(self.file)
+        return Loaded(None, (self.file,)) if isinstance(self.file, str) else Loaded(self.file, packed=pack(self.file))
+
+    def last_good(self) -> str | None:
+        """The config of an earlier supervisor, if tasks of it are alive."""
+        alive = {(process.pid, process.birth) for process in self.processes.values() if process.leader}
+        return find(self.facts(), "conf", lambda pid, birth: (pid, birth) in alive)
 
     def living(self, key: str) -> list[Process]:
         """The living runs of an instance; more than one is what must never be."""

@@ -11,14 +11,18 @@ ONE = {"scope": "@etl", "by": "root", "since": "2026-11-21T14:02:11.123Z", "unti
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
-    assert freezes.load(str(tmp_path)) == []
-    for kept in ([ONE], [ONE, {**ONE, "scope": ""}], []):
+    assert freezes.load(str(tmp_path)) == freezes.NOTHING
+    for count, entries in enumerate(([ONE], [ONE, {**ONE, "scope": ""}], [])):
+        kept = {"count": count, "freezes": entries}
         freezes.save(str(tmp_path), kept)
         assert freezes.load(str(tmp_path)) == kept
     assert os.listdir(tmp_path) == [freezes.NAME]
 
 
-@pytest.mark.parametrize("content", ["", "{", "{}", "[1]", "[{}]", "\0", '[{"scope": ""}', "null"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "{}", "[1]", "\0", '{"count": 1, "freezes": [{"scope": ""}]}', '{"count": null, "freezes": []}', "null"],
+)
 def test_what_nobody_saved_is_an_error_that_names_the_file(tmp_path: Path, content: str) -> None:
     (tmp_path / freezes.NAME).write_text(content)
     with pytest.raises(ValueError, match=freezes.NAME):
@@ -32,17 +36,18 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 
 
 def test_a_save_that_fails_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    freezes.save(str(tmp_path), [ONE])
+    kept = {"count": 1, "freezes": [ONE]}
+    freezes.save(str(tmp_path), kept)
 
     def fails(fd: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", fails)
     with pytest.raises(OSError, match="No space"):
-        freezes.save(str(tmp_path), [])
-    assert freezes.load(str(tmp_path)) == [ONE]
+        freezes.save(str(tmp_path), freezes.NOTHING)
+    assert freezes.load(str(tmp_path)) == kept
 
 
 def test_no_directory(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        freezes.save(str(tmp_path / "missing"), [])
+        freezes.save(str(tmp_path / "missing"), freezes.NOTHING)

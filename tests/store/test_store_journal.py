@@ -177,6 +177,27 @@ def test_there_is_room_again(tmp_path: Path) -> None:
     assert again.facts == {"a:1": {"instance": "a:1", "n": 1}, "b:1": {"instance": "b:1", "n": 2}}
 
 
+def test_a_start_with_no_room_for_a_second_file_goes_on_with_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks live, and somebody has to see to them; nothing new is started until there is room."""
+    journal(tmp_path).write([{"instance": "a:1", "n": 1}])
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", _no_room)
+        with pytest.raises(OSError, match="No space"):
+            journal(tmp_path, boot="another")
+        again = journal(tmp_path)
+        assert again.facts == {"a:1": {"instance": "a:1", "n": 1}}
+        with pytest.raises(OSError, match="No space"):
+            again.write([{"instance": "b:1"}])
+    again.write([{"instance": "c:1"}])
+    assert set(journal(tmp_path).facts) == {"a:1", "b:1", "c:1"}
+
+
+def _no_room(*_: str) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_nobody_else_may_read_it(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
@@ -184,3 +205,27 @@ def test_nobody_else_may_read_it(tmp_path: Path) -> None:
     finally:
         os.umask(old)
     assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o600
+
+
+GOOD = json.loads(json.dumps(record_of(INSTANCES[3])))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "flying"}, {"state": "running"}, {"state": "stopped"}, {"run": None}, {"deadline": None},
+        {"deadline": "soon"}, {"since": "now"}, {"runs": None}, {"failed_at": ["x"]}, {"failed_at": None},
+        {"instance": "web"}, {"instance": "web:0"}, {"instance": "web:x"}, {"stop": 7}, {"last": {"at": 1}},
+        {"run": GOOD["run"] | {"pid": "100"}}, {"run": GOOD["run"] | {"birth": None}},
+        {"run": GOOD["run"] | {"pid": -1}}, {"run": GOOD["run"] | {"more": 1}}, {"run": {"number": 1}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_record_that_is_impossible_is_refused(change: dict[str, object]) -> None:
+    """It would end the supervisor later, and each of its successors."""
+    instance_of(GOOD, None)
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        instance_of(GOOD | change, None)
+    for name in GOOD:
+        with pytest.raises((ValueError, TypeError, KeyError)):
+            instance_of({key: value for key, value in GOOD.items() if key != name}, None)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from supervisor.core.definition import Settings
+from supervisor.host.pidfd import kernel_tells
 
 if TYPE_CHECKING:
     from conftest import Machine, Service, UserService
@@ -244,6 +245,24 @@ def test_a_killed_supervisor_comes_back_to_its_tasks(service: "Service") -> None
     assert service.processes() == []
 
 
+def test_how_a_task_ended_while_no_supervisor_was_there(service: "Service") -> None:
+    """systemd has kept its pidfd, and the kernel tells: a success is a success (Linux 6.15 and newer)."""
+    service.drop_in("[Service]\nRestartSec=3\n")
+    once = 'command = ["sh", "-c", "while ! test -e /run/end; do sleep 0.1; done; exit 7"]\n'
+    service.machine.run("rm", "-f", "/run/end")
+    service.configure(TWO + f'[task.once]\nrestart = "never"\nsuccess_exit = [7]\n{once}')
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    before = service.pids()
+    service.machine.run("systemctl", "kill", "-s", "KILL", "--kill-whom=main", "supervisor")
+    service.machine.run("touch", "/run/end")
+    service.until("back", lambda: service.show("NRestarts") == "1")
+    service.until("active", lambda: service.show("ActiveState") == "active")
+    now = service.tasks()
+    assert {name: now[name]["pid"] for name in ("database", "web")} == {n: before[n] for n in ("database", "web")}
+    assert now["once"]["last_exit"]["code"] == (7 if kernel_tells() else None)
+
+
 def test_tasks_outlive_a_supervisor_that_comes_back_to_a_broken_config(service: "Service") -> None:
     service.configure(TWO)
     service.systemctl("start")
@@ -251,10 +270,13 @@ def test_tasks_outlive_a_supervisor_that_comes_back_to_a_broken_config(service: 
     before = service.pids()
     service.configure(BROKEN)
     service.machine.run("systemctl", "kill", "-s", "KILL", "--kill-whom=main", "supervisor")
-    service.until("given up", lambda: service.show("ActiveState") == "failed")
-    assert len(service.sleepers()) == len(before)
+    service.until("back", lambda: service.show("NRestarts") == "1")
+    service.until("active", lambda: service.show("ActiveState") == "active")
+    assert service.pids() == before
+    assert "the config has errors" in service.supctl("status")
+    service.systemctl("reload", code=1)
     service.configure(TWO)
-    service.systemctl("start")
+    service.systemctl("reload")
     assert service.pids() == before
     assert len(service.sleepers()) == len(before)
 

@@ -1,0 +1,156 @@
+"""The runtime directory under a living supervisor: it is nobody else's, and what is removed from it is made anew.
+
+Two supervisors over one directory would start every task twice. Two locks forbid it, and both die with their holder:
+
+- A record lock on the file `lock` (fcntl(2)). No child inherits it.
+- A socket with an abstract name, made of the directory's device and path (unix(7)). It is in no directory, so that it
+  holds also when somebody removes or renames the runtime directory, and a second supervisor makes that anew.
+
+A name without a file has no owner and no rights: any user could take it first. So it counts only if root or we
+ourselves hold it.
+
+inotify(7) tells when the socket, the journal, the lock or the directory itself is removed or renamed. They are made
+anew at once, with everything that the journal has to say: a `rm -r` costs nothing but a moment.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from zlib import crc32
+
+from supervisor.control.access import peer_of
+from supervisor.control.server import Server
+from supervisor.host.inotify import IN_DELETE, Watch
+from supervisor.host.interface import Occurrence
+from supervisor.store.records import Journal
+
+AGAIN = 1.0
+"""Seconds until what could not be made anew is tried again."""
+
+_IN_MOVED_FROM = 0x00000040
+
+Log = Callable[[str, str], None]
+
+
+class TakenError(Exception):
+    """Another supervisor is there, or nobody can be; the text says which."""
+
+
+class Premises:
+    """The runtime directory of one supervisor."""
+
+    def __init__(self, directory: str, log: Log) -> None:
+        """Takes it.
+
+        Raises:
+            TakenError: it is somebody else's, or cannot be used.
+        """
+        self.directory = directory
+        self.again: float | None = None  # when to try once more to make it anew
+        self._log = log
+        self._guard = _guard(directory, log)
+        self._lock = _lock(f"{directory}/lock")
+        self._watch: Watch | None = None
+
+    def keep(self, server: Server, mode: int, journal: Journal) -> Callable[[int], list[Occurrence]]:
+        """From now on what is removed is made anew. Returns the reader of `fd`."""
+        self._server, self._mode, self._journal = server, mode, journal
+        self._watch = Watch(IN_DELETE | _IN_MOVED_FROM)
+        self._look()
+        return self._touched
+
+    @property
+    def fd(self) -> int:
+        """What the loop watches."""
+        return self._watch.fd if self._watch else -1
+
+    def mend(self, now: float) -> None:
+        """Makes anew what is not there any more."""
+        self.again = None
+        try:
+            os.makedirs(self.directory, mode=0o755, exist_ok=True)
+            self._look()
+            gone = [
+                name for name, fd in (("lock", self._lock), ("journal", self._journal.fd)) if not self._is(name, fd)
+            ]
+            if "lock" in gone:
+                self._lock = _lock(f"{self.directory}/lock")
+            if "journal" in gone:
+                self._journal.anew()
+            if not os.path.exists(f"{self.directory}/supervisor.sock"):
+                gone.append("supervisor.sock")
+                self._server.listen(f"{self.directory}/supervisor.sock", self._mode)
+        except (OSError, TakenError) as error:
+            self.again = now + AGAIN
+            self._log("error", f"cannot make {self.directory} anew, which somebody has removed: {error}")
+            return
+        if gone:
+            self._log("warning", f"somebody has removed {', '.join(gone)} in {self.directory}: made anew")
+
+    def _touched(self, _: int) -> list[Occurrence]:
+        if self._watch and self._watch.concerned():
+            self.again = 0.0
+        return []
+
+    def _look(self) -> None:
+        if self._watch:
+            self._watch.set(tuple((self.directory, name) for name in ("supervisor.sock", "journal", "lock")))
+
+    def _is(self, name: str, fd: int) -> bool:
+        """Whether the file of this name is the one that we hold open."""
+        try:
+            return os.path.samestat(os.stat(f"{self.directory}/{name}"), os.fstat(fd))
+        except FileNotFoundError:
+            return False
+
+
+def _lock(path: str) -> int:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise TakenError(f"cannot open {path}: {error.strerror}") from None
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.read(fd, 20).decode().strip()
+        os.close(fd)
+        raise TakenError(_taken(holder, os.path.dirname(path))) from None
+    os.ftruncate(fd, 0)
+    os.write(fd, f"{os.getpid()}\n".encode())
+    return fd
+
+
+def _guard(directory: str, log: Log) -> socket.socket | None:
+    """The name that no `rm` can remove. None when somebody without any right to it holds it."""
+    path = os.path.realpath(directory)
+    name = f"\0supctl:{os.stat(directory).st_dev:x}:{crc32(path.encode(errors='surrogateescape')):08x}:{path[-60:]}"
+    guard = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    address = name.encode(errors="surrogateescape")[:107]
+    try:
+        guard.bind(address)
+    except OSError:
+        guard.close()
+        uid, pid = _holder(address)
+        if uid in (0, os.geteuid()):
+            raise TakenError(_taken(str(pid), directory)) from None
+        log("warning", f"uid {uid} (pid {pid}) holds the name that guards {directory}; only its lock does now")
+        return None
+    guard.listen(1)
+    return guard
+
+
+def _holder(address: bytes) -> tuple[int, int]:
+    """Uid and pid of who holds a name; ourselves when that cannot be told, to be careful."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe, suppress(OSError):
+        probe.connect(address)
+        peer = peer_of(probe)
+        return peer.uid, peer.pid
+    return os.geteuid(), 0
+
+
+def _taken(holder: str, directory: str) -> str:
+    return f"another supervisor (pid {holder or 'unknown'}) runs with {directory}"

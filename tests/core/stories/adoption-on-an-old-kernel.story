@@ -1,0 +1,11 @@
+# Before Linux 6.15 only a parent is told how a process has ended. What nobody knows counts as a failure.
+old kernel
+task web
+task once restart=on-failure
+start
+at 1s crash
+start
+at 2s web exits 0
+expect web backoff "ended unseen, exit status unknown"
+once exits 0
+expect once backoff "ended unseen, exit status unknown"

@@ -1,0 +1,12 @@
+# The child that was made while the journal could not be written has ended with its supervisor, and had run nothing.
+task web initial=1 max=1
+start
+at 1s journal full
+web exits 1
+at 2s crash in 6 calls
+at 3s expect dead
+expect alive 0
+journal free
+start
+at 6s expect web running
+expect alive 1

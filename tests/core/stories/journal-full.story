@@ -1,0 +1,20 @@
+# What no record tells of is not started: a next supervisor would start it a second time. What runs goes on.
+task web initial=1 max=1
+task db
+start
+at 1s journal full
+web exits 1
+at 3s expect web backoff "cannot start: cannot write the journal: No space left on device"
+expect db running
+expect log "cannot write the journal: No space left on device; what runs goes on"
+expect alive 1
+supctl stop db
+at 3.5s expect reply "db: stopped"
+# the wish is written as soon as there is room, and then nothing is started twice by the next one
+journal free
+at 6s expect web running
+expect log "the journal can be written again"
+at 7s crash
+start
+expect web running
+expect db stopped

@@ -1,0 +1,69 @@
+"""The last good config: it comes back as it was, and what is not understood is not used."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from supervisor.config import load
+from supervisor.config.settings import runtime_dirs
+from supervisor.core.definition import Backoff, Config, GiveUp, Group, Kind, Settings, StopPolicy, Task
+from supervisor.store.lastgood import find, pack, record, unpack
+
+ROOT = Path(__file__).parents[2]
+TASK = Task(
+    "web", kind=Kind.STARTUP, command=("a", "caf\udce9"), environment={"A": "b", "is": "dict"},
+    success_exit=(0, "SIGHUP"),
+    backoff=Backoff(0.0, 1.5), give_up=GiveUp(3, 2.5), stop=StopPolicy("SIGINT", 1.5, "main"),
+)  # fmt: skip
+CONFIG = Config(
+    "/etc/x.toml", Settings("n", "/run/s", "/s", "/l"), {"web": TASK}, {"etl": Group("etl", ("web",))},
+    watched=(("/etc", "x.toml"),),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("config", [CONFIG, load(str(ROOT / "conf/demo.toml"))], ids=["made up", "the demo"])
+def test_it_comes_back_as_it_was(config: Config) -> None:
+    assert unpack(pack(config)) == config
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "null", "7", "[]", "{}", '{"is": "Task", "of": {"name": "x"}}', '{"is": "os", "of": {}}',
+        pack(CONFIG).replace('"umask"', '"umbrella"'), pack(CONFIG).replace('"StopPolicy"', '"StopOrders"'),
+        pack(CONFIG).replace('"startup"', '"shutdown"'), json.dumps({"is": "Config", "of": 7}),
+    ],
+)  # fmt: skip
+def test_what_another_version_wrote_is_not_used(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        unpack(text)
+
+
+def test_it_is_used_only_while_something_lives() -> None:
+    facts = {
+        "fleet config": record("/etc/x.toml", "packed"),
+        "web:1": {"instance": "web:1", "run": {"pid": 100, "birth": 7}},
+        "a:1": {"instance": "a:1", "run": None},
+        "b:1": {"instance": "b:1", "run": {"pid": "x"}},
+        "c:1": {"instance": "c:1", "run": "x"},
+    }
+    alive = {(100, 7)}
+    assert find(facts, "/etc/x.toml", lambda *one: one in alive) == "packed"
+    assert find(facts, "/etc/other.toml", lambda *one: one in alive) is None, "another supervisor's"
+    assert find(facts, "/etc/x.toml", lambda *one: False) is None
+    assert find({}, "/etc/x.toml", lambda *one: True) is None
+
+
+def test_where_the_runtime_directory_may_be(tmp_path: Path) -> None:
+    config = tmp_path / "x.toml"
+    config.write_text('[supervisor\n  runtime_dir = "run/${NAME}" # here\nstate_dir = }{\n')
+    places = runtime_dirs(str(config), {"NAME": "me", "RUNTIME_DIRECTORY": "/run/a:/run/b", "XDG_RUNTIME_DIR": "/x"})
+    default = "/run/supervisor" if os.geteuid() == 0 else "/x/supervisor"
+    assert places == [str(tmp_path / "run/me"), "/run/a", "/run/b", default]
+    for text in ("runtime_dir = [\n", 'runtime_dir = "${NOBODY}"\n'):
+        config.write_text(text)
+        assert runtime_dirs(str(config), {"XDG_RUNTIME_DIR": "/x"}) == [default]
+    config.unlink()
+    assert runtime_dirs(str(config), {"XDG_RUNTIME_DIR": "/x"}) == [default]
