@@ -10,6 +10,7 @@ import gc
 import os
 from typing import TYPE_CHECKING
 
+from supervisor import planning
 from supervisor.app import EX_CONFIG
 from supervisor.control.server import InUseError, Server
 from supervisor.errands import Loaded
@@ -119,5 +120,6 @@ def _loop(parent: Parent, server: Server, premises: Premises) -> int:
             parent.settle()
         if premises.again is not None and premises.again <= parent.host.now():
             premises.mend(parent.host.now())
+            planning.publish(parent)
     shutdown = parent.fleet.shutdown
     return shutdown.exit_code if shutdown else 0

@@ -30,7 +30,7 @@ from supervisor.core.definition import Config, Kind, Task, identity
 from supervisor.core.fleet import Change, Fleet, Shutdown, new_instances
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance, Run
-from supervisor.core.states import ALIVE, State
+from supervisor.core.states import ALIVE
 from supervisor.host.interface import (
     CannotForkError,
     Done,

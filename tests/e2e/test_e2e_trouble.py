@@ -4,6 +4,7 @@ Whatever fails, fails with a reason, is tried again, and disturbs nobody else.
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess

@@ -42,7 +42,7 @@ def test_a_give_up_has_its_consequences_wherever_the_supervisor_dies(calls: int)
     assert story.instance("web").state == "failed"
     assert story.instance("db").state == "stopped"
     assert [freeze.source for freeze in story.parent.fleet.freezes] == ["on_give_up"]
-    assert [freeze["source"] for freeze in story.world.disk] == ["on_give_up"]
+    assert [freeze["source"] for freeze in story.world.disk["freezes"]] == ["on_give_up"]
 
 
 def test_the_last_of_them_is_not_killed_any_more():
