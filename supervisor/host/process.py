@@ -166,7 +166,10 @@ class Processes:
         del self.by_pid[process.pid]
         self._leave_group(process)
         process.rest.lead(pid)
+        self.kept.drop(process.pid, process.birth)
         process.pid, process.pidfd, process.ours = pid, pidfd, found.parent == os.getpid()
+        process.birth = found.birth
+        self.kept.keep(pid, found.birth, pidfd)
         self._add(process)
         return [Happened(key, MainPid(process.run, pid, found.birth))]
 

@@ -87,7 +87,7 @@ class Machine:
         """A launch of something that behaves like this."""
         self.runs += 1
         task = Task(key.partition(":")[0], command=self.command(how, key), log=LogTo("none"))
-        run = Run(self.runs, f"{key}/{self.runs}@e", "start", 1, self.host.now())
+        run = Run(self.runs, f"{key}/{self.runs}@{self.place.name}", "start", 1, self.host.now())
         return Launch(key, task, 1, run, "", str(self.place), str(self.place))
 
     def fork(self, how: str, key: str = "web:1") -> Run:
