@@ -67,7 +67,7 @@ class Notices:
         if not self._command:
             self._outbox.clear()
         if self._outbox.changed:
-            self._parent.facts.append({"fleet": "notices", **self._outbox.records()})
+            self._parent.memory.facts.append({"fleet": "notices", **self._outbox.records()})
 
     def frozen(self, freeze: Freeze) -> None:
         """A freeze has come."""
