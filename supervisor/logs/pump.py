@@ -16,8 +16,9 @@ from contextlib import suppress
 BLOCK = 256 * 1024
 """Bytes of one look: a flood of one task holds up the others by no more than this takes, a quarter of a millisecond."""
 
-PIPE = 1024 * 1024
-"""Bytes that a FIFO of a talkative task may hold; the kernel's usual limit for a user (/proc/sys/fs/pipe-max-size)."""
+PIPE = BLOCK
+"""Bytes that a FIFO of a talkative task may hold. 1 MiB, the kernel's usual limit (/proc/sys/fs/pipe-max-size), costs
+twice the processor time: what a task wrote has left the cache before it is read."""
 
 SMALL_PIPE = 64 * 1024
 """What a FIFO holds by itself. Most tasks never need more."""
