@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 EX_CONFIG = 78  # sysexits.h; systemd: RestartPreventExitStatus=78
 USAGE = 2
 
-HELP = """usage: supervisor [-c FILE] [--check] [--version] [--help]
+HELP = """usage: supervisor [-c FILE] [--check | --sweep] [--version] [--help]
 
 Run the tasks of a config as their parent process, in the foreground, until SIGTERM.
 
   -c FILE     the config; default: $SUPERVISOR_CONFIG, ./supervisor.toml, ./conf/supervisor.toml,
               /etc/supervisor/supervisor.toml, whichever exists first
   --check     check the config and exit: 0, or 78 with every error
+  --sweep     kill what a supervisor that is no more has left running, and exit; does nothing when
+              $SERVICE_RESULT says that it has crashed: its successor takes over (systemd: ExecStopPost=)
   --version   print the version
 
 example:
@@ -37,25 +39,27 @@ def main() -> NoReturn:
 def run(words: list[str]) -> int:
     """One command line. Returns the exit code."""
     try:
-        explicit, check = _arguments(words)
+        explicit, mode = _arguments(words)
     except ValueError as error:
         sys.stderr.write(f"supervisor: {error}\n{HELP}")
         return USAGE
     except SystemExit:
         return 0
-    if check:
+    if mode == "--check":
         return _check(explicit)
-    return supervise(explicit)
+    return supervise(explicit, sweep=mode == "--sweep")
 
 
-def _arguments(words: list[str]) -> tuple[str | None, bool]:
-    """The config that was named, and whether it shall only be checked. By hand: argparse would stay in memory.
+def _arguments(words: list[str]) -> tuple[str | None, str]:
+    """The config that was named, and what to do instead of supervising, if anything.
+
+    By hand: argparse would stay in memory.
 
     Raises:
         ValueError: wrong usage.
         SystemExit: --help or --version is done.
     """
-    explicit, check = None, False
+    explicit, mode = None, ""
     rest = iter(words)
     for word in rest:
         if word in ("-h", "--help"):
@@ -66,8 +70,8 @@ def _arguments(words: list[str]) -> tuple[str | None, bool]:
 
             sys.stdout.write(f"supervisor {__version__}\n")
             raise SystemExit
-        if word == "--check":
-            check = True
+        if word in ("--check", "--sweep"):
+            mode = word
         elif word in ("-c", "--config"):
             explicit = next(rest, None)
             if explicit is None:
@@ -76,7 +80,7 @@ def _arguments(words: list[str]) -> tuple[str | None, bool]:
             explicit = word.partition("=")[2]
         else:
             raise ValueError(f"unknown argument {word!r}")
-    return explicit, check
+    return explicit, mode
 
 
 def _check(explicit: str | None) -> int:
@@ -92,8 +96,8 @@ def _check(explicit: str | None) -> int:
     return 0
 
 
-def supervise(explicit: str | None) -> int:
-    """Comes up, supervises until the end, and returns the exit code."""
+def supervise(explicit: str | None, *, sweep: bool = False) -> int:
+    """Comes up, supervises until the end, and returns the exit code. `sweep`: the end begins at once."""
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # started without stdin, stdout or stderr
         os.set_inheritable(fd, True)
     os.close(fd)
@@ -105,7 +109,7 @@ def supervise(explicit: str | None) -> int:
     reading = aside(_prepare, (explicit,))  # meanwhile the rest is imported
     from supervisor import boot  # noqa: PLC0415
 
-    return boot.supervise(spawner, reading)
+    return boot.supervise(spawner, reading, sweep=sweep)
 
 
 def _prepare(explicit: str | None) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from supervisor import planning
@@ -17,7 +18,7 @@ from supervisor.errands import Loaded
 from supervisor.host.interface import Done, Signalled
 from supervisor.host.linux import Linux
 from supervisor.host.log import Log
-from supervisor.parent import Parent
+from supervisor.parent import SHUTDOWN, Parent
 from supervisor.premises import Premises, TakenError
 from supervisor.store.records import Journal, boot_id
 from supervisor.verbs import load_all
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 FAILED = 1
 
 
-def supervise(spawner: Spawner, reading: tuple[int, int]) -> int:
+def supervise(spawner: Spawner, reading: tuple[int, int], *, sweep: bool = False) -> int:
     """Comes up, supervises until the end, and returns the exit code.
 
     Args:
         spawner: forked while the process was small.
         reading: the errand that reads the config (`errands.prepare`), as `aside` began it.
+        sweep: takes over what an earlier supervisor has left, only to kill it.
     """
     log = Log()
     host = Linux(log, spawner)
@@ -50,7 +52,7 @@ def supervise(spawner: Spawner, reading: tuple[int, int]) -> int:
     log.write("info", loaded.chosen)
     log.write("info", spawner.cgroups)
     try:
-        return _run(host, loaded, loaded.config, early)
+        return _run(host, loaded, loaded.config, early, sweep=sweep)
     except (_CannotRunError, TakenError) as error:
         log.write("error", str(error))
         return FAILED
@@ -73,13 +75,16 @@ def _wait_for(host: Linux, errand: int, early: list[Signalled]) -> Loaded:
                     pass
 
 
-def _run(host: Linux, loaded: Loaded, config: Config, early: list[Signalled]) -> int:
+def _run(host: Linux, loaded: Loaded, config: Config, early: list[Signalled], *, sweep: bool) -> int:
     settings = config.settings
     premises = Premises(settings.runtime_dir, host.log)
     path = f"{settings.runtime_dir}/supervisor.sock"
     server = Server(host.loop, host.now, loaded.people or {}, loaded.socket_gid)
     try:
         journal = Journal(f"{settings.runtime_dir}/journal", boot_id(), epoch=os.urandom(3).hex())
+        if sweep and not _to_sweep(journal, host.log):
+            host.close()
+            return 0
         server.listen(path, settings.socket_mode)
     except (OSError, InUseError) as error:
         raise _CannotRunError(f"cannot start in {settings.runtime_dir}: {error}") from None
@@ -91,6 +96,9 @@ def _run(host: Linux, loaded: Loaded, config: Config, early: list[Signalled]) ->
     parent.take_over(journal.facts, loaded.freezes, loaded.packed)
     parent.configuration.broken(loaded.errors)
     host.settled()
+    if sweep:
+        parent.shut_down("what an earlier supervisor has left is killed")
+        parent.fleet.kill_all("left by an earlier supervisor", host.now())
     for signalled in early:
         parent.occur(signalled)
     parent.settle()
@@ -103,6 +111,23 @@ def _run(host: Linux, loaded: Loaded, config: Config, early: list[Signalled]) ->
     journal.clear()
     host.close()
     return code
+
+
+def _to_sweep(journal: Journal, log: Callable[[str, str], None]) -> bool:
+    """Whether there is anything, and it was meant to end.
+
+    systemd runs this after every end of the service, and says how it came about (systemd.exec(5), $SERVICE_RESULT). One
+    that was stopped, or hung until it was killed for it, shall leave nothing. After a crash the tasks go on, unless
+    that happened to a supervisor that was shutting down.
+    """
+    result = os.environ.get("SERVICE_RESULT", "success")
+    meant = result in ("success", "timeout") or SHUTDOWN in journal.facts
+    left = any(fact.get("run") for fact in journal.facts.values())
+    if left and not meant:
+        log("info", f"the tasks are left to the next supervisor: this one has ended by {result}")
+    if meant and not left:
+        journal.clear()
+    return meant and left
 
 
 def _guard(host: Linux, premises: Premises, server: Server, mode: int, journal: Journal) -> None:

@@ -54,6 +54,9 @@ FORKS_PER_TURN = 8
 
 SCRIBE = "@scribe"
 
+SHUTDOWN = "fleet shutdown"
+"""The name of the fact that this supervisor was going down."""
+
 
 class Parent:
     """The supervisor, over any host."""
@@ -198,6 +201,8 @@ class Parent:
         now = self.host.now()
         self.switch.recall(facts.get("fleet freezes"), kept)
         self.switch.follow(self.config)
+        if SHUTDOWN in facts:
+            self.memory.facts.append({"fleet": "shutdown", "gone": True})  # a start is a start
         self.configuration.keep(packed)
         self.configuration.recall(facts.get("fleet scales", {}).get("scales", {}))
         ended = [key for fact in facts.values() if "instance" in fact and (key := self._adopt(fact, now))]
@@ -292,6 +297,7 @@ class Parent:
         if drain:
             self.host.log("info", f"not ready any more; the first stop signal is sent in {drain:g} s (drain_delay)")
         self.announce.event("shutdown", why=reason)
+        self.memory.facts.append({"fleet": "shutdown", "why": reason})
         self.fleet.shut_down(Shutdown(reason, now + grace, exit_code, now + drain if drain else None), now)
         self.announce.overview()
 

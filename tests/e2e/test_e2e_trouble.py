@@ -280,6 +280,30 @@ def test_a_stop_under_way_goes_on_after_kill_9(lab: Lab) -> None:
     assert lab.processes() == []
 
 
+def test_what_a_dead_supervisor_left_is_swept_away(lab: Lab) -> None:
+    lab.start('[task.a]\ncommand = "sleep 1000"\n[task.b]\ncommand = ["sh", "-c", "setsid sleep 1000 & sleep 1000"]')
+    before = lab.up("a", "b")
+    sweep = [*SUPERVISOR, "-c", str(lab.path), "--sweep"]
+
+    def swept(result: str) -> subprocess.CompletedProcess[str]:
+        env = {**lab.env, "SERVICE_RESULT": result}
+        return subprocess.run(sweep, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    refused = swept("success")
+    assert refused.returncode == 1
+    assert "another supervisor" in refused.stderr
+    lab.end(signal.SIGKILL)
+    crashed = swept("signal")
+    assert crashed.returncode == 0
+    assert "left to the next supervisor" in crashed.stderr
+    assert all(map(alive, before.values()))
+    meant = swept("timeout")
+    assert meant.returncode == 0, meant.stderr
+    assert lab.processes() == []
+    again = swept("timeout")
+    assert (again.returncode, "killed" in again.stderr) == (0, False), "nothing is left to do"
+
+
 def test_a_config_that_changed_meanwhile(lab: Lab) -> None:
     lab.start('[task.a]\ncommand = "sleep 1000"\n[task.gone]\ncommand = "sleep 1000"')
     before = lab.up("a", "gone")

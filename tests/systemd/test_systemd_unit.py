@@ -230,6 +230,35 @@ def test_stop_runs_the_stop_order_and_leaves_nothing(service: "Service") -> None
     assert (service.show("ActiveState"), service.show("Result")) == ("inactive", "success")
 
 
+def test_a_stop_that_hangs_leaves_nothing(service: "Service") -> None:
+    """The supervisor is stopped (SIGSTOP) and cannot obey: systemd kills it, and what it has left is swept away."""
+    service.drop_in("[Service]\nTimeoutStopSec=2\n")
+    daemon = "setsid sh -c 'trap : TERM; sleep 1000 & wait; sleep 1000' & exec sleep 1000"
+    service.configure(TWO + f'[task.forks]\ncommand = ["sh", "-c", "{daemon}"]\n')
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    service.until("all there", lambda: len(service.sleepers()) == 4)
+    service.machine.run("kill", "-STOP", service.show("MainPID"))
+    service.systemctl("stop")
+    assert service.show("Result") == "timeout"
+    assert service.processes() == []
+    assert "killed" in service.journal()
+
+
+def test_what_a_crash_leaves_is_not_swept_away(service: "Service") -> None:
+    service.drop_in("[Service]\nRestart=no\n")
+    service.configure(TWO)
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    before = service.pids()
+    service.machine.run("systemctl", "kill", "-s", "SEGV", "--kill-whom=main", "supervisor")
+    service.until("gone", lambda: service.show("ActiveState") == "failed")
+    assert len(service.sleepers()) == len(before)
+    assert "left to the next supervisor" in service.journal()
+    service.systemctl("start")
+    assert service.pids() == before
+
+
 def test_a_killed_supervisor_comes_back_to_its_tasks(service: "Service") -> None:
     service.configure(TWO)
     service.systemctl("start")
