@@ -99,11 +99,22 @@ class Configuration:
 
     def reload(self, client: Asker | None, by: str, *, dry_run: bool = False) -> None:
         """Reads the config anew and applies it as a whole, or refuses it as a whole."""
+        if self._refused(client):
+            return
         if not dry_run:
             self._reloading()
         self._reloads.append(lambda done: self._reload_done(done, client, by, dry_run))
         if len(self._reloads) == 1:
             self._parent.errand(self._next_reload, errands.load, self.written.path)
+
+    def _refused(self, client: Asker | None) -> bool:
+        """Nothing is reloaded any more while everything is being stopped."""
+        shutdown = self._parent.fleet.shutdown
+        if shutdown and client:
+            client.fail(f"the supervisor is shutting down, nothing was reloaded: {shutdown.reason}")
+        elif shutdown:
+            self._parent.host.log("warning", f"not reloaded, the supervisor is shutting down: {shutdown.reason}")
+        return shutdown is not None
 
     def _next_reload(self, done: Done) -> None:
         """One at a time, each with what the files say after the one before: the newest is applied last."""
@@ -116,6 +127,8 @@ class Configuration:
         self._parent.host.notify("RELOADING=1", f"MONOTONIC_USEC={micros}")
 
     def _reload_done(self, done: Done, client: Asker | None, by: str, dry_run: bool) -> None:
+        if self._refused(client):  # it has begun to shut down meanwhile
+            return
         new = self._checked(done)
         if new is None:
             self._parent.announce.reloaded()

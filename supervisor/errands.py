@@ -50,20 +50,18 @@ def prepare(explicit: str | None) -> Loaded:
         path, why = find(explicit, os.environ)
     except ConfigErrors as errors:
         return Loaded(None, tuple(str(error) for error in errors.errors))
+    path = os.path.abspath(path)  # what `status` and later errors show must not depend on a directory
     loaded = load(path)
     if loaded.config is None:
         loaded = _last_good(path, loaded)
     if loaded.config is None:
         return loaded
     settings = loaded.config.settings
-    problems = []
-    for key in ("runtime_dir", "state_dir", "log_dir"):
-        try:
-            os.makedirs(getattr(settings, key), mode=0o755, exist_ok=True)
-            if key == "runtime_dir" and os.stat(settings.runtime_dir).st_uid not in (0, os.geteuid()):
-                problems.append(f"{path}: supervisor: {key}: {settings.runtime_dir} belongs to somebody else")
-        except OSError as error:
-            problems.append(f"{path}: supervisor: {key}: cannot make the directory: {error}")
+    problems = [
+        f"{path}: supervisor: {key}: {wrong}; or choose another one in [supervisor] {key}"
+        for key in ("runtime_dir", "state_dir", "log_dir")
+        if (wrong := _directory(getattr(settings, key), own=key == "runtime_dir"))
+    ]
     if problems:
         return Loaded(None, (*loaded.errors, *problems))
     try:
@@ -99,6 +97,21 @@ def _last_good(path: str, broken: Loaded) -> Loaded:
         except (OSError, ValueError):  # not there, not ours, or of a version that nobody knows: then it is no help
             continue
     return broken
+
+
+def _directory(place: str, *, own: bool) -> str:
+    """Makes a directory, if it is not there. Returns "" or what is wrong with it and what helps."""
+    who = f"uid {os.geteuid()}"
+    try:
+        os.makedirs(place, mode=0o755, exist_ok=True)
+    except OSError as error:
+        why = "something else is there" if isinstance(error, FileExistsError) else error.strerror
+        return f"cannot make the directory {place} as {who}: {why}; make it, writable for {who}"
+    if own and os.stat(place).st_uid not in (0, os.geteuid()):
+        return f"{place} belongs to somebody else; remove it, or make it your own"
+    if not os.access(place, os.W_OK | os.X_OK, effective_ids=True):
+        return f"{place} is not writable for {who}; make it so"
+    return ""
 
 
 def _people(group: str | None) -> tuple[int | None, dict[int, str]]:

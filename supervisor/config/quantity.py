@@ -69,7 +69,9 @@ def duration_of(text: str) -> float:
         ValueError: what is wrong with it, and what is allowed.
     """
     try:
-        return _limited(float(text) if _NUMBER.fullmatch(text) else text, zero=False)
+        whole = text.isascii() and text.isdecimal() and len(text) < 16
+        written = int(text) if whole else float(text) if _NUMBER.fullmatch(text) else text
+        return _limited(written, zero=False)
     except Wrong as wrong:
         raise ValueError(str(wrong)) from None
 

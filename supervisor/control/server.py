@@ -29,6 +29,9 @@ MAX_UNSENT = 4 << 20
 """Bytes of a stream that may wait for its client; one that falls behind further is cut off."""
 
 
+REST = 1.0
+"""Seconds without a look at who wants to connect, after nobody could be accepted."""
+
 FORBIDDEN = "permission denied: only root, the supervisor's owner and the members of socket_group may control it"
 
 
@@ -201,6 +204,7 @@ class Server:
         self._socket: socket.socket | None = None
         self._path = ""
         self._spare = -1  # a descriptor to give up when there is no other: to accept somebody and turn them away
+        self._rests_until: float | None = None  # nobody can be accepted or turned away: not to be woken without end
 
     def listen(self, path: str, mode: int) -> None:
         """Binds beside the path and renames, so that nobody ever meets a socket with other rights.
@@ -231,7 +235,7 @@ class Server:
             raise
         self._stop_listening()
         self._socket, self._path = listening, path
-        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._save_one()
         self._loop.watch(listening.fileno(), self._accept)
 
     def close(self) -> None:
@@ -247,7 +251,9 @@ class Server:
         if self._socket:
             self._loop.unwatch(self._socket.fileno())
             self._socket.close()
-            os.close(self._spare)
+            if self._spare >= 0:
+                os.close(self._spare)
+                self._spare = -1
 
     def name_of(self, uid: int) -> str:
         """What events and reasons call a user."""
@@ -257,12 +263,17 @@ class Server:
         """When the next idle client is hung up on; 0.0 when a request waits in a buffer."""
         if self._again:
             return 0.0
-        return min((client.active + IDLE for client in self.clients if not client.waiting), default=None)
+        idle = min((client.active + IDLE for client in self.clients if not client.waiting), default=None)
+        return min((moment for moment in (idle, self._rests_until) if moment is not None), default=None)
 
     def turn(self, now: float) -> list[Occurrence]:
         """Hangs up on the idle, and returns the requests that had to wait for an earlier answer."""
         for client in [c for c in self.clients if not c.waiting and c.active + IDLE <= now]:
             client.close()
+        if self._rests_until is not None and self._rests_until <= now and self._socket:
+            self._rests_until = None
+            self._save_one()
+            self._loop.watch(self._socket.fileno(), self._accept)
         again, self._again = self._again, []
         return [occurrence for client in again for occurrence in client.pending()]
 
@@ -286,9 +297,11 @@ class Server:
             return []
         try:
             connection, _address = self._socket.accept()
-        except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE):
-                self._turn_away(self._socket)
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):  # gone meanwhile
+            return []
+        except OSError as error:  # of the machine: whoever waits stays there, and so does the loop's reason to wake up
+            if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._turn_away(self._socket):
+                self._rest(self._socket)
             return []
         try:
             peer = peer_of(connection)
@@ -302,17 +315,38 @@ class Server:
         if len(self.clients) >= MAX_CLIENTS:
             self._make_room()
         client = Client(self, connection, peer, self.now())
+        try:
+            self._loop.watch(connection.fileno(), client.ready)
+        except OSError as error:  # ENOMEM, ENOSPC: epoll_ctl(2)
+            _refuse(connection, f"the supervisor cannot take one more client: {error.strerror}; try again")
+            return []
         self.clients[client] = None
-        self._loop.watch(connection.fileno(), client.ready)
         return []
 
-    def _turn_away(self, listening: socket.socket) -> None:
-        """No descriptor is left: whoever waits is told so, or the loop would be woken for them without end."""
+    def _turn_away(self, listening: socket.socket) -> bool:
+        """No descriptor is left: whoever waits is told so. False when not even that could be done."""
+        if self._spare < 0:
+            return False
         os.close(self._spare)
-        with suppress(OSError):
+        self._spare = -1
+        try:
             connection, _address = listening.accept()
             _refuse(connection, "the supervisor has no descriptor left; try again")
-        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        finally:
+            self._save_one()
+        return True
+
+    def _save_one(self) -> None:
+        """Keeps a descriptor for `_turn_away`. When the machine has none (ENFILE), another one tries again later."""
+        if self._spare < 0:
+            with suppress(OSError):
+                self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _rest(self, listening: socket.socket) -> None:
+        self._loop.unwatch(listening.fileno())
+        self._rests_until = self.now() + REST
 
     def _make_room(self) -> None:
         """Hangs up on one client of the user who has most, first on one that waits for nothing."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from supervisor.verbs.interface import OK, Arguments, flag, text
+from supervisor.verbs.interface import OK, USAGE, Arguments, RefusedError, flag, text
 from supervisor.verbs.screen import Screen
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 EXAMPLE = """supctl events -f
 supctl events --since 3f9a1c.1042"""
+
+CURSOR = re.compile(r"[0-9a-z]+\.[0-9]+", re.ASCII)
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -31,8 +34,12 @@ def request(options: Namespace) -> dict[str, Any]:
 
 def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     """The kept events; with `follow`, then every new one until the client hangs up."""
-    follow = flag(args, "follow")
-    for line in parent.feed.since(text(args, "since")):
+    follow, since = flag(args, "follow"), text(args, "since")
+    if since is not None and not CURSOR.fullmatch(since):
+        raise RefusedError(
+            f"--since takes the cursor of an event, such as {parent.feed.cursor!r}, not {since!r}", USAGE
+        )
+    for line in parent.feed.since(since):
         client.send(line)
     if follow:
         parent.feed.follow(client)

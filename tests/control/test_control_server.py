@@ -1,5 +1,6 @@
 """The socket under abuse: a wrong, huge, slow or vanished client costs only itself."""
 
+import errno
 import json
 import os
 import resource
@@ -274,6 +275,64 @@ def test_without_descriptors_who_comes_is_told_so_and_the_loop_is_quiet(desk: De
         assert "no descriptor left" in json.loads(client.recv(1000))["error"]
         client.close()
     assert desk.connect().ask(n=3)["answer"] == {"n": 3}
+
+
+class Failing:
+    """A listening socket whose machine is out of something."""
+
+    def __init__(self, listening: socket.socket, error: int) -> None:
+        self.listening, self.error, self.tried = listening, error, 0
+        self.fileno, self.close = listening.fileno, listening.close
+
+    def accept(self) -> tuple[socket.socket, object]:
+        self.tried += 1
+        if self.error:
+            raise OSError(self.error, os.strerror(self.error))
+        return self.listening.accept()
+
+
+@pytest.mark.parametrize("error", [errno.ENOMEM, errno.ENOBUFS, errno.EPERM, errno.ENFILE])
+def test_who_cannot_be_accepted_does_not_keep_the_loop_busy(desk: Desk, error: int) -> None:
+    """The kernel goes on saying that somebody waits; it is asked again after a rest, and then they get in."""
+    failing = desk.server._socket = Failing(desk.server._socket, error)
+    waiting = Line(desk)
+    desk.turn()
+    assert failing.tried == 1 + (error == errno.ENFILE)  # with the spare descriptor given up
+    assert desk.loop._epoll.poll(0.05) == []
+    assert desk.server.next_deadline() == desk.now + server.REST
+    failing.error = 0
+    desk.now += server.REST
+    assert waiting.ask(n=1)["answer"] == {"n": 1}
+    assert desk.server.next_deadline() == desk.now + server.IDLE
+
+
+def test_a_spare_descriptor_that_is_lost_to_others_is_had_again_later(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ENFILE: while one is turned away somebody else on the machine takes the last one."""
+    failing = desk.server._socket = Failing(desk.server._socket, errno.ENFILE)
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda *_: failing.accept())
+    waiting = Line(desk)
+    desk.turn()
+    assert desk.server._spare == -1
+    monkeypatch.setattr(os, "open", real)
+    failing.error = 0
+    desk.now += server.REST
+    assert waiting.ask(n=1)["answer"] == {"n": 1}
+    assert desk.server._spare >= 0
+
+
+def test_a_client_that_cannot_be_watched_is_turned_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.loop, "watch", full)
+        line = Line(desk)
+        assert "No space left" in line.read()["error"]
+    assert not desk.server.clients
+    assert desk.connect().ask(n=2)["answer"] == {"n": 2}
 
 
 # -- the socket itself ------------------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def test_supctl_freeze_and_thaw(lab: Lab) -> None:
     assert thawed.out.startswith("thawed: everything\n  a starts now (restart, held since ")
     lab.until(name="a", to="running")
     assert lab.tasks()["b"]["state"] == "stopped"
-    assert lab.ctl("thaw").out == "nothing was frozen by `supctl freeze` there\n"
+    assert lab.ctl("thaw").out == "nothing that `supctl thaw` undoes was frozen there\n"
 
 
 def test_thaw_says_which_line_still_freezes(lab: Lab) -> None:

@@ -127,6 +127,7 @@ WORDS = [
     (["start"], 2, "which tasks? Give a NAME, or --all"),
     (["stop", "nothing"], 4, "no task 'nothing'; see `supctl status`"),
     (["run", "db"], 1, "db is continuous, not triggered; use `supctl start`"),
+    (["events", "--since", "zzz"], 2, "--since takes the cursor of an event, such as "),
     (["run", "import", "--env", "oops"], 2, "--env takes NAME=VALUE"),
     (["run", "import", "--", "bad"], 0, "import: run "),
     (["run", "import", "--wait", "--", "bad"], 1, "exit 1 after"),
@@ -248,8 +249,8 @@ def test_events(lab: Lab) -> None:
     ) as follower:  # fmt: skip
         assert follower.stdout
         lab.ctl("stop", "a")
-        told = [json.loads(follower.stdout.readline()) for _ in range(2)]
-        assert [event["to"] for event in told] == ["stopping", "stopped"]
+        told = [json.loads(follower.stdout.readline()) for _ in range(4)]
+        assert sorted(event.get("to") or event["outcome"] for event in told) == ["asked", "done", "stopped", "stopping"]
         follower.send_signal(signal.SIGINT)
         assert follower.wait(PATIENCE) == 130
     piped = subprocess.run(["sh", "-c", '"$@" | head -1', "sh", *SUPCTL, "events"], check=True, capture_output=True,

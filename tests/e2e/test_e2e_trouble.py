@@ -455,3 +455,26 @@ def test_the_runtime_directory_is_taken_from_under_a_supervisor(lab: Lab, how: s
     lab.end(signal.SIGKILL)
     lab.start()
     assert {name: task["pid"] for name, task in lab.tasks().items()} == before
+
+
+IDLE = '[task.web]\ncommand = "sleep 1000"'
+
+
+@pytest.mark.parametrize("key", ["state_dir", "log_dir", "runtime_dir"])
+def test_a_directory_that_cannot_be_made_is_one_line_with_what_helps(lab: Lab, key: str) -> None:
+    (lab.dir / "file").touch()
+    text = lab.text(IDLE)
+    lines = [f'{key} = "{lab.dir}/file/x"' if line.startswith(key) else line for line in text.splitlines()]
+    lab.path.write_text("\n".join(lines))
+    lab.start(wait=False)
+    assert lab.expect_exit() == 78
+    (line,) = lab.stderr.splitlines()
+    assert f"{lab.path}: supervisor: {key}: cannot make the directory {lab.dir}/file/x as uid " in line
+    who = f"uid {os.geteuid()}"
+    assert line.endswith(f": Not a directory; make it, writable for {who}; or choose another one in [supervisor] {key}")
+
+
+def test_the_path_of_the_config_is_absolute_wherever_it_was_started(lab: Lab) -> None:
+    lab.write(IDLE)
+    lab.start(command=[*SUPERVISOR, "-c", lab.path.name])
+    assert lab.ask("status")["answer"]["supervisor"]["config"]["path"] == str(lab.path)
