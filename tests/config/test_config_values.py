@@ -135,8 +135,13 @@ def test_duration_of_a_command_line(typed: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("typed", ["", "0", "0s", "-1", "x", "nan", "inf", "1e3", "4000d", "9" * 400, "٣s", "٣"])
 def test_not_a_duration_of_a_command_line(typed: str) -> None:
-    with pytest.raises(ValueError, match=f'^"?{typed[:20]}.*; allowed: '):
+    with pytest.raises(ValueError, match="; allowed: "):
         duration_of(typed)
+
+
+def test_a_duration_of_a_command_line_is_shown_as_it_was_typed() -> None:
+    with pytest.raises(ValueError, match=r"^0 is no time at all"):
+        duration_of("0")
 
 
 COMMANDS = [
