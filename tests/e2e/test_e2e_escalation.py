@@ -25,7 +25,7 @@ def test_a_freeze_by_give_up_is_on_the_disk_and_outlives_both(lab: Lab) -> None:
     lab.until(name="web", to="failed")
     lab.ctl("stop", "mail")
     assert lab.ctl("start", "mail", code=3).out.startswith("mail: held: frozen by the supervisor since")
-    kept = json.loads((lab.dir / "state" / "freezes.json").read_text())
+    kept = json.loads((lab.dir / "state" / "freezes.json").read_text())["freezes"]
     assert [one["source"] for one in kept] == ["on_give_up"]
     assert lab.end() == 0
     lab.start()
