@@ -21,6 +21,7 @@ from supervisor.host.log import Log
 from supervisor.parent import SHUTDOWN, Parent
 from supervisor.premises import Premises, TakenError
 from supervisor.store.records import Journal, boot_id
+from supervisor.store.spool import DIRECTORY, Spool
 from supervisor.verbs import load_all
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _run(host: Linux, loaded: Loaded, config: Config, early: list[Signalled], *,
         if sweep and not _to_sweep(journal, host.log):
             host.close()
             return 0
+        spool = Spool(f"{settings.runtime_dir}/{DIRECTORY}")
         server.listen(path, settings.socket_mode)
     except (OSError, InUseError) as error:
         raise _CannotRunError(f"cannot start in {settings.runtime_dir}: {error}") from None
@@ -92,6 +94,7 @@ def _run(host: Linux, loaded: Loaded, config: Config, early: list[Signalled], *,
         host.log("warning", complaint)
     host.keep_in(journal)
     _guard(host, premises, server, settings.socket_mode, journal)
+    host.spool_in(spool)
     parent = Parent(host, config, epoch=journal.epoch, life=os.urandom(3).hex())
     parent.take_over(journal.facts, loaded.freezes, loaded.packed)
     parent.configuration.broken(loaded.errors)

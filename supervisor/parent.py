@@ -44,6 +44,7 @@ from supervisor.host.interface import (
 )
 from supervisor.memory import Memory
 from supervisor.notices import Notices
+from supervisor.store.account import accounts_of
 from supervisor.store.records import instance_of
 from supervisor.switch import Switch
 from supervisor.verbs import load_all
@@ -117,6 +118,7 @@ class Parent:
         self._act(action for action in actions if isinstance(action, Destroy))
         more, later = self._fork(actions, now)
         self.notices.see([*changes, *later], now)
+        self._account([*changes, *later])
         self.memory.write([*changes, *later], now)
         self._act([*(action for action in actions if not isinstance(action, Destroy | Fork)), *more])
         self._tell([*changes, *later])
@@ -155,6 +157,15 @@ class Parent:
         last = instance.last.reason if instance.last else ""
         log_dir = self.config.settings.log_dir
         return Launch(instance.key, instance.task, instance.index, run, last, settings.runtime_dir, log_dir)
+
+    def _account(self, changes: list[Change]) -> None:
+        """Runs that are over go to the history before the journal says so, which is the last word on them."""
+        if any(change.new is None for change in changes):
+            self.memory.facts.append({"fleet": "numbers", "numbers": dict(self.fleet.numbered)})
+        accounts = accounts_of(changes)
+        if accounts and (said := self.host.spool(accounts)):
+            self.host.log("warning", said)
+            self.announce.event("history", why=said)
 
     def _act(self, actions: Iterable[Action]) -> None:
         for action in actions:
@@ -205,6 +216,7 @@ class Parent:
             self.memory.facts.append({"fleet": "shutdown", "gone": True})  # a start is a start
         self.configuration.keep(packed)
         self.configuration.recall(facts.get("fleet scales", {}).get("scales", {}))
+        self.fleet.numbered |= facts.get("fleet numbers", {}).get("numbers", {})
         ended = [key for fact in facts.values() if "instance" in fact and (key := self._adopt(fact, now))]
         for task in self.config.tasks.values():
             self._complete(task, now)
@@ -231,7 +243,7 @@ class Parent:
             self.memory.facts.append({"instance": name, "gone": True})
             return ""
         alive = bool(instance.run and instance.run.pid and self.host.adopt(instance.key, instance.run))
-        if task is None and not alive:
+        if task is None and instance.run is None:
             self.memory.facts.append({"instance": name, "gone": True})
             return ""
         self.fleet.add(instance)
@@ -276,7 +288,7 @@ class Parent:
         """The helpers that this config needs, by the key of their instance."""
         tasks, runtime_dir = self.config.tasks.values(), self.running_settings.runtime_dir
         commands: dict[str, tuple[str, ...]] = {}
-        if any(task.log.to != "none" for task in tasks):
+        if any(task.log.to != "none" or task.history.keep for task in tasks):
             commands[SCRIBE] = errands.scribe_command(runtime_dir)
         if any(probe.kind != "command" for task in tasks for probe in task.probes):
             commands["@prober"] = errands.prober_command(runtime_dir)

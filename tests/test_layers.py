@@ -41,6 +41,7 @@ LAYERS = (
 EXCEPTIONS = {
     ("host.linux", "store.records"): "the real host writes the journal",
     ("host.linux", "store.plan"): "and the plan",
+    ("host.linux", "store.spool"): "and the spool",
     ("host.child", "task"): "a child calls a task that is written in Python",
     ("app", "boot"): "what is imported after the spawner was forked",
     ("boot", "app"): "the exit codes",
@@ -198,7 +199,7 @@ def test_supctl_never_loads_the_parent():
 
 # -- the family of verbs ----------------------------------------------------------------------------------------------
 
-NOT_VERBS = {"__init__", "interface", "outcome", "output", "screen"}
+NOT_VERBS = {"__init__", "interface", "outcome", "output", "past", "screen"}
 
 
 def test_every_verb_is_registered():

@@ -39,7 +39,7 @@ from supervisor.config.quantity import DURATION, TIME, integer, number, octal, s
 from supervisor.config.values import BOOLEAN, NAME, NAMES, choice, exit_status, listed, member, names, stop_signal
 from supervisor.config.wording import show
 from supervisor.config.world import Scope
-from supervisor.core.definition import Backoff, Kind, Limits, Log, Probe, Restart, StopPolicy
+from supervisor.core.definition import Backoff, History, Kind, Limits, Log, Probe, Restart, StopPolicy
 
 _BY_HAND = 'available: kind = "triggered" and supctl run'
 
@@ -84,6 +84,11 @@ LOG = keys(
     Key("max_size", size(), 10 << 20, "a larger file is rotated"),
     Key("keep", integer(0, 100_000), 10, "rotated files that are kept"),
     Key("compress", BOOLEAN, True, "whether rotated files are compressed"),
+)
+
+HISTORY = keys(
+    Key("keep", integer(0, 1_000_000), 1000, "so many runs; 0: none"),
+    Key("max_age", TIME, 90 * 86400.0, "and none that ended longer ago"),
 )
 
 READY_PROBE = keys(
@@ -241,6 +246,7 @@ TASK = keys(
     Key("watch", table(WATCH, needed=("paths",)), None, "runs when matching files appear or change", _BY_HAND),
     Key("retry", table(RETRY), None, "tries per run", 'available: restart = "on-failure" with backoff and give_up'),
     Key("log", table(LOG), Log(), "where its output goes"),
+    Key("history", table(HISTORY), History(), "what is kept of its runs"),
 )
 
 GROUP = keys(

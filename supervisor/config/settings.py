@@ -36,7 +36,7 @@ def settings(table: Table, report: Report) -> Settings:
     report.problems(table.section, problems)
     if "auto_freeze" in values:
         values["auto_freeze"] = AutoFreeze(**values["auto_freeze"])
-    made = Settings(**{"name": os.uname().nodename or "supervisor", **_directories(world), **values})
+    made = Settings(**{"name": os.uname().nodename or "supervisor", **directories(world), **values})
     _check_notify_command(made, table, world, report)
     path = os.path.join(made.runtime_dir, SOCKET)
     length = len(os.fsencode(path))
@@ -73,10 +73,10 @@ def runtime_dirs(path: str, environ: Mapping[str, str]) -> list[str]:
                 text = interpolate(str(said), environ, at_start=False)
                 found.append(os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(path)), text)))
     found += filter(None, environ.get("RUNTIME_DIRECTORY", "").split(":"))
-    return [*found, _directories(World(environ))["runtime_dir"]]
+    return [*found, directories(World(environ))["runtime_dir"]]
 
 
-def _directories(world: World) -> dict[str, Any]:
+def directories(world: World) -> dict[str, Any]:
     """Where the supervisor keeps its things when the config does not say."""
     if world.uid == 0:
         places = ("/run/supervisor", "/var/lib/supervisor", "/var/log/supervisor")

@@ -1,8 +1,8 @@
 """One `[task.NAME]` and `[defaults]` become a `Task`: merging, the rules between keys, the program.
 
-**Defaults.** A task's own key replaces the one of `[defaults]`, but `environment`, `backoff`, `stop` and
-`log` are merged: what the task does not say comes from the defaults, sub-key by sub-key. A default that makes no
-sense for a task does not apply to it, so that one table can serve all:
+**Defaults.** A task's own key replaces the one of `[defaults]`, but `environment`, `backoff`, `stop`, `log` and
+`history` are merged: what the task does not say comes from the defaults, sub-key by sub-key. A default that makes
+no sense for a task does not apply to it, so that one table can serve all:
 
 - its own `command` drops a default `python`, and the other way round;
 - `restart = "always"`, `autostart = true` and `ready` do not reach tasks of a kind that cannot have them;
@@ -25,10 +25,16 @@ from supervisor.config.program import Setting, check_program
 from supervisor.config.schema import TASK
 from supervisor.config.wording import quote_path
 from supervisor.config.world import World
-from supervisor.core.definition import Backoff, GiveUp, Kind, Limits, Log, Probe, Restart, StopPolicy, Task
+from supervisor.core.definition import Backoff, GiveUp, History, Kind, Limits, Log, Probe, Restart, StopPolicy, Task
 from supervisor.core.immutable import immutable
 
-_MERGED: dict[str, Callable[..., Any]] = {"backoff": Backoff, "stop": StopPolicy, "log": Log, "limits": Limits}
+_MERGED: dict[str, Callable[..., Any]] = {
+    "backoff": Backoff,
+    "stop": StopPolicy,
+    "log": Log,
+    "history": History,
+    "limits": Limits,
+}
 _FOR_PATHS = ("directory",)  # what finding a program depends on
 _FOR_NAMES = ("environment", "environment_file", "inherit_environment")
 _TRIGGERS = ("schedule", "every", "watch")  # each of them implies kind = "triggered"

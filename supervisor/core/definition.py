@@ -125,6 +125,14 @@ NOTHING: dict[str, str] = {}  # one for all: nobody changes what is part of a de
 
 
 @immutable
+class History:
+    """What is kept of a task's runs: so many, and none that ended longer ago (seconds)."""
+
+    keep: int = 1000
+    max_age: float = 90 * 86400.0
+
+
+@immutable
 class Task:
     """One `[task.NAME]`, complete: every default is filled in."""
 
@@ -159,6 +167,7 @@ class Task:
     dump_signal: str | None = None  # sent to a run that hangs before it is stopped
     essential: bool = False  # the supervisor's own `/ready` needs it
     log: Log = Log()
+    history: History = History()
     limits: Limits = Limits()
     no_new_privileges: bool = False
     capabilities: tuple[str, ...] | None = None  # "CAP_NET_BIND_SERVICE"; None: as they come

@@ -119,12 +119,21 @@ class NotStarted:
 
 
 @immutable
+class Used:
+    """What a process and those that it had waited for have used (getrusage(2))."""
+
+    cpu: float  # seconds
+    memory: int  # bytes: the largest of them, at its largest
+
+
+@immutable
 class Status:
     """An exit status as wait(2) tells it: a code, or the name of a signal."""
 
     code: int | None
     signal: str | None = None
     core_dumped: bool = False
+    used: Used | None = None
 
 
 @immutable

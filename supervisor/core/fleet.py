@@ -21,7 +21,7 @@ from supervisor.core.definition import Config, Group, Kind, Task
 from supervisor.core.freeze import EVERYTHING, KEPT, Freeze
 from supervisor.core.gate import Verdict, in_the_way, may_start, must_fail, must_leave, will_start
 from supervisor.core.immutable import immutable, replace
-from supervisor.core.instance import Instance
+from supervisor.core.instance import Instance, Outcome
 from supervisor.core.states import ALIVE, State
 from supervisor.core.storm import Storm
 
@@ -42,6 +42,7 @@ class Change:
 
     old: Instance
     new: Instance | None
+    ended: Outcome | None = None  # how the run of the old one ended, if this is its end
 
 
 class Fleet:
@@ -65,7 +66,7 @@ class Fleet:
         self._alarms: list[tuple[float, str]] = []
         self._armed: dict[str, float] = {}  # by key, the moment in `_alarms`; one that has moved on is armed again then
         self._queue: dict[str, None] = {}  # may start, in the order of asking
-        self._numbered: dict[str, int] = {}  # runs of instances that have left: no number is given twice
+        self.numbered: dict[str, int] = {}  # runs of instances that have left: no number is given twice
         self._to_look: dict[str, None] = {}
         self._actions: list[Action] = []
         self._changes: list[Change] = []
@@ -122,7 +123,7 @@ class Fleet:
 
     def add(self, instance: Instance) -> None:
         """A new instance, or one that another supervisor left behind."""
-        instance = replace(instance, runs=max(instance.runs, self._numbered.pop(instance.key, 0)))
+        instance = replace(instance, runs=max(instance.runs, self.numbered.pop(instance.key, 0)))
         self.instances[instance.key] = instance
         self._copies.setdefault(instance.task.name, []).append(instance.key)
         self._copies[instance.task.name].sort(key=lambda key: self.instances[key].index)
@@ -284,7 +285,7 @@ class Fleet:
             heappush(self._timers, (new.deadline, key))
         self._arm(new)
         gone = new.retired and new.state is State.STOPPED
-        self._changes.append(Change(old, None if gone else new))
+        self._changes.append(Change(old, None if gone else new, new.last if old.run and not new.run else None))
         if not new.task.helper:
             self.counts[old.state] -= 1
             self.counts[new.state] += 1
@@ -334,7 +335,7 @@ class Fleet:
 
     def _remove(self, instance: Instance) -> None:
         del self.instances[instance.key]
-        self._numbered[instance.key] = instance.runs
+        self.numbered[instance.key] = instance.runs
         self.counts[instance.state] -= not instance.task.helper
         self._copies[instance.task.name].remove(instance.key)
         self._queue.pop(instance.key, None)

@@ -30,6 +30,8 @@ class Outcome:
     core_dumped: bool = False
     duration: float = 0.0  # seconds from the fork
     killed: tuple[str, ...] = ()  # whom SIGKILL met besides the main process: "sleep (pid 12)"
+    cpu: float | None = None  # seconds, of the leader and all that it waited for
+    memory: int | None = None  # bytes: the largest of those at its largest
 
 
 @immutable
@@ -72,6 +74,7 @@ class Run:
     group: int = 0  # its process group, where that is not the pid: another process is the main one now (MAINPID=)
     birth: int = 0  # the kernel's start time of that pid, in clock ticks since boot: tells a reused pid
     program: bool = False  # the program runs (exec has succeeded)
+    ready: float | None = None  # monotonic seconds since when it runs and is ready
     cause: str = ""  # why it is being stopped; the first cause wins
     blamed: bool = False  # the cause is the run's own failure (not ready in time), not somebody's wish
     outcome: Outcome | None = None  # how the leader ended, while processes of the run are left
@@ -154,4 +157,6 @@ def become(old: Instance, state: State, now: float, deadline: float | None = Non
         raise IllegalStepError(f"{old.key}: {state} {'needs a' if state in WAITING else 'has no'} deadline")
     if state not in ALIVE:
         changes["run"] = None
+    elif state is State.RUNNING and isinstance(run := changes.get("run", old.run), Run):
+        changes["run"] = replace(run, ready=now)
     return replace(old, state=state, since=now, deadline=deadline, **changes)

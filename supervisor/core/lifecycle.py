@@ -329,11 +329,13 @@ def outcome_of(i: Instance, status: ev.Status | None, now: float) -> Outcome:
     if status is None:
         return Outcome(now, "ended unseen, exit status unknown", success=False, duration=lived)
     if status.signal is None:
-        success = status.code in i.task.success_exit
-        return Outcome(now, f"exit {status.code}", success, code=status.code, duration=lived)
-    reason = f"killed by {status.signal}" + (" (core dumped)" if status.core_dumped else "")
-    success = status.signal in i.task.success_exit
-    return Outcome(now, reason, success, None, status.signal, status.core_dumped, lived)
+        reason, success = f"exit {status.code}", status.code in i.task.success_exit
+    else:
+        reason = f"killed by {status.signal}" + (" (core dumped)" if status.core_dumped else "")
+        success = status.signal in i.task.success_exit
+    cpu, memory = (status.used.cpu, status.used.memory) if status.used else (None, None)
+    signal, dumped = status.signal, status.core_dumped
+    return Outcome(now, reason, success, status.code, signal, dumped, lived, cpu=cpu, memory=memory)
 
 
 def _conclude(i: Instance, outcome: Outcome, now: float) -> Instance:

@@ -15,9 +15,11 @@ import resource
 import signal
 import sys
 
+from supervisor.helpers.historian import Historian, Keeper
 from supervisor.helpers.part import Loop, Part
 from supervisor.host.clock import now
 from supervisor.host.inotify import IN_CREATE, Watch
+from supervisor.host.log import Log
 from supervisor.logs.output import Output
 from supervisor.store import plan
 
@@ -25,7 +27,8 @@ from supervisor.store import plan
 def parts(runtime_dir: str) -> list[Part]:
     """Everything that the scribe does, in the order in which it is told and ended."""
     output = Output(runtime_dir)
-    return [output]
+    historian = Historian(runtime_dir, Keeper(Log().write), lambda account: "\n".join(output.tails.of(account["run"])))
+    return [output, historian]
 
 
 class Scribe:

@@ -15,6 +15,11 @@ def stamp(at: float | None = None) -> str:
     return rfc3339(wall)
 
 
+def offset() -> float:
+    """What makes seconds since 1970 of a monotonic moment, by today's wall clock."""
+    return time.time() - now()
+
+
 def rfc3339(wall: float) -> str:
     """RFC 3339 with milliseconds of seconds since 1970."""
     millis = round(wall * 1000)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from struct import Struct
 
+IN_MOVED_TO = 0x00000080
 IN_SELF = 0x00000400 | 0x00000800
 IN_CREATE = 0x00000100
 IN_DELETE = 0x00000200

@@ -151,6 +151,13 @@ class Host(Protocol):
     def unread(self, key: str) -> int:
         """Bytes that an instance has written and nobody has read yet."""
 
+    def spool(self, accounts: list[dict[str, Any]]) -> str:
+        """Hands over what the history shall say of runs that are over; never waits.
+
+        Returns:
+            A sentence for the operator when the history has begun to lag, or caught up; else "".
+        """
+
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         """Has something done that may block. Answered by `Done` with the number that is returned."""
 

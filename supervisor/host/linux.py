@@ -25,6 +25,7 @@ from supervisor.host.questions import PROBER, Questions
 from supervisor.host.spawner import Spawner
 from supervisor.store.plan import write as write_plan
 from supervisor.store.records import Journal
+from supervisor.store.spool import Spool
 
 
 class Linux:
@@ -50,6 +51,7 @@ class Linux:
         self._beat = self._notifier.watchdog()
         self._next_beat = 0.0 if self._beat else None
         self._journal: Journal | None = None
+        self._spool: Spool | None = None
         self._told: list[Occurrence] = []  # found outside of the loop
         self._runtime_dir = ""
         self._ears = Ears(self.loop, self._processes, self.log)
@@ -185,6 +187,14 @@ class Linux:
     def unread(self, key: str) -> int:
         """See `Host.unread`."""
         return self._fifos.unread(key)
+
+    def spool_in(self, spool: Spool) -> None:
+        """From now on `spool` writes there."""
+        self._spool = spool
+
+    def spool(self, accounts: list[dict[str, Any]]) -> str:
+        """See `Host.spool`."""
+        return self._spool.put(accounts) if self._spool else ""
 
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         """See `Host.errand`."""

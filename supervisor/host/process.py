@@ -17,7 +17,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from supervisor.core.definition import StopPolicy
-from supervisor.core.events import Emptied, Exited, Killed, MainPid, NotStarted, Started, Status
+from supervisor.core.events import Emptied, Exited, Killed, MainPid, NotStarted, Started, Status, Used
+from supervisor.core.immutable import replace
 from supervisor.core.instance import Run
 from supervisor.host import kin, mark, procfs
 from supervisor.host.fdstore import Descriptors
@@ -25,7 +26,7 @@ from supervisor.host.interface import CannotForkError, Done, Happened, Launch
 from supervisor.host.launch import spec_of
 from supervisor.host.loop import Loop
 from supervisor.host.notify import Notifier
-from supervisor.host.pidfd import kernel_tells, signal_name, status_of
+from supervisor.host.pidfd import from_wait, kernel_tells, status_of
 from supervisor.host.rest import ByMark, InCgroup, Rest, Sight
 from supervisor.host.spawner import Spawner
 
@@ -288,15 +289,14 @@ class Processes:
         others: list[tuple[int, Status]] = []
         ends = list(iter(_next_end, None))
         self._sight.freshen()  # one look at our children does for all of them
-        for info in ends:
-            status = _status(info)
-            process = self.by_pid.get(info.si_pid)
+        for pid, status in ends:
+            process = self.by_pid.get(pid)
             if process and not process.ended:
                 events += self._ended(process, status)
-            elif info.si_pid in self.others:
-                events += self.others.pop(info.si_pid)(status)
+            elif pid in self.others:
+                events += self.others.pop(pid)(status)
             else:
-                others.append((info.si_pid, status))
+                others.append((pid, status))
         return events + (self._look_at_ours() if others else []), others
 
     def _leader_ended(self, process: Process) -> list[Happened]:
@@ -440,14 +440,13 @@ def _group_lives(process: Process) -> bool:
         return True
 
 
-def _next_end() -> os.waitid_result | None:
+def _next_end() -> tuple[int, Status] | None:
+    """Reaps one child: its pid, how it ended, and what it and those that it had waited for have used (getrusage(2))."""
     try:
-        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG)
+        pid, code, used = os.wait4(-1, os.WNOHANG)
     except ChildProcessError:
         return None
-
-
-def _status(info: os.waitid_result) -> Status:
-    if info.si_code == os.CLD_EXITED:
-        return Status(info.si_status)
-    return Status(None, signal_name(info.si_status), info.si_code == os.CLD_DUMPED)
+    if not pid:
+        return None
+    cost = Used(round(used.ru_utime + used.ru_stime, 6), used.ru_maxrss * 1024)
+    return pid, replace(from_wait(code), used=cost)

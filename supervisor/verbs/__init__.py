@@ -13,7 +13,8 @@ NAMES = {
     "freeze": "forbid every new process, of everything or of some tasks",
     "thaw": "undo what `supctl freeze` did",
     "run": "run a triggered task now",
-    "show": "everything that is known of a task",
+    "runs": "the history: when runs began, how long they took, how they ended",
+    "show": "everything that is known of a task, or of a run",
     "why": "why a task is in the state it is in, and what happens next",
     "logs": "what tasks have said",
     "events": "every change, one JSON object a line",
@@ -28,7 +29,7 @@ NAMES = {
 """Every verb, in the order of the help, and what it does."""
 
 
-READING = frozenset({"status", "show", "why", "events", "logs", "check", "version", "completion"})
+READING = frozenset({"status", "runs", "show", "why", "events", "logs", "check", "version", "completion"})
 """The verbs that change nothing; every other one is an act, and audited."""
 
 

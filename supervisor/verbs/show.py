@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from supervisor.verbs import past
 from supervisor.verbs.interface import OK, UNKNOWN, Arguments, RefusedError, chosen, strings
 from supervisor.verbs.output import output, tell
 from supervisor.verbs.screen import Screen, age
@@ -36,22 +37,23 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     from supervisor.core import report  # noqa: PLC0415 - not in supctl
 
     host, name = parent.host, next(iter(strings(args, "names")), "")
-    instances = [_of_run(parent, name)] if "/" in name else chosen(parent, args)
+    instances = _of_run(parent, name) if "/" in name else chosen(parent, args)
     tasks = report.status(parent.fleet, parent.config, instances, host.now(), host.stamp)
     for one, i in zip(tasks, instances, strict=True):
         one["explanation"] = report.why(parent.fleet, i, host.now(), host.stamp)
         one["definition"] = definition(i.task)
         one["unread_output"] = host.unread(i.key)
         one.update(output(parent, i))
-    client.answer({"instances": tasks})
+    client.answer({"instances": tasks, **past.answer(parent, instances)})
 
 
-def _of_run(parent: Parent, name: str) -> Instance:
-    """The instance whose current run it is: "web/7", "web:2/7" or the full id."""
-    for i in parent.fleet.instances.values():
-        if i.run and name in (i.run.id, f"{i.key}/{i.run.number}", f"{i.name}/{i.run.number}"):
-            return i
-    raise RefusedError(f"no run {name!r} is on; runs that have ended are not kept in this version", UNKNOWN)
+def _of_run(parent: Parent, name: str) -> list[Instance]:
+    """The instance whose current run it is, "web/7", "web:2/7" or the full id; none when it is over."""
+    return [
+        i
+        for i in parent.fleet.instances.values()
+        if i.run and name in (i.run.id, f"{i.key}/{i.run.number}", f"{i.name}/{i.run.number}")
+    ]
 
 
 def definition(task: Task) -> dict[str, Any]:
@@ -64,8 +66,14 @@ def definition(task: Task) -> dict[str, Any]:
 
 
 def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
-    """One block per instance."""
+    """One block per instance; or the account of a run that is over."""
+    if not answer["instances"]:
+        return _render_run(answer, options, screen)
+    figures = _figures(answer)
+    for one in answer["instances"]:
+        one["figures"] = figures.get(one["task"])
     if options.json:
+        del answer["history"], answer["newest"]
         screen.json(answer)
         return OK
     for number, one in enumerate(answer["instances"]):
@@ -84,11 +92,63 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
             "failures in a row": one["failures"],
             "last exit": f"{last['reason']} at {last['at']} after {age(last['duration_s'])}" if last else None,
         }
+        if one["figures"]:
+            facts |= _in_words(one["figures"])
         _block({key: str(value) for key, value in facts.items() if value is not None}, screen)
         defined = {key: value for key, value in one["definition"].items() if value not in (None, [], {}, "")}
         screen.line(f"as defined in {defined.pop('where', 'the config')}:")
         _block({key: _toml(value) for key, value in defined.items() if key not in ("name", "kind")}, screen)
     return OK
+
+
+def _figures(answer: dict[str, Any]) -> dict[str, Any]:
+    """What the history says of each task; nothing when there is no history to be read."""
+    from supervisor.store.figures import figures  # noqa: PLC0415 - needs SQLite
+    from supervisor.store.history import of_task  # noqa: PLC0415
+
+    try:
+        with past.opened(answer) as connection:
+            return {task: figures(of_task(connection, task)) for task in {one["task"] for one in answer["instances"]}}
+    except RefusedError:
+        return {}
+
+
+def _in_words(figures: dict[str, Any]) -> dict[str, str]:
+    apart = figures["mtbf_s"]
+    return {
+        "runs": f"{figures['runs']} since {figures['since']}, {figures['success_rate']:.1%} succeeded",
+        "duration": f"median {age(figures['median_s'])}, 95 % within {age(figures['p95_s'])}",
+        "time between failures": f"{age(apart)} of run time" if apart is not None else "no failure",
+    }
+
+
+def _render_run(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
+    from supervisor.store import history  # noqa: PLC0415 - needs SQLite
+
+    with past.opened(answer) as connection:
+        one = history.run(connection, options.name)
+    if one is None:
+        raise RefusedError(f"no run {options.name!r} is on, and none is in the history; see `supctl runs`", UNKNOWN)
+    if options.json:
+        screen.json({"run": one})
+        return OK
+    tail = one.pop("tail")
+    many = f", the first of {one['runs']} that were alike, until {one['last_end']}" if one["runs"] > 1 else ""
+    screen.line(f"{one['run']} is over since {one['end']}: {one['reason']}{many}.")
+    hidden = ("run", "runs", "last_run", "last_end", "reason", "name")
+    facts = {key: value for key, value in one.items() if key not in hidden and value not in (None, [], "")}
+    _block({key.replace("_", " "): _shown(value) for key, value in facts.items()}, screen)
+    if tail:
+        screen.line("its last lines:")
+        for line in tail.splitlines():
+            screen.line(f"  {line}")
+    return OK
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(value)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _block(facts: dict[str, str], screen: Screen) -> None:

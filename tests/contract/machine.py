@@ -24,7 +24,7 @@ from sim.world import Being, World
 
 from supervisor.core.definition import Log as LogTo
 from supervisor.core.definition import StopPolicy, Task
-from supervisor.core.events import Event, Status
+from supervisor.core.events import Event, Exited, Status
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Run
 from supervisor.host.interface import Done, Happened, Host, Launch, Occurrence
@@ -157,7 +157,11 @@ class Machine:
 
 
 def _plain(occurrence: Occurrence) -> Event | Occurrence:
-    return occurrence.event if isinstance(occurrence, Happened) else occurrence
+    """Without what it has used, which is never the same twice."""
+    event = occurrence.event if isinstance(occurrence, Happened) else occurrence
+    if isinstance(event, Exited) and event.status:
+        return replace(event, status=replace(event.status, used=None))
+    return event
 
 
 class Fake(Machine):

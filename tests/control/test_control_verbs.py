@@ -24,6 +24,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "freeze": {"names": ["web"], "reason": "r", "for": 1.5},
     "thaw": {"names": ["web"]},
     "run": {"names": ["import"], "wait": True, "env": ["A=b"], "args": ["x"]},
+    "runs": {"names": ["web"]},
     "show": {"names": ["web"]},
     "why": {"names": ["web"]},
     "logs": {"names": ["web"]},

@@ -171,8 +171,8 @@ class Lab:
     def stdout(self) -> str:
         return (self.dir / "stdout").read_text(errors="replace")
 
-    def processes(self) -> list[int]:
-        """Every living process of a task of this lab, recognised by its environment."""
+    def processes(self, *, helpers: bool = False) -> list[int]:
+        """Every living process of a task of this lab, recognised by its environment; with `helpers`, also @scribe."""
         mark = f"SUPERVISOR_SOCKET={self.socket}".encode()
         found = []
         for name in os.listdir("/proc"):
@@ -181,7 +181,8 @@ class Lab:
                     environ = Path(f"/proc/{name}/environ").read_bytes()
                 except OSError:
                     continue
-                if mark in environ and alive(int(name)) and int(name) != os.getpid():
+                ours = b"SUPERVISOR_TASK=@" in environ and not helpers
+                if mark in environ and not ours and alive(int(name)) and int(name) != os.getpid():
                     found.append(int(name))
         return found
 
@@ -250,7 +251,7 @@ class Lab:
             message = next(self._follow)
         except UnreachableError as error:
             raise AssertionError(f"{error}; {self.events}\n{self.stderr}") from None
-        if message:
+        if message and not message["event"].get("task", "").startswith("@"):  # tests are about tasks, not our helpers
             self.events.append(message["event"])
 
     def clean(self) -> None:
@@ -259,7 +260,7 @@ class Lab:
         running = self.process is not None and self.process.poll() is None
         if running:
             self.end()
-        left = self.processes()
+        left = self.processes(helpers=True)
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.dir, ignore_errors=True)

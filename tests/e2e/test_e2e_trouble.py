@@ -162,7 +162,7 @@ def test_no_descriptors_left(lab: Lab) -> None:
 def test_a_full_runtime_directory(lab: Lab) -> None:
     """The journal cannot be written: that is said, nothing else suffers."""
     lab.run.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "lab", str(lab.run)], check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "lab", str(lab.run)], check=False)
     if mounted.returncode:
         pytest.skip("cannot mount a tmpfs here")
     try:

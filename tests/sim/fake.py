@@ -49,6 +49,7 @@ class FakeHost:
         self._failed: dict[int, str] = {}
         self._errands = 0
         self._unwritten: list[dict[str, Any]] = []
+        self._begun: dict[str, tuple[str, float]] = {}  # the newest run of each instance, and when it began
         world.host = self
 
     @property
@@ -104,6 +105,7 @@ class FakeHost:
         if process.being.cannot_fork:
             raise CannotForkError(f"fork: {process.being.cannot_fork}")
         self._known[launch.key] = process
+        self._begun[launch.key] = (launch.run.id, launch.run.began)
         self._burn()
         return process.pid, process.birth, f"/cgroup/{process.pid}"
 
@@ -112,6 +114,7 @@ class FakeHost:
         process = self._known.get(key)
         if process:
             process.go = True
+            self.world.begun.append(self._begun[key])
             self.world.later(0.0005, lambda: self.world.run(process))
         self._burn()
 
@@ -290,6 +293,13 @@ class FakeHost:
             return
         if process.grace_ends is None and not record["run"]["dumping"]:
             process.grace_ends = record["deadline"]
+
+    def spool(self, accounts: list[dict[str, Any]]) -> str:
+        """One write: all of them, or, when it dies before, none."""
+        self._burn()
+        self.world.spooled += json.loads(json.dumps(accounts))
+        self._burn()
+        return ""
 
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         self._burn()

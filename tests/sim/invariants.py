@@ -73,6 +73,7 @@ class Invariants:
         self._freezes()
         self._known()
         self._escalates_once()
+        self._accounted()
 
     def _consistent(self, i: Instance) -> None:
         assert (i.run is not None) == (i.state in ALIVE), f"{i.key}: {i.state}, run {i.run}"
@@ -137,6 +138,15 @@ class Invariants:
             if event["event"] == "escalation" and event["name"]:
                 given_up = (event["name"].removesuffix(":1"), event["run"])
                 assert given_up not in done, f"escalated again: {given_up}"
+
+    def _accounted(self) -> None:
+        """The history is told of every run that is over, whoever dies meanwhile, and of none that is not."""
+        assert self.story.parent
+        on = {(i.run.id, i.run.began) for i in self.story.parent.fleet.instances.values() if i.run}
+        told = {(account["run"], account["began"]) for account in self.story.world.spooled if account["pid"]}
+        missing = {run for run in self.story.world.begun if run not in on and run not in told}
+        assert not missing, f"the history was not told of {missing}"
+        assert not on & told, f"the history was told of {on & told}, which is not over"
 
     # -- at the end ---------------------------------------------------------------------------------------------------
 

@@ -274,6 +274,8 @@ class Scenario:
         assert not waiting, f"the supervisor ends without an answer to {waiting}"
         self.ended = self.parent.fleet.shutdown.exit_code if self.parent.fleet.shutdown else 0
         self.world.journal.clear()
+        self.world.begun.clear()  # the next one counts its runs anew, in an epoch of its own
+        self.world.spooled.clear()
         self._died()
 
     def run_until(self, moment: float) -> None:

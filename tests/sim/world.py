@@ -88,6 +88,8 @@ class Process:
 class World:
     """Everything outside of the supervisor."""
 
+    begun: list[tuple[str, float]] = field(default_factory=list)  # every run that was let go, and when it began
+    spooled: list[dict[str, Any]] = field(default_factory=list)  # what the history was told
     time: float = BOOT
     wall: float = WALL - BOOT  # wall clock minus monotonic clock
     processes: dict[int, Process] = field(default_factory=dict)

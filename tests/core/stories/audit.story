@@ -24,5 +24,5 @@ at 7s supctl stop web
 hang up
 expect log "audit: root (uid 0, pid 7, "supctl"): stop web wait: its client did not wait for the outcome"
 supctl shutdown
-at 9s expect ended 0
+at 9.1s expect ended 0
 expect log "audit: root (uid 0, pid 7, "supctl"): shutdown: done"

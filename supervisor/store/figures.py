@@ -1,0 +1,46 @@
+"""What the runs of a task say as a whole. Pure: rows of the history in, figures out.
+
+A row of several runs that are alike counts as so many runs of their mean length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def figures(rows: Sequence[Row]) -> dict[str, Any] | None:
+    """Success rate, median and 95th percentile of the duration, mean time between failures; None without runs.
+
+    Args:
+        rows: as `history.runs` gives them.
+    """
+    if not rows:
+        return None
+    count = sum(row["runs"] for row in rows)
+    failed = sum(row["runs"] for row in rows if not row["success"])
+    lived = sum(row["duration_s"] * row["runs"] for row in rows)
+    durations = [(row["duration_s"], row["runs"]) for row in rows]
+    return {
+        "runs": count,
+        "since": min(row["start"] for row in rows),
+        "failed": failed,
+        "success_rate": round((count - failed) / count, 4),
+        "median_s": percentile(durations, 0.5),
+        "p95_s": percentile(durations, 0.95),
+        "mtbf_s": round(lived / failed, 3) if failed else None,
+    }
+
+
+def percentile(weighted: Iterable[tuple[float, int]], share: float) -> float:
+    """The smallest value that at least this share of all does not exceed (nearest rank); values with their counts."""
+    ordered = sorted(weighted)
+    rank = share * sum(count for _, count in ordered)
+    seen = 0
+    for value, count in ordered:
+        seen += count
+        if seen >= rank - 1e-9:
+            return value
+    raise ValueError("no values")

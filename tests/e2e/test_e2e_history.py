@@ -1,0 +1,142 @@
+"""The history with a real supervisor: what `runs` and `show` say, also without it; crash storms; deaths."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from lab import Lab, wait_for
+
+TASKS = """
+[defaults]
+log = { to = "none" }
+stop = { grace = "10s" }
+backoff = { initial = "10ms", max = "20ms", jitter = 0 }
+[task.web]
+command = "sleep 1000"
+[task.import]
+kind = "triggered"
+command = ["sh", "-c", 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit $1', "sh"]
+"""
+
+
+def runs(lab: Lab, *words: str) -> list[dict]:
+    return lab.ctl("runs", *words, "--json").json["runs"]
+
+
+def test_every_run_is_there_as_soon_as_it_is_over(lab: Lab) -> None:
+    lab.start(TASKS).up("web")
+    lab.ctl("run", "import", "--wait", "--", "0")
+    (first,) = runs(lab, "import")
+    assert first["success"]
+    assert (first["trigger"], first["arguments"], first["code"], first["reason"]) == ("manual", ["0"], 0, "exit 0")
+    assert first["start"] <= first["ready"] <= first["end"]
+    assert first["cpu_s"] > 0
+    assert first["memory_bytes"] > 100_000
+    lab.ctl("run", "import", "--wait", "--", "3", code=1)
+    assert [one["reason"] for one in runs(lab, "import")] == ["exit 0", "exit 3"]
+    assert [one["reason"] for one in runs(lab, "--failed")] == ["exit 3"]
+    assert [one["name"] for one in runs(lab)] == ["import", "import", "web"], "what runs now comes last"
+    assert runs(lab, "--since", "2100-01-01", "import") == []
+    assert len(runs(lab, "-n", "1", "import")) == 1
+
+
+def test_what_people_read(lab: Lab) -> None:
+    lab.start(TASKS).up("web")
+    for code in (0, 0, 0, 3):
+        lab.ctl("run", "import", "--wait", "--", str(code), code=None)
+    table = lab.ctl("runs", "import").out.splitlines()
+    assert table[0].split() == ["RUN", "TRIGGER", "START", "DURATION", "CPU", "MEMORY", "OUTCOME"]
+    assert table[4].endswith("exit 3  -- 3")
+    assert lab.ctl("runs", "import", "--csv").out.splitlines()[0].startswith("run,runs,last_run,name,task,kind,trigger")
+    shown = lab.ctl("show", "import").out
+    assert "4 since" in shown
+    assert "75.0% succeeded" in shown
+    assert "time between failures" in shown
+    assert lab.ctl("show", "import", "--json").json["instances"][0]["figures"]["failed"] == 1
+    assert "import:1/4@" in lab.ctl("show", "import/4").out
+    assert "exit 3" in lab.ctl("show", runs(lab, "import")[-1]["run"]).out
+    assert "none is in the history" in lab.ctl("show", "import/9", code=4).err
+    assert "no run of nope" in lab.ctl("runs", "nope", code=4).err
+
+
+def test_it_is_read_without_a_supervisor(lab: Lab) -> None:
+    lab.start(TASKS).up("web")
+    lab.ctl("run", "import", "--wait", "--", "0")
+    lab.hang_up()
+    assert lab.end() == 0
+    found = lab.ctl("runs", "--json", env={"SUPERVISOR_CONFIG": str(lab.path)}).json["runs"]
+    assert {one["name"]: one["reason"] for one in found} == {"import": "exit 0", "web": "killed by SIGTERM"}
+    other = lab.dir / "other.toml"
+    other.write_text(lab.path.read_text().replace(f"{lab.dir}/state", f"{lab.dir}/elsewhere"))
+    assert "there is no history yet" in lab.ctl("runs", code=1, env={"SUPERVISOR_CONFIG": str(other)}).err
+
+
+def test_a_crash_storm_is_a_few_rows_and_every_run_of_it(lab: Lab) -> None:
+    lab.start(TASKS + '[task.bad]\ncommand = "false"\n')
+
+    def counted() -> int:
+        found = runs(lab, "bad", "-n", "1000")
+        return sum(one["runs"] for one in found if one["end"])
+
+    wait_for(lambda: counted() > 60, "the storm goes on")
+    lab.ctl("stop", "bad")
+    found = [one for one in runs(lab, "bad", "-n", "1000") if one["end"]]
+    began = lab.ask("show", names=["bad"])["answer"]["instances"][0]
+    assert counted() == int(found[-1]["last_run"].partition("/")[2].partition("@")[0]), began
+    assert len(found) <= 13
+    assert "runs like this" in lab.ctl("runs", "bad").out
+
+
+def test_deaths_of_the_supervisor_and_of_its_scribe_lose_no_run(lab: Lab) -> None:
+    lab.start(TASKS + '[task.bad]\ncommand = "false"\n').up("web")
+    for victim in (lab.scribe, lambda: lab.pid, lab.scribe, lambda: lab.pid):
+        pid = wait_for(victim)
+        before = sum(one["runs"] for one in runs(lab, "bad", "-n", "1000"))
+        os.kill(pid, signal.SIGKILL)
+        if pid == lab.pid:
+            lab.expect_exit()
+            lab.start()
+        wait_for(lambda before=before: sum(one["runs"] for one in runs(lab, "bad", "-n", "1000")) > before + 20)
+    lab.ctl("stop", "bad")
+    numbers = []
+    for one in runs(lab, "bad", "-n", "10000"):
+        first, last = (int(one[key].partition("/")[2].partition("@")[0]) for key in ("run", "last_run"))
+        numbers += range(first, last + 1)
+    assert sorted(numbers) == list(range(1, max(numbers) + 1)), "none is lost, none is double"
+
+
+def test_a_broken_file_is_set_aside_and_nothing_else_happens(lab: Lab) -> None:
+    state = lab.dir / "state"
+    state.mkdir()
+    (state / "history.db").write_bytes(b"broken " * 10_000)
+    lab.start(TASKS).up("web")
+    lab.ctl("run", "import", "--wait", "--", "0")
+    assert len(runs(lab, "import")) == 1
+    assert "set aside" in lab.stderr
+    assert list(state.glob("history.db.corrupt-*"))
+
+
+def test_what_a_failed_run_said_last_is_kept_with_it(lab: Lab) -> None:
+    talking = """log = { to = "file" }
+[task.talk]
+kind = "triggered"
+command = ["sh", "-c", "echo hello; echo cannot open the door >&2; exit $1", "sh"]
+log = { to = "file" }
+"""
+    lab.start(TASKS + talking)
+    lab.ctl("run", "talk", "--wait", "--", "4", code=1)
+    lab.ctl("run", "talk", "--wait", "--", "0")
+    failed, well = runs(lab, "talk")
+    assert (failed["reason"], failed["tail"]) == ("exit 4", "cannot open the door")
+    assert (well["reason"], well["tail"]) == ("exit 0", None)
+    assert "its last lines:\n  cannot open the door\n" in lab.ctl("show", "talk/1").out
+
+
+def test_none_is_kept_of_a_task_that_wants_none(lab: Lab) -> None:
+    lab.start(TASKS + "history = { keep = 0 }\n").up("web")
+    lab.ctl("run", "import", "--wait", "--", "0")
+    lab.ctl("stop", "web")
+    assert {one["name"] for one in runs(lab)} == {"web"}
+    assert not list(Path(lab.run, "history").glob("[0-9]*"))
+    assert json.loads(lab.ctl("show", "import", "--json").out)["instances"][0]["figures"] is None

@@ -1,0 +1,464 @@
+"""The spool and the history: no run lost, none twice, storms in a bounded space, and whatever happens to the file."""
+
+import os
+import pwd
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from supervisor.helpers.historian import Historian, Keeper
+from supervisor.host import clock
+from supervisor.store import database, history, spool
+from supervisor.store.spool import Spool
+
+
+def account(number: int, *, ended: float = 0.0, lived: float = 0.1, name: str = "web", **changes: object) -> dict:
+    """One run of a task that has just crashed, unless it is changed."""
+    at = ended or 1000.0 + number
+    made = {
+        "run": f"{name}:1/{number}@e", "task": name, "instance": f"{name}:1", "name": name, "kind": "continuous",
+        "trigger": "restart", "attempt": 1, "arguments": None, "pid": 100 + number, "began": at - lived, "ready": None,
+        "ended": at, "code": 1, "signal": None, "core": False, "success": False, "reason": "exit 1", "cpu": 0.5,
+        "memory": 1000 + number, "keep": 1000, "max_age": 1e9,
+    }  # fmt: skip
+    return made | changes
+
+
+@pytest.fixture
+def db(tmp_path: Path):
+    connection, _ = database.open_to_write(str(tmp_path / "history.db"))
+    yield connection
+    connection.close()
+
+
+def write(db: sqlite3.Connection, *records: dict, now: float = 2000.0, tail=lambda _: "") -> None:
+    history.write(db, records, tail, now)
+
+
+def rows(db: sqlite3.Connection, *columns: str) -> list:
+    found = [tuple(row) for row in db.execute(f"SELECT {', '.join(columns)} FROM runs ORDER BY id")]
+    return [row[0] for row in found] if len(columns) == 1 else found
+
+
+def ids(path: Path) -> list[str]:
+    """Every run of a history, those that share a row too."""
+    reader = database.open_to_read(str(path))
+    found = [
+        f"{key}/{n}@{epoch}"
+        for key, epoch, first, last in reader.execute("SELECT instance, epoch, first, last FROM runs")
+        for n in range(first, last + 1)
+    ]
+    reader.close()
+    return found
+
+
+# -- once and only once -----------------------------------------------------------------------------------------------
+
+
+def test_an_account_that_comes_twice_is_one_run(db):
+    write(db, account(1), account(2))
+    write(db, account(2), account(1), account(3))
+    assert rows(db, "first") == [1, 2, 3]
+
+
+def test_the_first_account_of_a_run_counts(db):
+    """A parent that died after it had spooled is followed by one that did not see the end."""
+    write(db, account(1))
+    write(db, account(1, ended=1050.0, lived=50.0 - 0.9 + 0.0, code=None, reason="ended unseen, exit status unknown"))
+    assert rows(db, "reason") == ["exit 1"]
+
+
+def test_a_number_that_is_given_again_is_another_run(db):
+    write(db, account(1, pid=None, code=None, reason="cannot start: fork: no memory"), account(1, ended=1500.0))
+    assert rows(db, "first", "ended") == [(1, 1001.0), (1, 1500.0)]
+
+
+def test_one_that_comes_twice_within_a_storm(db):
+    many = [account(n) for n in range(1, 41)]
+    write(db, *many)
+    write(db, *many[15:])
+    assert rows(db, "first", "last")[-1] == (11, 40) or rows(db, "first", "last")[-1] == (10, 40)
+    assert sum(last - first + 1 for first, last in rows(db, "first", "last")) == 40
+
+
+# -- storms -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_storm_is_a_few_rows_and_loses_no_run(db):
+    for n in range(1, 501):
+        write(db, account(n), tail=lambda a: f"line of {a['run']}")
+    found = rows(db, "first", "last", "lived", "cpu", "memory", "tail")
+    assert len(found) == history.ROWS
+    first, last, lived, cpu, memory, tail = found[-1]
+    assert (first, last, memory, tail) == (10, 500, 1500, "line of web:1/500@e")
+    assert lived == pytest.approx(49.1)
+    assert cpu == pytest.approx(245.5)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"reason": "exit 2"}, {"trigger": "manual"}, {"lived": 11.0}, {"ended": 1030.0 + 91.0},
+        {"arguments": ["--full"]}, {"success": True}, {"run": "web:1/32@e"}, {"run": "web:1/31@f"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_not_alike_has_a_row_of_its_own(db, other):
+    write(db, *(account(n) for n in range(1, 31)), account(31, **other))
+    assert len(rows(db, "id")) == history.ROWS + 1
+
+
+def test_storms_of_two_tasks_at_once(db):
+    for n in range(1, 101):
+        write(db, account(n), account(n, name="db"))
+    assert len(rows(db, "id")) == 2 * history.ROWS
+
+
+# -- bounds -----------------------------------------------------------------------------------------------------------
+
+
+def test_so_many_are_kept_of_each_task(db):
+    for n in range(1, 21):
+        write(db, account(n, reason=f"exit {n}", keep=5), account(n, name="db", reason=f"exit {n}"))
+    assert rows(db, "task", "first")[:0] + [n for task, n in rows(db, "task", "first") if task == "web"] == [
+        16, 17, 18, 19, 20,
+    ]  # fmt: skip
+    assert rows(db, "task").count("db") == 20
+
+
+def test_none_is_older_than_it_may_be_also_of_a_task_that_has_left(db):
+    write(db, account(1, max_age=100.0), account(2, name="db", max_age=5000.0))
+    history.forget(db, 2000.0)
+    assert rows(db, "task") == ["db"]
+
+
+# -- the spool --------------------------------------------------------------------------------------------------------
+
+
+def left(directory: Path) -> list[dict]:
+    return [one for name in spool.waiting(str(directory)) for one in spool.read(f"{directory}/{name}")]
+
+
+def test_what_is_put_is_read_with_the_time_of_the_wall(tmp_path):
+    Spool(str(tmp_path)).put([account(1, ended=clock.now())])
+    (one,) = left(tmp_path)
+    assert one["ended"] == pytest.approx(time.time(), abs=5.0)
+    assert one["run"] == "web:1/1@e"
+
+
+def test_a_torn_line_is_not_believed(tmp_path):
+    Spool(str(tmp_path)).put([account(1), account(2)])
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-7])
+    assert [one["run"] for one in left(tmp_path)] == ["web:1/1@e"]
+
+
+def test_a_spool_that_nobody_reads_keeps_storms_as_one_and_says_what_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(spool, "HELD", 3)
+    made = Spool(str(tmp_path), limit=100)
+    assert made.put([account(1)]) == ""
+    said = made.put([account(2)])
+    assert said.startswith("the history cannot keep up")
+    for n in range(3, 200):
+        assert made.put([account(n)]) == ""
+    made.put([account(1, name=name) for name in "abcd"])  # two of them are one too many
+    assert len(list(tmp_path.iterdir())) == 1, "what is on the way does not grow"
+    spool.remove(str(tmp_path), spool.waiting(str(tmp_path)))
+    assert made.put([account(200)]) == "the history keeps up again: 3 accounts had waited, 2 runs are not in it"
+    told = left(tmp_path)
+    assert told[0] == {"lost": 2}
+    assert (told[1]["run"], told[1]["count"]) == ("web:1/2@e", 198)
+
+
+def test_a_new_spool_counts_what_an_old_one_left(tmp_path):
+    Spool(str(tmp_path)).put([account(1)])
+    assert Spool(str(tmp_path), limit=100).put([account(2)]).startswith("the history cannot keep up")
+
+
+def test_a_spool_that_somebody_has_removed_is_made_anew(tmp_path):
+    made = Spool(str(tmp_path / "history"))
+    made.put([account(1)])
+    shutil.rmtree(tmp_path / "history")
+    assert made.put([account(2)]) == ""
+    assert [one["run"] for one in left(tmp_path / "history")] == ["web:1/2@e"]
+
+
+def test_room_is_left_for_the_journal(tmp_path, monkeypatch):
+    made = Spool(str(tmp_path))
+    real = os.statvfs(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((*real[:2], 100, 30, 25, *real[5:])))
+    assert "nearly full" in made.put([account(1)])
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((*real[:2], 100, 30, 26, *real[5:])))
+    assert "keeps up again" in made.put([account(2)])
+
+
+def test_a_runtime_directory_that_is_full(tmp_path, monkeypatch):
+    made = Spool(str(tmp_path))
+
+    def full(fd: int, data: bytes) -> int:
+        return 3
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        assert "no room" in made.put([account(1)])
+    made.put([account(2)])
+    assert [(one["run"], one.get("count")) for one in left(tmp_path)] == [("web:1/1@e", None), ("web:1/2@e", None)]
+
+
+# -- the file ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", ["garbage", "a torn middle", "another version"])
+def test_a_file_that_is_no_good_is_set_aside_and_said(tmp_path, damage):
+    path = tmp_path / "history.db"
+    connection, said = database.open_to_write(str(path))
+    write(connection, *(account(n, reason="x" * 500 + str(n)) for n in range(1, 200)))
+    if damage == "another version":
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    assert said == ""
+    if damage == "garbage":
+        path.write_bytes(b"not a database" * 1000)
+    if damage == "a torn middle":
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.seek(size // 2)
+            file.write(os.urandom(8192))
+    connection, said = database.open_to_write(str(path))
+    assert "set aside as" in said
+    write(connection, account(1))
+    assert rows(connection, "first") == [1]
+    assert len(list(tmp_path.glob("history.db.corrupt-*"))) >= 1
+    connection.close()
+
+
+def test_one_that_breaks_while_it_is_open_is_set_aside_as_well(tmp_path):
+    said = []
+    keeper = Keeper(lambda level, text: said.append(text))
+    keeper.planned({"state_dir": str(tmp_path), "group": None})
+
+    def broken(connection: sqlite3.Connection) -> None:
+        if not said:
+            error = sqlite3.DatabaseError("database disk image is malformed")
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error
+        history.write(connection, [account(1)], lambda _: "", 2000.0)
+
+    assert keeper.do(broken)
+    assert "set aside" in said[0]
+    keeper.close()
+    assert ids(tmp_path / "history.db") == ["web:1/1@e"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
+def test_a_full_disk_loses_no_run(tmp_path):
+    """The files wait in the spool; when there is room again, everything is written, each run once."""
+    disk, run, said = tmp_path / "disk", tmp_path / "run", []
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(disk)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("mount is not permitted")
+    try:
+        historian = Historian(str(run), Keeper(lambda level, text: said.append(text)), lambda _: "")
+        run.mkdir()
+        historian.attach(_NoLoop())
+        historian.planned({"state_dir": str(disk), "group": None})
+        made = Spool(str(run / "history"))
+        number = 0
+        while not said:
+            number += 1
+            made.put([account(number, reason="x" * 20_000 + str(number))])
+            historian.due(clock.now())
+            assert number < 1000, "2 MB hold that much"
+        assert "cannot be written" in said[0]
+        made.put([account(number + 1)])
+        historian.due(clock.now())
+        assert historian.deadline() > clock.now() + 5, "it does not hammer on a full disk"
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        historian.due(clock.now())
+        assert "written again" in said[1]
+        assert spool.waiting(str(run / "history")) == []
+        historian.finish()
+        assert ids(disk / "history.db") == [f"web:1/{n}@e" for n in range(1, number + 2)]
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+class _NoLoop:
+    def watch(self, fd, reader, mask=0):
+        pass
+
+
+# -- deaths -----------------------------------------------------------------------------------------------------------
+
+
+def _scribe(run: Path, state: Path) -> int:
+    """A process that imports what is spooled until it is killed."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        historian = Historian(str(run), Keeper(lambda level, text: None), lambda _: "")
+        historian.attach(_NoLoop())
+        historian.planned({"state_dir": str(state), "group": None})
+        while True:
+            historian.due(clock.now())
+    finally:
+        os._exit(1)
+
+
+def _parent(run: Path, first: int, count: int) -> int:
+    """A process that spools accounts until it is killed; it repeats the last one that the one before may have told."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        made = Spool(str(run / "history"))
+        journal = run / "journal"
+        for n in range(first, first + count):
+            made.put([account(n, ended=clock.now(), lived=0.0001, began=float(n), reason=f"exit {n // 7}", keep=10**6)])
+            new = journal.with_suffix(f".{os.getpid()}")
+            new.write_text(str(n))  # the journal knows it from here on
+            new.rename(journal)
+    finally:
+        os._exit(0)
+
+
+def test_random_kills_of_scribe_and_parent_lose_no_run_and_double_none(tmp_path):
+    run, state = Path(tempfile.mkdtemp(dir="/dev/shm")), tmp_path / "state"
+    (run / "history").mkdir(parents=True)
+    state.mkdir()
+    drawn, journal, wanted = random.Random(5), run / "journal", 4000
+    journal.write_text("0")
+    scribe = parent = 0
+    deadline = time.monotonic() + 60
+    try:
+        while int(journal.read_text()) < wanted or spool.waiting(str(run / "history")):
+            assert time.monotonic() < deadline
+            scribe = scribe or _scribe(run, state)
+            told = int(journal.read_text())
+            if not parent and told < wanted:
+                parent = _parent(run, told + 1, wanted - told)
+            victim = drawn.choice([scribe, parent or scribe])
+            time.sleep(drawn.uniform(0.0, 0.02 if victim == parent else 0.4))  # the moment of death is what is drawn
+            os.kill(victim, signal.SIGKILL)
+            os.waitpid(victim, 0)
+            scribe, parent = (0, parent) if victim == scribe else (scribe, 0)
+    finally:
+        for pid in filter(None, (scribe, parent)):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    shutil.rmtree(run)
+    assert sorted(ids(state / "history.db"), key=_number) == [f"web:1/{n}@e" for n in range(1, wanted + 1)]
+
+
+def _number(run: str) -> int:
+    return int(run.partition("/")[2].partition("@")[0])
+
+
+def test_power_loss_leaves_a_whole_history(tmp_path):
+    """The three files as they are at random instants, opened elsewhere: whole, and each transaction in it or not."""
+    state, copies = tmp_path / "state", tmp_path / "copies"
+    state.mkdir()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            connection, _ = database.open_to_write(str(state / "history.db"))
+            for n in range(0, 100_000, 5):  # five at a time: all of them, or none
+                write(connection, *(account(n + k, reason="x" * 300 + str(n + k), keep=400) for k in range(5)))
+        finally:
+            os._exit(0)
+    seen = set()
+    try:
+        deadline = time.monotonic() + 30
+        while not (state / "history.db-wal").exists():
+            assert time.monotonic() < deadline
+        for attempt in range(40):
+            place = copies / str(attempt)
+            place.mkdir(parents=True)
+            for beside in random.Random(attempt).sample(("", "-wal", "-shm"), 3):
+                if (state / f"history.db{beside}").exists():
+                    shutil.copy(state / f"history.db{beside}", place)
+        os.kill(pid, signal.SIGSTOP)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    for place in copies.iterdir():
+        seen.add(_whole(place / "history.db"))
+    assert max(seen) > 100, "there was something to be lost"
+
+
+def _whole(path: Path) -> int:
+    """The newest run of a copy. A copy takes time, in which a checkpoint may have moved pages: that is not what a
+    loss of power does, so such a copy may be found to be broken, but then it is set aside and never fatal."""
+    connection, said = database.open_to_write(str(path))
+    try:
+        if said:
+            return 0
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        numbers = [n for (n,) in connection.execute("SELECT first FROM runs ORDER BY id")]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers))) if numbers else True
+        assert not numbers or numbers[-1] % 5 == 4, "a transaction is there in half"
+        return numbers[-1] if numbers else 0
+    finally:
+        connection.close()
+
+
+# -- who may read -----------------------------------------------------------------------------------------------------
+
+
+def _as(uid: int, gid: int, act) -> str:
+    """What came of it, done by another user, as text."""
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        text = "?"
+        try:
+            os.setgroups([gid])
+            os.setgid(65534)
+            os.setuid(uid)
+            text = str(act())
+        except BaseException as error:  # noqa: BLE001 - it is what is tested
+            text = repr(error)
+        finally:
+            os.write(theirs, text.encode())
+            os._exit(0)
+    os.close(theirs)
+    with open(ours) as file:
+        text = file.read()
+    os.waitpid(pid, 0)
+    return text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users")
+@pytest.mark.parametrize("writer", ["is there", "has gone", "was killed"])
+def test_a_member_of_the_group_reads_it_whoever_writes(tmp_path, writer):
+    for place in (tmp_path, *tmp_path.parents[:3]):
+        place.chmod(0o755)
+    path, gid, nobody = tmp_path / "history.db", 54321, pwd.getpwnam("nobody").pw_uid
+    ready, done = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        connection, _ = database.open_to_write(str(path), gid)
+        write(connection, account(1), account(2))
+        if writer == "has gone":
+            connection.close()
+        os.write(ready[1], b".")
+        os.read(done[0], 1)
+        os._exit(0)
+    os.read(ready[0], 1)
+    if writer == "was killed":
+        os.kill(pid, signal.SIGKILL)
+    if writer == "has gone":
+        assert not (tmp_path / "history.db-wal").exists()
+    assert _as(nobody, gid, lambda: ids(path)) == "['web:1/1@e', 'web:1/2@e']"
+    assert "PermissionError" in _as(nobody, 54322, lambda: ids(path))
+    os.write(done[1], b".")
+    os.waitpid(pid, 0)
