@@ -1,0 +1,16 @@
+"""A lab for each test, in a short directory."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e.lab import Lab
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """One supervisor and everything around it."""
+    made = Lab(Path(tempfile.mkdtemp(prefix="kill-", dir="/tmp")))
+    yield made
+    made.clean()

@@ -1,0 +1,59 @@
+"""A supervisor that kills itself with SIGKILL at a named step: `DIE_AT=fork:after:2 python dying.py -c FILE`.
+
+The steps are the calls of the parent to its host, and those of coming up; before or after the n-th call of one.
+The program itself knows nothing of it.
+"""
+
+import os
+import signal
+
+from supervisor import premises
+from supervisor.control import server
+from supervisor.host import linux
+from supervisor.store import records
+
+STEPS = {
+    "take": (premises.Premises, "__init__"),
+    "journal": (records.Journal, "__init__"),
+    "listen": (server.Server, "listen"),
+    "adopt": (linux.Linux, "adopt"),
+    "settled": (linux.Linux, "settled"),
+    "fork": (linux.Linux, "fork"),
+    "remember": (linux.Linux, "remember"),
+    "write": (os, "write"),
+    "go": (linux.Linux, "go"),
+    "terminate": (linux.Linux, "terminate"),
+    "destroy": (linux.Linux, "destroy"),
+    "errand": (linux.Linux, "errand"),
+    "notify": (linux.Linux, "notify"),
+    "title": (linux.Linux, "title"),
+    "rename": (os, "rename"),
+}
+
+
+def die_at(text: str) -> None:
+    """Replaces one function by one that dies."""
+    name, when, count = text.split(":")
+    where, what = STEPS[name]
+    act, mine = getattr(where, what), os.getpid()
+    left = int(count)
+
+    def dying(*arguments: object, **options: object) -> object:
+        nonlocal left
+        left -= os.getpid() == mine
+        due = left == 0 and os.getpid() == mine
+        if due and when == "before":
+            os.kill(mine, signal.SIGKILL)
+        value = act(*arguments, **options)
+        if due:
+            os.kill(mine, signal.SIGKILL)
+        return value
+
+    setattr(where, what, dying)
+
+
+if __name__ == "__main__":
+    from supervisor.app import main
+
+    die_at(os.environ.pop("DIE_AT"))
+    main()

@@ -1,0 +1,102 @@
+"""kill -9 of the supervisor at random moments, for a minute, under a load of quiet, crashing and forking tasks.
+
+    KILL_SECONDS=600 KILL_SEED=7 pytest tests/kill        for longer; the moments of a certain run
+
+Half of the deaths come while it is still coming up: with an earlier one's journal, and tasks that go on meanwhile.
+What must hold is asked of the machine, not of the supervisor: which processes live, and what the tasks have noted.
+"""
+
+import json
+import os
+import random
+import signal
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from e2e.lab import Lab, alive, wait_for
+
+SECONDS = float(os.environ.get("KILL_SECONDS", "60"))
+SEED = int(os.environ.get("KILL_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
+
+TASKS = """
+[defaults]
+log = { to = "none" }
+backoff = { initial = "10ms", max = "50ms", jitter = 0 }
+[task.quiet]
+command = "sh -c 'echo $$ >> {dir}/quiet; exec sleep 1000'"
+replicas = 3
+[task.after]
+command = "sh -c 'echo $$ >> {dir}/after; exec sleep 1000'"
+requires = ["quiet"]
+[task.crash]
+command = "sh -c 'echo $$ >> {dir}/crash; exit 1'"
+replicas = 2
+[task.forks]
+command = "sh -c 'echo $$ >> {dir}/forks; for n in 1 2 3 4 5; do sleep 0.02 & done; wait; exit 3'"
+[task.frozen]
+command = "sh -c 'echo $$ >> {dir}/frozen; exec sleep 1000'"
+freeze = true
+"""
+
+
+def noted(lab: Lab, name: str) -> list[int]:
+    """The pids of every run that has begun, as the tasks themselves have written them down."""
+    path = lab.dir / name
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def doubled(lab: Lab) -> dict[str, set[str]]:
+    """The instances of which two runs live."""
+    runs = defaultdict(set)
+    for pid in lab.processes():
+        try:
+            lines = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        found = dict(line.split(b"=", 1) for line in lines if b"=" in line)
+        if b"SUPERVISOR_RUN" in found and alive(pid):
+            key = found[b"SUPERVISOR_TASK"] + b":" + found[b"SUPERVISOR_INSTANCE"]
+            runs[key.decode()].add(found[b"SUPERVISOR_RUN"].decode())
+    return {key: ids for key, ids in runs.items() if len(ids) > 1}
+
+
+def recorded(lab: Lab) -> set[int]:
+    """Every pid that the journal of a supervisor that has just died tells of, in any of its lines."""
+    found = set()
+    for line in (lab.run / "journal").read_text().splitlines():
+        run = json.loads(line).get("run") if line.endswith("}") else None
+        if run:
+            found.add(run["pid"])
+    return found
+
+
+def test_kill_9_at_random_for_a_minute(lab: Lab) -> None:
+    rng = random.Random(SEED)
+    print(f"KILL_SEED={SEED}")
+    lab.write(TASKS.replace("{dir}", str(lab.dir)))
+    lab.start()
+    lab.up("quiet:1", "quiet:2", "quiet:3", "after")
+    steady = {name: noted(lab, name) for name in ("quiet", "after")}
+    assert list(map(len, steady.values())) == [3, 1]
+    lab.hang_up()
+    told: set[int] = set()
+    deaths, end = 0, time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        time.sleep(rng.choice((rng.uniform(0, 0.3), rng.uniform(0.2, 1.0))))  # the moment itself is what is tried
+        lab.end(signal.SIGKILL)
+        deaths += 1
+        told |= recorded(lab)
+        assert not (two := doubled(lab)), f"two runs at once: {two}"
+        lab.start(wait=False)
+    lab.follow()
+    wait_for(lambda: not doubled(lab), "nothing is doubled")
+    assert {name: noted(lab, name) for name in steady} == steady, "a quiet task was started once more"
+    assert all(map(alive, [pid for pids in steady.values() for pid in pids])), "a quiet task was lost"
+    assert noted(lab, "frozen") == [], "something started while it was frozen"
+    assert len(noted(lab, "crash")) > deaths, "those that crash are started again all the while"
+    lab.end(signal.SIGKILL)
+    told |= recorded(lab)
+    unknown = {name: set(noted(lab, name)) - told for name in ("crash", "forks", "quiet", "after")}
+    assert not any(unknown.values()), f"started, and in no record: {unknown}"
+    lab.start()
