@@ -10,19 +10,22 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from supervisor.helpers.part import Loop
 from supervisor.host import clock
 from supervisor.host.inotify import IN_MOVED_TO, Watch
 from supervisor.store import database, history, spool
-from supervisor.store.history import Tail
 
 Say = Callable[[str, str], None]
 """Tells the operator: a level, and a sentence."""
 
 GATHERING = 0.1
 """Seconds from the first account to the transaction: a crash storm is a few transactions a second."""
+
+PATIENCE = 1.0
+"""Seconds for which a failed run waits for its last words: they come by another way, through the scribe's own hands."""
 
 AGAIN = 10.0
 """Seconds until the next try, when the disk does not take it."""
@@ -102,22 +105,39 @@ def _gid_of(group: str | None) -> int | None:
         return None
 
 
+class Said:
+    """What runs have said last, from the part that reads it."""
+
+    def __init__(self, reads: Callable[[str], bool], of: Callable[[str], list[str]]) -> None:
+        """`reads`: whether more of a run may come; `of`: its last lines. Both are asked by the id of a run."""
+        self._reads = reads
+        self._of = of
+
+    def is_coming(self, record: dict[str, Any], at: float) -> bool:
+        """Whether the last words of a run that failed are still on their way; for PATIENCE at most."""
+        failed = not record.get("success", True) and record.get("pid")
+        return bool(failed and record["ended"] > at - PATIENCE and self._reads(record["run"]))
+
+    def tail(self, account: dict[str, Any]) -> str:
+        """The last lines of a run, "" for none."""
+        return "\n".join(self._of(account["run"]))
+
+
 class Historian:
     """A part of @scribe."""
 
-    def __init__(self, runtime_dir: str, keeper: Keeper, tail: Tail) -> None:
-        """`tail` says what a run wrote last."""
+    def __init__(self, runtime_dir: str, keeper: Keeper, said: Said) -> None:
+        """`said` knows what a run wrote last."""
         self._directory = f"{runtime_dir}/{spool.DIRECTORY}"
         self._keeper = keeper
-        self._tail = tail
+        self._said = said
         self._watch = Watch(IN_MOVED_TO)
         self._due: float | None = None
         self._forgot: float | None = None
 
     def attach(self, loop: Loop) -> None:
         """See `Part.attach`."""
-        os.makedirs(self._directory, mode=0o700, exist_ok=True)
-        self._watch.set(((self._directory, "*"),))
+        self._attend()
         loop.watch(self._watch.fd, lambda _: self._noticed())
 
     def planned(self, plan: dict[str, Any]) -> None:
@@ -129,23 +149,41 @@ class Historian:
         if self._watch.concerned() and self._due is None and self._keeper.path:
             self._due = clock.now() + GATHERING
 
+    def _attend(self) -> bool:
+        """Watches the directory, also after somebody has replaced it. False while there is no place for it."""
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(self._directory, mode=0o700)
+        except FileNotFoundError:
+            return False
+        self._watch.set(((self._directory, "*"),))
+        return True
+
     def deadline(self) -> float | None:
         """See `Part.deadline`."""
         return self._due
 
     def due(self, now: float) -> None:
         """See `Part.due`."""
-        names = spool.waiting(self._directory)
-        taken = names[:FILES]
-        if not taken or self._take(taken):
-            self._due = now if len(names) > FILES else None
-        else:
+        if not self._attend():
             self._due = now + AGAIN
+            return
+        names = spool.waiting(self._directory)
+        records: list[dict[str, Any]] = []
+        taken: list[str] = []
+        for name in names[:FILES]:
+            found = list(spool.read(f"{self._directory}/{name}"))
+            if any(self._said.is_coming(one, now + clock.offset()) for one in found):
+                break
+            records += found
+            taken.append(name)
+        written = not taken or self._write(taken, records)
+        rest = len(names) > len(taken)
+        self._due = now + AGAIN if not written else now + GATHERING if rest else None
 
-    def _take(self, names: list[str]) -> bool:
-        records = [record for name in names for record in spool.read(f"{self._directory}/{name}")]
+    def _write(self, names: list[str], records: list[dict[str, Any]]) -> bool:
         at = clock.now() + clock.offset()
-        if not self._keeper.do(lambda connection: history.write(connection, records, self._tail, at)):
+        if not self._keeper.do(lambda connection: history.write(connection, records, self._said.tail, at)):
             return False
         spool.remove(self._directory, names)
         if self._forgot is None or self._forgot + FORGETTING < clock.now():
@@ -155,6 +193,7 @@ class Historian:
 
     def finish(self) -> None:
         """See `Part.finish`."""
-        while self._keeper.path and (names := spool.waiting(self._directory)[:FILES]) and self._take(names):
-            pass
+        while self._keeper.path and (names := spool.waiting(self._directory)[:FILES]):
+            if not self._write(names, [one for name in names for one in spool.read(f"{self._directory}/{name}")]):
+                break
         self._keeper.close()

@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 
-from supervisor.helpers.historian import Historian, Keeper
+from supervisor.helpers.historian import Historian, Keeper, Said
 from supervisor.helpers.part import Loop, Part
 from supervisor.host.clock import now
 from supervisor.host.inotify import IN_CREATE, Watch
@@ -27,7 +27,7 @@ from supervisor.store import plan
 def parts(runtime_dir: str) -> list[Part]:
     """Everything that the scribe does, in the order in which it is told and ended."""
     output = Output(runtime_dir)
-    historian = Historian(runtime_dir, Keeper(Log().write), lambda account: "\n".join(output.tails.of(account["run"])))
+    historian = Historian(runtime_dir, Keeper(Log().write), Said(output.reads, output.tails.of))
     return [output, historian]
 
 

@@ -150,6 +150,10 @@ class Output:
             clock.sleep(BREATH)
         self._last = now
 
+    def reads(self, run: str) -> bool:
+        """Whether more of this run may come."""
+        return any(stream.origin.run == run and not stream.ended for stream in self._streams.values())
+
     def finish(self) -> None:
         """See `Part`. What is in the FIFOs now, and no more than that: a task that goes on finds the next scribe."""
         self._look()

@@ -58,7 +58,8 @@ def find(facts: dict[str, dict[str, Any]], path: str, lives: Callable[[int, int]
     kept = facts.get(NAME, {})
     if kept.get("path") != path or not isinstance(kept.get("config"), str):
         return None
-    runs = [fact["run"] for fact in facts.values() if isinstance(fact.get("run"), dict)]
+    tasks = (fact for name, fact in facts.items() if not name.startswith("@"))  # a helper is no task
+    runs = [fact["run"] for fact in tasks if isinstance(fact.get("run"), dict)]
     pids = [(run.get("pid"), run.get("birth")) for run in runs]
     alive = any(
         isinstance(pid, int) and pid > 0 and isinstance(birth, int) and lives(pid, birth) for pid, birth in pids

@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.helpers.historian import Historian, Keeper
+from supervisor.helpers.historian import Historian, Keeper, Said
+from supervisor.helpers.part import Loop
 from supervisor.host import clock
 from supervisor.store import database, history, spool
 from supervisor.store.spool import Spool
+
+SILENT = Said(lambda run: False, lambda run: [])
 
 
 def account(number: int, *, ended: float = 0.0, lived: float = 0.1, name: str = "web", **changes: object) -> dict:
@@ -266,7 +269,7 @@ def test_a_full_disk_loses_no_run(tmp_path):
     if subprocess.run(mount, check=False).returncode:
         pytest.skip("mount is not permitted")
     try:
-        historian = Historian(str(run), Keeper(lambda level, text: said.append(text)), lambda _: "")
+        historian = Historian(str(run), Keeper(lambda level, text: said.append(text)), SILENT)
         run.mkdir()
         historian.attach(_NoLoop())
         historian.planned({"state_dir": str(disk), "group": None})
@@ -291,6 +294,53 @@ def test_a_full_disk_loses_no_run(tmp_path):
         subprocess.run(["umount", "-l", str(disk)], check=False)
 
 
+def test_a_failed_run_waits_for_its_last_words_and_not_for_ever(tmp_path):
+    reading = {"web:1/1@e"}
+    said = Said(reading.__contains__, lambda run: ["cannot open", "the door"])
+    (tmp_path / "run").mkdir()
+    historian = Historian(str(tmp_path / "run"), Keeper(lambda level, text: None), said)
+    historian.attach(_NoLoop())
+    historian.planned({"state_dir": str(tmp_path), "group": None})
+    ended = clock.now()
+    Spool(str(tmp_path / "run" / "history")).put([account(1, ended=ended, lived=0.01)])
+    historian.due(clock.now())
+    assert ids(tmp_path / "history.db") == [] if (tmp_path / "history.db").exists() else True
+    assert ended < historian.deadline() < ended + 2.0
+    reading.clear()
+    historian.due(clock.now())
+    assert historian.deadline() is None
+    Spool(str(tmp_path / "run" / "history")).put([account(2, ended=ended, lived=0.01)])
+    reading.add("web:1/2@e")
+    historian.due(ended + 1.1)
+    historian.finish()
+    assert ids(tmp_path / "history.db") == ["web:1/1@e", "web:1/2@e"]
+    reader = database.open_to_read(str(tmp_path / "history.db"))
+    assert [row[0] for row in reader.execute("SELECT tail FROM runs")] == ["cannot open\nthe door"] * 2
+    reader.close()
+
+
+def test_a_spool_that_was_replaced_is_watched_again(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    historian = Historian(str(run), Keeper(lambda level, text: None), SILENT)
+    loop = Loop()
+    historian.attach(loop)
+    historian.planned({"state_dir": str(tmp_path), "group": None})
+    historian.due(clock.now())
+    spools = Spool(str(run / "history"))
+    shutil.rmtree(run)
+    run.mkdir()
+    end = time.monotonic() + 20
+    number = 0
+    while not (tmp_path / "history.db").exists() or len(ids(tmp_path / "history.db")) < 3:
+        assert time.monotonic() < end, "it looks at a directory that is gone"
+        if not spool.waiting(str(run / "history")) and number < 3:
+            number += 1
+            spools.put([account(number, ended=clock.now())])
+        loop.turn([historian], clock.now, wait=historian.deadline() is not None)
+    historian.finish()
+
+
 class _NoLoop:
     def watch(self, fd, reader, mask=0):
         pass
@@ -305,7 +355,7 @@ def _scribe(run: Path, state: Path) -> int:
     if pid:
         return pid
     try:
-        historian = Historian(str(run), Keeper(lambda level, text: None), lambda _: "")
+        historian = Historian(str(run), Keeper(lambda level, text: None), SILENT)
         historian.attach(_NoLoop())
         historian.planned({"state_dir": str(state), "group": None})
         while True:
