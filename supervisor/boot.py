@@ -15,6 +15,7 @@ from supervisor import planning
 from supervisor.app import EX_CONFIG
 from supervisor.control.server import InUseError, Server
 from supervisor.errands import Loaded
+from supervisor.host import strays
 from supervisor.host.interface import Done, Signalled
 from supervisor.host.linux import Linux
 from supervisor.host.log import Log
@@ -92,6 +93,8 @@ def _run(host: Linux, loaded: Loaded, config: Config, early: list[Signalled], *,
         raise _CannotRunError(f"cannot start in {settings.runtime_dir}: {error}") from None
     for complaint in journal.complaints:
         host.log("warning", complaint)
+    for stray in strays.end(settings.runtime_dir, _runs(journal)):
+        host.log("warning", stray)
     host.keep_in(journal)
     _guard(host, premises, server, settings.socket_mode, journal)
     host.spool_in(spool)
@@ -131,6 +134,11 @@ def _to_sweep(journal: Journal, log: Callable[[str, str], None]) -> bool:
     if meant and not left:
         journal.clear()
     return meant and left
+
+
+def _runs(journal: Journal) -> list[str]:
+    """The ids of the runs that it tells of."""
+    return [str(fact["run"].get("id")) for fact in journal.facts.values() if isinstance(fact.get("run"), dict)]
 
 
 def _guard(host: Linux, premises: Premises, server: Server, mode: int, journal: Journal) -> None:

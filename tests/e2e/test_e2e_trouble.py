@@ -4,6 +4,7 @@ Whatever fails, fails with a reason, is tried again, and disturbs nobody else.
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -302,6 +303,31 @@ def test_what_a_dead_supervisor_left_is_swept_away(lab: Lab) -> None:
     assert lab.processes() == []
     again = swept("timeout")
     assert (again.returncode, "killed" in again.stderr) == (0, False), "nothing is left to do"
+
+
+@pytest.mark.parametrize("cgroups", ["yes", "no"])
+def test_a_lost_journal_doubles_nothing(lab: Lab, cgroups: str) -> None:
+    note = lab.dir / "grandchild"
+    hidden = f"echo $$ > {note}.new; mv {note}.new {note}; unset SUPERVISOR_RUN SUPERVISOR_SOCKET; exec sleep 1000"
+    lab.start(
+        f'[task.a]\ncommand = ["sh", "-c", "setsid sh -c \'{hidden}\' & exec sleep 1000"]\n',
+        env={"SUPERVISOR_CGROUPS": cgroups},
+    )
+    leader = lab.up("a")["a"]
+    wait_for(note.exists)
+    grandchild = int(note.read_text())
+    lab.end(signal.SIGKILL)
+    (lab.run / "journal").unlink()
+    # Looks like one of it, as a job of at(1) does, but has inherited nothing from it.
+    copy = {"SUPERVISOR_SOCKET": str(lab.socket), "SUPERVISOR_RUN": "a:1/1@other"}
+    with subprocess.Popen(["/bin/sleep", "1000"], env=copy) as bystander:
+        lab.start(env={"SUPERVISOR_CGROUPS": cgroups})
+        assert lab.up("a")["a"] != leader
+        assert bystander.poll() is None
+        bystander.kill()
+    assert not alive(leader)
+    assert not alive(grandchild)
+    assert re.search(rf"no record tells of run a:1/1@.*: killed .*sleep \(pid {leader}\)", lab.stderr)
 
 
 def test_a_config_that_changed_meanwhile(lab: Lab) -> None:
