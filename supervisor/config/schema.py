@@ -117,7 +117,7 @@ LIMITS = keys(
     Key("cpu", number(0.001, 10_000), None, "processors", _OF_A_RUN),
     Key("processes", integer(1, 4_194_304), None, "processes and threads", _OF_A_RUN),
     Key("open_files", below_hard("NOFILE", integer(8, 1_073_741_816)), None, "open files of a process"),
-    Key("runtime", TIME, None, "the longest life of a run", _OF_A_RUN),
+    Key("runtime", TIME, None, "the longest life of a run; then it is stopped, and has failed"),
     Key("core", below_hard("CORE", size(zero=True)), None, "bytes of a core dump"),
     Key("file_size", below_hard("FSIZE", size()), None, "bytes of a file that a process writes"),
     Key("stack", below_hard("STACK", size()), None, "bytes of the stack of a process"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from zlib import crc32
 
-from supervisor.core.immutable import immutable
+from supervisor.core.immutable import immutable, replace
 
 
 class Kind(StrEnum):
@@ -119,6 +119,12 @@ class Limits:
     cpu_affinity: tuple[int, ...] = ()  # the processors that it may run on; empty: all
     io_priority: int | str | None = None  # 0 (first) to 7, or "idle"
     oom_score_adj: int | None = None
+    runtime: float | None = None  # seconds of a run, from its fork to the stop signal
+
+    @property
+    def of_the_process(self) -> Limits:
+        """What a process was made with: how long it may live is kept outside of it."""
+        return replace(self, runtime=None)
 
 
 NOTHING: dict[str, str] = {}  # one for all: nobody changes what is part of a definition
@@ -259,7 +265,7 @@ IDENTITY = (
 """The keys that a running process was made from: a change of one of them needs a restart, no other does.
 
 Of `log` only what the process has got counts (`Log.descriptors`): where its lines go, how they are written and kept
-is the scribe's business.
+is the scribe's business. And of `limits` all but `runtime`.
 """
 
 
@@ -276,4 +282,5 @@ def same_process(old: Task, new: Task) -> bool:
 
 
 def _made_from(task: Task) -> list[object]:
-    return [task.log.descriptors if key == "log" else getattr(task, key) for key in IDENTITY]
+    parts = {"log": task.log.descriptors, "limits": task.limits.of_the_process}
+    return [parts[key] if key in parts else getattr(task, key) for key in IDENTITY]

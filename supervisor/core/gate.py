@@ -93,14 +93,16 @@ def must_leave(fleet: Fleet, instance: Instance) -> str:
 
 
 def must_fail(fleet: Fleet, instance: Instance) -> str:
-    """Why a living run has to be stopped as failed: it gives no sign of life, or its probe says so. Never while frozen.
+    """Why a living run has to be stopped as failed: its time is over, it gives no sign of life, its probe says so.
+
+    Never while frozen.
 
     Nobody is waited for then, as with a crash: what requires it goes down after it.
     """
     run, probe = instance.run, instance.task.health
     if run is None or fleet.freezes_of(instance.task.name):
         return ""
-    return run.health.fault or (health.unwell(instance) if probe and probe.restart else "")
+    return health.over(instance) or run.health.fault or (health.unwell(instance) if probe and probe.restart else "")
 
 
 def _requirement_gone(fleet: Fleet, instance: Instance) -> str:

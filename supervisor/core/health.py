@@ -132,8 +132,17 @@ def word(i: Instance) -> str | None:
     return "ok" if h.well else None
 
 
+def over(i: Instance) -> str:
+    """That it has lived for longer than it may, or "": a reload may have given it more time meanwhile."""
+    if i.run is None or not i.run.overdue or i.run.overdue != i.task.limits.runtime:
+        return ""
+    return f"runtime: it has run for {i.run.overdue:g} s"
+
+
 def unwell(i: Instance) -> str:
     """What is wrong with it, or ""."""
+    if text := over(i):
+        return text
     h = i.run.health if i.run else Health()
     if h.fault:
         return h.fault

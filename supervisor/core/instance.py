@@ -85,6 +85,7 @@ class Run:
     left: tuple[str, ...] = ()  # whom it did not end, and why: "sh (pid 13, state D)"
     made_from: str = ""  # `definition.identity` of what it was started from
     health: Health = Health()
+    overdue: float = 0.0  # the `limits.runtime` that it has lived longer than; 0: none
 
 
 @immutable
@@ -128,11 +129,19 @@ class Instance:
         return self.last is not None and self.last.success  # also while it runs once more
 
     @property
+    def end(self) -> float | None:
+        """When the run has lived for as long as it may; None: it may for ever, or that moment has been noticed."""
+        runtime = self.task.limits.runtime
+        if self.run is None or runtime is None or self.run.overdue == runtime:
+            return None
+        return self.run.began + runtime
+
+    @property
     def alarm(self) -> float | None:
         """When its health has to be looked at, whatever else happens; for a run that is being stopped never."""
         if self.run is None or self.state not in (State.STARTING, State.RUNNING):
             return None
-        moments = [at for at in (self.run.health.bark, self.run.health.ask_at) if at is not None]
+        moments = [at for at in (self.run.health.bark, self.run.health.ask_at, self.end) if at is not None]
         return min(moments, default=None)
 
     @property

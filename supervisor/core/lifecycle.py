@@ -211,8 +211,10 @@ def _main_pid(i: Instance, e: ev.MainPid, now: float) -> Step:
 
 
 def _alarm(i: Instance, e: ev.Alarm, now: float) -> Step:
-    """A question is due, or a sign of life overdue, or both."""
+    """A question is due, a sign of life overdue, its time over, or several of these."""
     run = _run(i)
+    if i.end is not None and i.end <= now:
+        run = replace(run, overdue=i.task.limits.runtime)
     done: tuple[actions.Action, ...] = ()
     if run.health.bark is not None and run.health.bark <= now:
         run = replace(run, health=health.barked(i, run))

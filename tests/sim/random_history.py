@@ -77,6 +77,7 @@ def _extras(rng: Random) -> tuple[tuple[float, str], ...]:
         (0.2, rng.choice(("health=1 failures=1", "health=3", "health=1/left failures=2 successes=2"))),
         (0.2, f"watchdog={rng.choice((1, 10))}"),
         (0.1, "dump_signal=SIGQUIT"),
+        (0.1, f"runtime={rng.choice((0.5, 5))}"),
     )
 
 

@@ -26,6 +26,7 @@ from supervisor.core.definition import (
     GiveUp,
     Group,
     Kind,
+    Limits,
     Log,
     Probe,
     Restart,
@@ -106,6 +107,8 @@ def task_of(name: str, pairs: dict[str, str]) -> Task:
             stop[key] = float(text) if key == "grace" else text
         elif key in _BACKOFF:
             backoff[key] = float(text)
+        elif key == "runtime":
+            plain["limits"] = Limits(runtime=float(text))
         elif key in _PROBE:
             probe[key] = int(text)
         else:
