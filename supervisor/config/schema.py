@@ -110,12 +110,13 @@ HEALTH_PROBE = READY_PROBE | keys(
     Key("restart", BOOLEAN, True, "whether it is restarted when it is unwell"),
 )
 
-_OF_A_RUN = "available: those of each process (open_files, cpu_time …)"
-
 LIMITS = keys(
-    Key("memory", size(), None, "bytes of memory", _OF_A_RUN),
-    Key("cpu", number(0.001, 10_000), None, "processors", _OF_A_RUN),
-    Key("processes", integer(1, 4_194_304), None, "processes and threads", _OF_A_RUN),
+    Key("memory", size(), None, "bytes of memory of the run; beyond them all of it is killed"),
+    Key("cpu", number(0.01, 10_000), None, "processors that the run may keep busy"),
+    Key("cpu_weight", integer(1, 10_000), None, "its share of busy processors; usual is 100"),
+    Key("processes", integer(1, 4_194_304), None, "processes and threads of the run"),
+    Key("io_weight", integer(1, 10_000), None, "its share of a busy disk; usual is 100"),
+    Key("best_effort", BOOLEAN, False, "whether a limit that this machine cannot enforce may be left out"),
     Key("open_files", below_hard("NOFILE", integer(8, 1_073_741_816)), None, "open files of a process"),
     Key("runtime", TIME, None, "the longest life of a run; then it is stopped, and has failed"),
     Key("core", below_hard("CORE", size(zero=True)), None, "bytes of a core dump"),

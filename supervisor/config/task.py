@@ -25,6 +25,7 @@ from supervisor.config.program import Setting, check_program
 from supervisor.config.schema import TASK
 from supervisor.config.wording import quote_path
 from supervisor.config.world import World
+from supervisor.core.controllers import CONTROLLERS
 from supervisor.core.definition import Backoff, GiveUp, History, Kind, Limits, Log, Probe, Restart, StopPolicy, Task
 from supervisor.core.immutable import immutable
 
@@ -86,6 +87,7 @@ def build(name: str, own: Checked, defaults: Checked, world: World, report: Repo
     _settle_kind(draft)
     _settle_tables(draft)
     _settle_context(draft)
+    _check_limits(draft)
     _check_source(draft)
     _check_program(draft)
     _check_probes(draft)
@@ -170,6 +172,17 @@ def _settle_context(draft: Draft) -> None:
                 draft.wrong(key, f"{quote_path(path)} is in {said[path]} as well; allowed: one of the two")
             elif any(path.startswith(f"{other}/") for other in hidden):
                 draft.wrong(key, f"{quote_path(path)} is within a place that is inaccessible; allowed: other places")
+
+
+def _check_limits(draft: Draft) -> None:
+    """Whether this machine can enforce those of the whole run."""
+    limits = draft.values.get("limits", Limits())
+    for key, controller in CONTROLLERS.items():
+        if getattr(limits, key) is None or limits.best_effort or controller in draft.world.controllers():
+            continue
+        what = f"the cgroups of this machine have no {controller} controller, so nothing could enforce it"
+        problem = (("limits", key), f"{what}; allowed: no such limit, or best_effort = true")
+        draft.report.problems(draft.section("limits"), [problem])
 
 
 def _check_source(draft: Draft) -> None:

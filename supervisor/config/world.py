@@ -25,6 +25,7 @@ class World:
         self.uid = os.geteuid()
         self._stats: dict[str, os.stat_result | str] = {}
         self._users: dict[str, int | None] = {}
+        self._controllers: set[str] | None = None
         self._shared: dict[Any, Any] = {}
         self.programs: dict[tuple[str, str, str, bool], str] = {}  # what `program` found, "" for fine
 
@@ -63,6 +64,14 @@ class World:
 
         with open("/sys/devices/system/cpu/online") as file:
             return processors(file.read().strip())
+
+    def controllers(self) -> set[str]:
+        """What the kernel can limit for a whole run: memory, cpu, pids, io."""
+        from supervisor.host.cgroup import controllers  # noqa: PLC0415 - few configs ask
+
+        if self._controllers is None:
+            self._controllers = controllers()
+        return self._controllers
 
     def home(self) -> str:
         """The home directory of our own user; "" if there is none."""

@@ -120,6 +120,12 @@ class Limits:
     io_priority: int | str | None = None  # 0 (first) to 7, or "idle"
     oom_score_adj: int | None = None
     runtime: float | None = None  # seconds of a run, from its fork to the stop signal
+    memory: int | None = None  # bytes of all processes of the run together, as all below; these need a cgroup
+    cpu: float | None = None  # processors
+    cpu_weight: int | None = None  # its share when others want the processors as well; 100 is usual
+    processes: int | None = None  # and threads
+    io_weight: int | None = None  # its share of the disk; 100 is usual
+    best_effort: bool = False  # what this machine cannot enforce is left out
 
     @property
     def of_the_process(self) -> Limits:

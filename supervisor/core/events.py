@@ -134,6 +134,7 @@ class Status:
     signal: str | None = None
     core_dumped: bool = False
     used: Used | None = None
+    why: str = ""  # what is known of it beside that: "memory limit 512M"
 
 
 @immutable

@@ -334,6 +334,7 @@ def outcome_of(i: Instance, status: ev.Status | None, now: float) -> Outcome:
         reason, success = f"exit {status.code}", status.code in i.task.success_exit
     else:
         reason = f"killed by {status.signal}" + (" (core dumped)" if status.core_dumped else "")
+        reason += f": {status.why}" if status.why else ""
         success = status.signal in i.task.success_exit
     cpu, memory = (status.used.cpu, status.used.memory) if status.used else (None, None)
     signal, dumped = status.signal, status.core_dumped

@@ -8,9 +8,12 @@ Wherever the supervisor may write the unified hierarchy (as root, or where a ser
             1731977               a run; named by the moment at which it was made, so that no name comes twice
 
 A cgroup is never used for a second run: after `cgroup.kill`, some kernels (6.12 to 6.18) kill whatever is cloned
-into it. A parent for the runs of a group, with limits for all of them, would be one more level in the tree. Controllers
-are not enabled here: nothing is limited yet, and a cgroup that has them must have no process of its own, as that of a
-service has while systemd starts it again (unless it has DelegateSubgroup=).
+into it. A parent for the runs of a group, with limits for all of them, would be one more level in the tree.
+
+Controllers are enabled only when a task has limits that need them, by its own child (`share`), from the tree upwards. A
+cgroup that has them must have no process of its own, so they can be had where the supervisor was put beside the tree
+(DelegateSubgroup=, systemd 254) or is in the root of the machine, and nowhere else: a supervisor that moved itself away
+could not be started again by a systemd that puts it where it was.
 
 The supervisor itself is not moved: it, its spawner and its helpers are where they were started, beside the tree.
 """
@@ -18,6 +21,7 @@ The supervisor itself is not moved: it, its spawner and its helpers are where th
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,6 +107,15 @@ def _delegated(directory: str) -> bool:
         return False
 
 
+def controllers() -> set[str]:
+    """What the kernel has at the top of the hierarchy that is mounted; what we get of it shows when it is needed."""
+    with suppress(OSError, StopIteration):
+        _, place = next(_mounts())
+        with open(f"{place}/cgroup.controllers") as file:
+            return set(file.read().split())
+    return set()
+
+
 # -- making and removing ----------------------------------------------------------------------------------------------
 
 
@@ -142,6 +155,16 @@ def _below(path: str) -> Iterator[str]:
             yield from [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return
+
+
+def _size(text: str) -> str:
+    """Bytes as the config writes them: 536870912 is 512M."""
+    size, unit = int(text), ""
+    for larger in "KMG":
+        if size % 1024:
+            break
+        size, unit = size // 1024, larger
+    return f"{size}{unit}"
 
 
 # -- one run ----------------------------------------------------------------------------------------------------------
@@ -188,6 +211,21 @@ class Cgroup:
         for inner in _below(path):
             found += self._inside(inner)
         return found
+
+    def out_of_memory(self) -> str:
+        """That the kernel has killed in it for want of memory, and whose limit it was; "" if it has not."""
+        events = dict(line.split() for line in self._read("memory.events").splitlines())
+        if int(events.get("oom_kill", 0)) == 0:
+            return ""
+        return f"memory limit {_size(self._read('memory.max'))}" if int(events["oom"]) else "out of memory"
+
+    def _read(self, name: str) -> str:
+        """A file of it; empty when there is none."""
+        try:
+            with open(f"{self.path}/{name}") as file:
+                return file.read().strip()
+        except OSError:
+            return ""
 
     def kill(self) -> None:
         """SIGKILL to all of it; no fork escapes."""

@@ -4,16 +4,17 @@ Only a child that has any of it imports this, so an ordinary start pays nothing.
 which is that of systemd (systemd.exec(5) and its exec-invoke.c), and each place has a reason:
 
 1.  What is opened for the task by path (output, environment files) is opened before anything is hidden from it.
-2.  Scheduling and the OOM score may need root (a negative nice), so they come before the user.
-3.  The network and mount namespaces need CAP_SYS_ADMIN. The files of credentials are read first, so that their
+2.  The cgroup gets its limits while we may write to it, and before anything can be used up.
+3.  Scheduling and the OOM score may need root (a negative nice), so they come before the user.
+4.  The network and mount namespaces need CAP_SYS_ADMIN. The files of credentials are read first, so that their
     source may be one of the places that are then made inaccessible.
-4.  Resource limits come after that, as a small one (open_files) could be in the way of it, and before the user, as
+5.  Resource limits come after that, as a small one (open_files) could be in the way of it, and before the user, as
     only root may raise a hard limit.
-5.  The bounding set of capabilities is cut while we still may (CAP_SETPCAP). Then PR_SET_KEEPCAPS, groups, user; then
+6.  The bounding set of capabilities is cut while we still may (CAP_SETPCAP). Then PR_SET_KEEPCAPS, groups, user; then
     exactly what was asked for is put into every set, and made ambient, so that it outlives the exec of a user who is
     not root.
-6.  The working directory is entered as the user.
-7.  no_new_privileges, which nothing can take back, and last the filter of system calls, which without it only root may
+7.  The working directory is entered as the user.
+8.  no_new_privileges, which nothing can take back, and last the filter of system calls, which without it only root may
     set, and which would otherwise have to allow all of the above.
 
 Every step either does the whole of what was asked for or fails, and then the task is not started: it never runs with
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 import os
 
-from supervisor.host import child, mounts, privileges, quota, seccomp
+from supervisor.host import child, mounts, privileges, quota, seccomp, share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def around(as_root: tuple[Step, ...], as_user: tuple[Step, ...]) -> tuple[Step, 
     """The steps of a confined child; what every child does is given in its two halves, without becoming the user."""
     return (
         *as_root,
+        ("set limits", _share),
         ("set nice", lambda spec: quota.nice(_of(spec)["nice"])),
         ("set io_priority", lambda spec: quota.io_priority(_of(spec)["io_priority"])),
         ("set cpu_affinity", lambda spec: quota.cpu_affinity(_of(spec)["cpu_affinity"])),
@@ -60,6 +62,12 @@ def around(as_root: tuple[Step, ...], as_user: tuple[Step, ...]) -> tuple[Step, 
 
 def _of(spec: Spec) -> dict[str, Any]:
     return spec["confine"] or {}
+
+
+def _share(spec: Spec) -> None:
+    """Of the run as a whole; its cgroup is the spawner's, which has filled in which one."""
+    wanted = _of(spec)
+    share.take(wanted.get("cgroup", ""), wanted["of_the_run"], best_effort=wanted["best_effort"])
 
 
 def _network(spec: Spec) -> None:

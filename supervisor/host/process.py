@@ -339,6 +339,8 @@ class Processes:
     def _ended(self, process: Process, status: Status | None) -> list[Happened]:
         key, run = process.key, process.run
         before: list[Happened] = self._reported(process)
+        if status and status.signal == "SIGKILL" and isinstance(process.rest, InCgroup):
+            status = replace(status, why=process.rest.cgroup.out_of_memory())
         failure = process.failure
         self._close_channel(process)
         self._loop.unwatch(process.pidfd)

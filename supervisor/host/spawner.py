@@ -50,7 +50,7 @@ _SYS_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 PATIENCE = 1.0
 """Seconds after which a spawner that does not answer is replaced. It does nothing that could take long."""
 
-LONGEST = 128 * 1024
+LONGEST = 120 * 1024
 """Bytes of a launch: what a socket takes at once, with room for the go byte."""
 
 MAKE, REMOVE = b"+", b"-"
@@ -134,12 +134,12 @@ class Spawner:
         Raises:
             OSError: no child could be made.
         """
-        data = marshal.dumps(dict(spec))
-        data = len(data).to_bytes(4, "little") + data
-        if len(data) > LONGEST:
-            raise OSError(errno.E2BIG, "the command and its environment are too long")
+        data = _packed(spec)
         for _ in range(3):
             spare = self._take()
+            if spec["confine"]:
+                spec["confine"]["cgroup"] = spare.cgroup
+                data = _packed(spec)
             try:
                 os.write(spare.channel, data)
             except (BrokenPipeError, ConnectionResetError):  # somebody has killed it
@@ -295,6 +295,14 @@ def _serve(parent: socket.socket, open_files: tuple[int, int], tree: str) -> NoR
     except BaseException:  # noqa: BLE001 - it must never run on as a second parent
         sys.excepthook(*sys.exc_info())
     os._exit(0)
+
+
+def _packed(spec: child.Spec) -> bytes:
+    """A launch as the child reads it; the path of a cgroup may still come in."""
+    data = marshal.dumps(dict(spec))
+    if len(data) > LONGEST:
+        raise OSError(errno.E2BIG, "the command and its environment are too long")
+    return len(data).to_bytes(4, "little") + data
 
 
 def _removed(path: str, tree: str) -> bool:

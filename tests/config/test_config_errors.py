@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from supervisor.config.schema import TASK
+from supervisor.core.definition import Config, Limits
 
 HERE = Path(__file__).parent
 Bad = Callable[..., list[str]]
+Good = Callable[..., Config]
 
 
 def cases(name: str) -> list[tuple[str, list[str]]]:
@@ -83,3 +85,23 @@ def test_without_libseccomp_no_call_is_filtered(bad: Bad, monkeypatch: pytest.Mo
     monkeypatch.setattr("ctypes.CDLL", lambda *_: (_ for _ in ()).throw(OSError()))
     (line,) = bad('[task.web]\ncommand = "run"\nsystem_calls = ["@default"]')
     assert line.endswith("libseccomp is not installed on this machine (Debian: libseccomp2, Fedora: libseccomp)")
+
+
+OF_A_RUN = 'limits = { memory = "64M", cpu = 0.5, cpu_weight = 1, processes = 9, io_weight = 2, runtime = "1h"%s }'
+
+
+def test_what_no_controller_could_enforce(bad: Bad, good: Good, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither accepted and ignored, nor found out at the start; unless that is what the config asks for."""
+    monkeypatch.setattr("supervisor.host.cgroup.controllers", lambda: {"cpu", "pids"})
+    text = f'[task.web]\ncommand = "run"\n{OF_A_RUN}'
+    why = "controller, so nothing could enforce it; allowed: no such limit, or best_effort = true"
+    assert bad(text % "") == [
+        f'c.toml:3: task "web": limits.memory: the cgroups of this machine have no memory {why}',
+        f'c.toml:3: task "web": limits.io_weight: the cgroups of this machine have no io {why}',
+    ]
+    limits = good(text % ", best_effort = true").tasks["web"].limits
+    assert limits == Limits(
+        memory=64 << 20, cpu=0.5, cpu_weight=1, processes=9, io_weight=2, runtime=3600.0, best_effort=True
+    )
+    monkeypatch.setattr("supervisor.host.cgroup.controllers", lambda: {"cpu", "pids", "memory", "io"})
+    assert good(text % "").tasks

@@ -282,7 +282,14 @@ def test_what_a_process_was_made_from_restarts_it(key: str):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("stop", StopPolicy("SIGINT")), ("after", ("db",)), ("replicas", 2), ("freeze", True), ("start_timeout", 1.0)],
+    [
+        ("stop", StopPolicy("SIGINT")),
+        ("after", ("db",)),
+        ("replicas", 2),
+        ("freeze", True),
+        ("start_timeout", 1.0),
+        ("limits", Limits(runtime=5.0)),
+    ],
     ids=str,
 )
 def test_what_changes_in_place(key: str, value: object):

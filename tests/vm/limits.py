@@ -1,0 +1,121 @@
+"""What runs inside of the VM: a supervisor whose tasks go beyond their limits, and what the kernel makes of that.
+
+Prints one line per fact, "ok NAME" or "FAILED NAME: what was found", and at last "done".
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PLACE = Path("/tmp/vm")
+SUPERVISOR = [sys.executable, "-m", "supervisor", "-c", str(PLACE / "c.toml")]
+SUPCTL = [sys.executable, "-c", "from supervisor.cli.main import main; main()"]
+PATIENCE = 300
+"""Seconds. What is emulated is slow, and a run above nine tenths of its memory is made slower still."""
+
+EAT = "x = bytearray(400 << 20)"
+FORK = "import os, time\nn = 0\ntry:\n  while n < 100:\n    if os.fork() == 0: time.sleep(1000)\n    n += 1\n"
+FORK += "except OSError as error: print(n, error.strerror, flush=True)\ntime.sleep(1000)"
+SPIN = "while True: pass"
+
+CONFIG = f"""
+[supervisor]
+runtime_dir = "{PLACE}/run"
+state_dir = "{PLACE}/state"
+log_dir = "{PLACE}/log"
+[defaults]
+restart = "never"
+log = {{ format = "raw" }}
+[task.memory]
+command = ["python3", "-c", "import subprocess; subprocess.run(['python3', '-c', '{EAT}'])"]
+limits = {{ memory = "40M" }}
+[task.within]
+command = ["python3", "-c", "x = bytearray(30 << 20)"]
+limits = {{ memory = "64M" }}
+[task.processes]
+command = ["python3", "-c", {json.dumps(FORK)}]
+limits = {{ processes = 10 }}
+[task.cpu]
+command = ["python3", "-c", "{SPIN}"]
+limits = {{ cpu = 0.2, cpu_weight = 50 }}
+[task.io]
+command = ["sleep", "1000"]
+limits = {{ io_weight = 200, best_effort = true }}
+"""
+
+
+def main() -> None:
+    """As root, in a cgroup that is the supervisor's own beside the tree, as DelegateSubgroup= would have put it."""
+    base = Path("/sys/fs/cgroup" + Path("/proc/self/cgroup").read_text().strip()[3:])
+    os.setxattr(base, "user.delegate", b"1")
+    (base / "supervisor").mkdir(exist_ok=True)
+    (base / "supervisor" / "cgroup.procs").write_text(str(os.getpid()))
+    PLACE.mkdir(exist_ok=True)
+    (PLACE / "c.toml").write_text(CONFIG)
+    with (PLACE / "out").open("w") as out:
+        process = subprocess.Popen(SUPERVISOR, stdout=out, stderr=out)
+    try:
+        look()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        print((PLACE / "out").read_text())
+    fact("nothing is left", [path.name for path in base.glob("supervisor-*")], [])
+    print("done", flush=True)
+
+
+def look() -> None:
+    """Every limit, from outside."""
+    fact("memory within its limit", ended("within")["reason"], "exit 0")
+    text = until((PLACE / "log" / "processes.log").read_text)
+    fact("processes", text, "9 Resource temporarily unavailable\n")
+    directory = cgroup("cpu")
+    began, spent = time.monotonic(), used(directory)
+    time.sleep(10)
+    share = (used(directory) - spent) / (time.monotonic() - began)
+    fact("cpu", 0.1 <= share <= 0.25, True, share)
+    fact("cpu weight", (directory / "cpu.weight").read_text(), "50\n")
+    fact("a cgroup that may not be limited is not", status("io")["state"], "running")
+    fact("memory", ended("memory")["reason"], "killed by SIGKILL: memory limit 40M")
+
+
+def fact(name: str, found: object, expected: object, shown: object = "") -> None:
+    print(f"ok {name} {shown}" if found == expected else f"FAILED {name}: {found!r} {shown}", flush=True)
+
+
+def until(fact_of_the_world):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            if found := fact_of_the_world():
+                return found
+        except (OSError, LookupError, ValueError):
+            pass
+        time.sleep(0.2)
+    raise TimeoutError
+
+
+def status(name: str) -> dict:
+    words = [*SUPCTL, "--socket", f"{PLACE}/run/supervisor.sock", "status", name, "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return json.loads(done.stdout)["tasks"][0]
+
+
+def ended(name: str) -> dict:
+    return until(lambda: status(name)["last_exit"])
+
+
+def cgroup(name: str) -> Path:
+    pid = until(lambda: status(name)["pid"])
+    return Path("/sys/fs/cgroup" + Path(f"/proc/{pid}/cgroup").read_text().strip()[3:])
+
+
+def used(directory: Path) -> float:
+    return int((directory / "cpu.stat").read_text().split()[1]) / 1e6
+
+
+main()

@@ -1,0 +1,21 @@
+#!/bin/bash
+# Limits that a kernel really enforces, in a VM: bash tests/vm/run.sh. With the packages of the checkout's own .venv, which
+# has to be of the Python that Debian 12 has (3.11). 77: it cannot be tried here, as a program is missing.
+set -e
+cd "$(dirname "$0")/../.."
+for program in qemu-system-x86_64 mmdebstrap mke2fs; do
+  type -P "$program" >/dev/null || { echo "skipped: there is no $program"; exit 77; }
+done
+packages=(.venv/lib/python3.11/site-packages)
+[ -d "${packages[0]}" ] || { echo "skipped: .venv is not of Python 3.11"; exit 77; }
+export WORK=${WORK:-$(mktemp -d)}
+payload=$WORK/payload
+rm -rf "$payload" && mkdir -p "$payload/lib"
+cp -a supervisor "$payload/lib/"
+cp -a "${packages[0]}"/{setproctitle,tomli} "$payload/lib/"
+cp -a "${packages[0]}"/*mypyc*.so "$payload/lib/" 2>/dev/null || true
+cp tests/vm/limits.py "$payload/"
+printf '#!/bin/sh\nexport PYTHONPATH=/opt/lib\nexec python3 /opt/limits.py\n' >"$payload/ci.sh"
+chmod +x "$payload/ci.sh"
+bash tests/vm/vm.sh "$payload" | tr -d '\r' | tee "$WORK/said"
+grep -q '^done$' "$WORK/said" && ! grep -q '^FAILED' "$WORK/said"
