@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from supervisor.verbs import past
-from supervisor.verbs.interface import OK, UNKNOWN, Arguments, RefusedError, chosen, strings
+from supervisor.verbs.interface import OK, UNKNOWN, Arguments, RefusedError, chosen, flag, strings
 from supervisor.verbs.output import output, tell
 from supervisor.verbs.screen import Screen, age
 
@@ -22,14 +23,17 @@ supctl show web:2/7"""
 
 
 def arguments(parser: ArgumentParser) -> None:
-    """NAME or RUN, --json."""
+    """NAME or RUN, --reveal, --json."""
     parser.add_argument("name", metavar="NAME|RUN", help="task, instance, group, glob, or the id of a run")
+    parser.add_argument(
+        "--reveal", action="store_true", help="values of the environment as well; for root and the owner"
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
 def request(options: Namespace) -> dict[str, Any]:
     """What arguments took."""
-    return {"names": [options.name]}
+    return {"names": [options.name], "reveal": options.reveal}
 
 
 def answer(parent: Parent, client: Asker, args: Arguments) -> None:
@@ -37,11 +41,12 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     from supervisor.core import report  # noqa: PLC0415 - not in supctl
 
     host, name = parent.host, next(iter(strings(args, "names")), "")
+    reveal = _may_reveal(args, client)
     instances = _of_run(parent, name) if "/" in name else chosen(parent, args)
     tasks = report.status(parent.fleet, parent.config, instances, host.now(), host.stamp)
     for one, i in zip(tasks, instances, strict=True):
         one["explanation"] = report.why(parent.fleet, i, host.now(), host.stamp)
-        one["definition"] = definition(i.task)
+        one["definition"] = definition(i.task, reveal=reveal)
         one["unread_output"] = host.unread(i.key)
         one.update(output(parent, i))
     client.answer({"instances": tasks, **past.answer(parent, instances)})
@@ -56,12 +61,22 @@ def _of_run(parent: Parent, name: str) -> list[Instance]:
     ]
 
 
-def definition(task: Task) -> dict[str, Any]:
-    """The definition as the config writes it. Values of the environment are not shown: they may be secrets."""
+def _may_reveal(args: Arguments, client: Asker) -> bool:
+    """Whether secrets are asked for; members of `socket_group` may control the tasks, but not read their passwords."""
+    if not flag(args, "reveal"):
+        return False
+    if client.who()["uid"] not in (0, os.geteuid()):
+        raise RefusedError("--reveal is for root and the owner of the supervisor")
+    return True
+
+
+def definition(task: Task, *, reveal: bool = False) -> dict[str, Any]:
+    """The definition as the config writes it; values of the environment, which may be secrets, only to `reveal`."""
     from supervisor.core.immutable import plain  # noqa: PLC0415 - in the supervisor
 
     shown = plain(task)
-    shown["environment"] = dict.fromkeys(task.environment, "…")
+    if not reveal:
+        shown["environment"] = dict.fromkeys(task.environment, "…")
     return shown
 
 

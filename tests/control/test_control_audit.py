@@ -74,6 +74,13 @@ def test_nothing_that_a_client_sends_can_be_taken_for_somebody_else(office: Offi
     assert len(line) < 3 * audit.LONGEST
 
 
+def test_secrets_are_revealed_to_root_and_the_owner_only(office: Office):
+    caller = Forger("eve")
+    office.parent.occur(Request(caller, "show", {"names": ["web"], "reveal": True}))
+    assert caller.errors == [("--reveal is for root and the owner of the supervisor", 1)]
+    assert not office.ask("show", names=["web"], reveal=True).errors
+
+
 def test_the_exit_code_is_that_of_supctl(office: Office):
     office.ask("freeze", names=["db"])
     office.ask("stop", names=["db"], wait=True)

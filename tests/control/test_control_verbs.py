@@ -25,7 +25,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "thaw": {"names": ["web"]},
     "run": {"names": ["import"], "wait": True, "env": ["A=b"], "args": ["x"]},
     "runs": {"names": ["web"]},
-    "show": {"names": ["web"]},
+    "show": {"names": ["web"], "reveal": False},
     "why": {"names": ["web"]},
     "logs": {"names": ["web"]},
     "events": {"follow": False, "since": "l.1"},

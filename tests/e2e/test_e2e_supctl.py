@@ -222,6 +222,8 @@ def test_show_and_why(lab: Lab) -> None:
     assert f"has pid {pid}" in shown.out
     assert 'command              ["sleep", "1000"]' in shown.out
     assert "hunter2" not in shown.out + lab.ctl("show", "web", "--json").out
+    assert 'SECRET = "hunter2"' in lab.ctl("show", "web", "--reveal").out
+    assert "hunter2" not in lab.stderr + str(lab.events)
     assert f"as defined in {lab.path}:" in shown.out
     (one,) = lab.ctl("show", "web/1", "--json").json["instances"]
     check({key: one[key] for key in TASK_SHAPE}, TASK_SHAPE)
