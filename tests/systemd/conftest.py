@@ -113,14 +113,17 @@ class Service:
     def processes(self) -> list[int]:
         """What is alive in the cgroup of the service and below, with pids as we see them: tasks and all."""
         found: list[int] = []
-        for file in (self.machine.root / self.CGROUP).rglob("cgroup.procs"):
-            with suppress(OSError):  # removed meanwhile
-                found += map(int, file.read_text().split())
+        for folder, _, _ in os.walk(self.machine.root / self.CGROUP):  # passes over what is removed meanwhile
+            with suppress(OSError):
+                found += map(int, Path(folder, "cgroup.procs").read_text().split())
         return found
 
-    def cgroups(self) -> list[str]:
-        """The cgroups of runs, and of children that are made ahead."""
-        return [path.name for path in (self.machine.root / self.CGROUP).glob("supervisor-*/*") if path.is_dir()]
+    def cgroup(self, pid: int) -> Path:
+        """The directory of the cgroup of a process, which is named as inside."""
+        code, text = self.machine.run("cat", f"/proc/{pid}/cgroup")
+        assert code == 0, text
+        [path] = [line[3:] for line in text.splitlines() if line.startswith("0::")]
+        return self.machine.root / "sys/fs/cgroup" / path.lstrip("/")
 
     def sleepers(self) -> list[int]:
         """Those of them that are a task of these tests, `sleep 1000`, and no part of the supervisor."""

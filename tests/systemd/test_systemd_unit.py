@@ -342,13 +342,16 @@ def test_a_stop_leaves_nothing_that_has_left_its_process_group(service: "Service
     service.supctl("start", "--all")
     service.until("all there", lambda: len(service.sleepers()) == 4)
     assert "a cgroup of its own, in /sys/fs/cgroup" in service.journal()
+    cgroup = service.cgroup(service.pids()["daemon"] or 0)
+    assert len((cgroup / "cgroup.procs").read_text().split()) == 3
     service.supctl("stop", "daemon")
     assert len(service.sleepers()) == 1
-    service.until("removed", lambda: len(service.cgroups()) == 2)  # that of the other, and one that is made ahead
+    service.until("removed", lambda: not cgroup.exists())
     service.supctl("start", "daemon")
     service.until("all there", lambda: len(service.sleepers()) == 4)
     service.systemctl("stop")
-    assert (service.processes(), service.cgroups()) == ([], [])
+    assert service.processes() == []
+    assert not cgroup.parent.exists()
     assert service.show("Result") == "success"
 
 
@@ -365,4 +368,4 @@ def test_what_is_left_of_a_run_is_known_after_a_crash(service: "Service") -> Non
     service.until("back", lambda: service.show("NRestarts") == "1" and service.show("ActiveState") == "active")
     service.until("restarted", lambda: len(service.sleepers()) == 3 and not before & set(service.sleepers()))
     service.systemctl("stop")
-    assert (service.processes(), service.cgroups()) == ([], [])
+    assert service.processes() == []
