@@ -14,6 +14,7 @@ from supervisor.core.escalation import STOP_GROUP, Escalation
 from supervisor.core.fleet import Change, Fleet
 from supervisor.core.freeze import Freeze
 from supervisor.core.instance import Instance, Outcome
+from supervisor.core.losses import News
 from supervisor.core.states import State
 from supervisor.host.interface import Host
 
@@ -93,6 +94,12 @@ class Announcer:
             self._host.log("warning" if after == "unwell" else "info", f"{new.name}: {why}")
         if old.run and says != old.run.health.says:
             self._host.log("debug", f"{new.name}: says: {says}")
+
+    def dropped(self, i: Instance, news: News) -> None:
+        """Some of its output is lost; the log has the first of many."""
+        lost = {"bytes": news.bytes, "lines": news.lines}
+        self.event("dropped-output", name=i.name, task=i.task.name, instance=i.index, **lost, why=news.why)
+        self._host.log("warning" if news.first else "debug", f"{i.name}: {news.says}")
 
     def event(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 - whatever an event has to say
         """An event that is no change of state."""

@@ -17,6 +17,7 @@ from supervisor.host.interface import Done
 
 if TYPE_CHECKING:
     from supervisor.core.fleet import Change
+    from supervisor.core.instance import Instance
     from supervisor.parent import Parent
 
 
@@ -76,6 +77,10 @@ class Notices:
     def thawed(self, freeze: Freeze, by: str) -> None:
         """A freeze has gone."""
         self._put(notices.THAWED, freeze.scope or "everything", f"by {by}; it was {freeze.says}")
+
+    def dropped(self, instance: Instance, why: str) -> None:
+        """Output of an instance finds no room."""
+        self._put(notices.DROPPED, instance.name, why, instance.task.name)
 
     def shutdown(self, reason: str) -> None:
         """The supervisor ends, and no person asked for it."""

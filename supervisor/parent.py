@@ -34,6 +34,7 @@ from supervisor.core.states import ALIVE
 from supervisor.host.interface import (
     CannotForkError,
     Done,
+    Dropped,
     Happened,
     Host,
     Launch,
@@ -42,6 +43,7 @@ from supervisor.host.interface import (
     Signalled,
     Touched,
 )
+from supervisor.losses import Losses
 from supervisor.memory import Memory
 from supervisor.notices import Notices
 from supervisor.store.account import accounts_of
@@ -73,6 +75,7 @@ class Parent:
         self.configuration = Configuration(self, config)
         self.switch = Switch(self)
         self.notices = Notices(self)
+        self.losses = Losses(self)
         self.waits: list[Wait] = []
         self.signals = 0  # how many SIGTERM or SIGINT have come
         self.goodbye: list[Asker] = []  # who waits for the end of the supervisor
@@ -137,6 +140,8 @@ class Parent:
                 self._errands.pop(errand, _ignore)(occurrence)
             case Touched():
                 self.configuration.reread()
+            case Dropped():
+                self.losses.look()
 
     def _fork(self, actions: list[Action], now: float) -> tuple[list[Action], list[Change]]:
         """Makes the children. Returns what follows from that: their go bytes, or their failures."""
@@ -230,6 +235,7 @@ class Parent:
                 self.fleet.note(key, ev.Exited(instance.run.number, status, empty=True), now)
         self.fleet.settle(now)
         self.notices.recall(facts)
+        self.losses.recall()
         self.host.watch(self.config.watched)
 
     def _adopt(self, fact: dict[str, Any], now: float) -> str:

@@ -30,7 +30,7 @@ LAYERS = (
     ("helpers", "errands"),
     ("announce", "audit", "memory"),
     ("planning",),
-    ("configuration", "switch", "escalate", "notices"),
+    ("configuration", "switch", "escalate", "notices", "losses"),
     ("parent",),
     ("premises",),
     ("cli", "boot"),
@@ -41,6 +41,7 @@ LAYERS = (
 EXCEPTIONS = {
     ("host.linux", "store.records"): "the real host writes the journal",
     ("host.linux", "store.plan"): "and the plan",
+    ("host.linux", "store.losses"): "and reads what the scribe could not write",
     ("host.linux", "store.spool"): "and the spool",
     ("host.child", "task"): "a child calls a task that is written in Python",
     ("app", "boot"): "what is imported after the spawner was forked",

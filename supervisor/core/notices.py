@@ -2,7 +2,8 @@
 
 Per instance: `failed`, once, when a row of failures begins; `gave-up`; `unwell`, by its probe or its watchdog; and
 `recovered`, when it has run for `reset_after` again and is well, or has ended well. What a person stops meanwhile is
-forgotten without a word. Of the whole: `frozen`, `thawed`, and a `shutdown` that the supervisor decided itself.
+forgotten without a word. `dropped-output`, when what it writes finds no room (`core.losses`). Of the whole: `frozen`,
+`thawed`, and a `shutdown` that the supervisor decided itself.
 
 Who is ailing is not kept over the death of a supervisor, but seen again from the counters that are.
 """
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 FAILED, GAVE_UP, UNWELL, RECOVERED = "failed", "gave-up", "unwell", "recovered"
 FROZEN, THAWED, SHUTDOWN = "frozen", "thawed", "shutdown"
+DROPPED = "dropped-output"
 
 _SAYS = {
     GAVE_UP: "{} gave up",
@@ -31,6 +33,7 @@ _SAYS = {
     FROZEN: "{} is frozen",
     FAILED: "{} failed",
     UNWELL: "{} is unwell",
+    DROPPED: "{} lost output",
     THAWED: "{} is thawed",
     RECOVERED: "{} recovered",
 }

@@ -49,6 +49,11 @@ class Touched:
 
 
 @immutable
+class Dropped:
+    """Output of tasks could not be written; `Host.losses` says what."""
+
+
+@immutable
 class Done:
     """An errand is done; `error` says in a sentence why it is not."""
 
@@ -66,7 +71,7 @@ class Request:
     arguments: dict[str, Any]
 
 
-Occurrence = Happened | Signalled | Touched | Done | Request
+Occurrence = Happened | Signalled | Touched | Dropped | Done | Request
 
 Reader = Callable[[int], Sequence[Occurrence]]
 """Called with the epoll events of a descriptor; says what has occurred."""
@@ -150,6 +155,9 @@ class Host(Protocol):
 
     def unread(self, key: str) -> int:
         """Bytes that an instance has written and nobody has read yet."""
+
+    def losses(self) -> dict[str, Any]:
+        """What of the output could not be written, by instance: {"bytes", "lines", "why", "at"} (`store.losses`)."""
 
     def spool(self, accounts: list[dict[str, Any]]) -> str:
         """Hands over what the history shall say of runs that are over; never waits.

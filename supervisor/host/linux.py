@@ -13,8 +13,8 @@ from supervisor.core.instance import Run
 from supervisor.host import clock
 from supervisor.host.errand import Errands
 from supervisor.host.fifo import Fifos
-from supervisor.host.inotify import Watch
-from supervisor.host.interface import CannotForkError, Done, Happened, Launch, Occurrence, Signalled, Touched
+from supervisor.host.inotify import IN_MOVED_TO, Watch
+from supervisor.host.interface import CannotForkError, Done, Dropped, Happened, Launch, Occurrence, Signalled, Touched
 from supervisor.host.launch import fifo_paths
 from supervisor.host.log import Log
 from supervisor.host.loop import Loop, Signals
@@ -23,6 +23,9 @@ from supervisor.host.notify import AGAIN, Notifier
 from supervisor.host.process import Processes
 from supervisor.host.questions import PROBER, Questions
 from supervisor.host.spawner import Spawner
+from supervisor.store.losses import NAME as LOSSES
+from supervisor.store.losses import folder as losses_folder
+from supervisor.store.losses import read as read_losses
 from supervisor.store.plan import write as write_plan
 from supervisor.store.records import Journal
 from supervisor.store.spool import Spool
@@ -48,6 +51,7 @@ class Linux:
         self._processes = Processes(self.loop, self._spawner, self.errand, self._notifier)
         self._fifos = Fifos()
         self._watch: Watch | None = None
+        self._loss: Watch | None = None
         self._beat = self._notifier.watchdog()
         self._next_beat = 0.0 if self._beat else None
         self._journal: Journal | None = None
@@ -176,6 +180,24 @@ class Linux:
         write_plan(runtime_dir, plan)
         self._fifos.take_over(f"{runtime_dir}/output")
         self._fifos.sweep(plan["instances"])
+        self._watch_losses(runtime_dir)
+
+    def _watch_losses(self, runtime_dir: str) -> None:
+        os.makedirs(losses_folder(runtime_dir), mode=0o700, exist_ok=True)
+        try:
+            if self._loss is None:
+                self._loss = Watch(IN_MOVED_TO)
+                self.loop.watch(self._loss.fd, self._lost)
+            self._loss.set(((losses_folder(runtime_dir), LOSSES),))
+        except OSError as error:
+            self.log("warning", f"lost output will only be seen in the log files: {error}")
+
+    def _lost(self, _: int) -> list[Occurrence]:
+        return [Dropped()] if self._loss and self._loss.concerned() else []
+
+    def losses(self) -> dict[str, Any]:
+        """See `Host.losses`."""
+        return read_losses(self._runtime_dir)
 
     def post(self, name: str, what: dict[str, Any]) -> None:
         """See `Host.post`."""

@@ -28,7 +28,8 @@ from supervisor.logs.ledger import Ledger
 from supervisor.logs.places import OUT, files, number_of, run_of
 from supervisor.logs.pump import BLOCK, SMALL_PIPE, Pump, enlarge
 from supervisor.logs.rotate import Compressor
-from supervisor.logs.tail import Tails, losses, write_losses
+from supervisor.logs.tail import Tails
+from supervisor.store import losses
 from supervisor.store import plan as plans
 
 if TYPE_CHECKING:
@@ -44,8 +45,11 @@ enough for a reader, and cost a quarter of the processor time."""
 LONG_LINE = 64 * 1024
 """Bytes from which the begin of a line waits no longer."""
 
-REPORT_EVERY = 0.5
-"""Seconds between two reports of what could not be written."""
+REPORT_SOON = 0.5
+"""Seconds from a loss to its report: others of the same moment come with it."""
+
+REPORT_EVERY = 10.0
+"""Seconds between two reports of what could not be written, which all wake the supervisor."""
 
 AGAIN = 0.05
 """Seconds until the next try on who could not take anything (the journal, a terminal)."""
@@ -81,8 +85,9 @@ class Output:
     def __init__(self, runtime_dir: str) -> None:
         """Finishes what the scribe before has begun."""
         self._runtime_dir = runtime_dir
-        self._losses: dict[str, dict[str, Any]] = losses(runtime_dir)
+        self._losses: dict[str, dict[str, Any]] = losses.read(runtime_dir)
         self._report_at: float | None = None  # when the losses are written down
+        self._reported = -REPORT_EVERY  # when they last were
         self.tails = Tails(runtime_dir)
         self._folder = plans.folder(runtime_dir)
         self._pump = Pump()
@@ -134,9 +139,7 @@ class Output:
     def due(self, now: float) -> None:
         """See `Part`. One block for each stream that has something."""
         if self._report_at is not None and self._report_at <= now:
-            self._report_at = None
-            with suppress(OSError):
-                write_losses(self._runtime_dir, self._losses)
+            self._report(now)
         late = [fifo for fifo, moment in self._later.items() if moment <= now]
         ready, self._ready = self._ready, {}
         for fifo in late:
@@ -167,6 +170,8 @@ class Output:
                 self._remove(stream)
         for file in self._files.values():
             file.close()
+        if self._report_at is not None:
+            self._report(clock.now())
 
     def _look(self) -> None:
         """New FIFOs."""
@@ -250,10 +255,16 @@ class Output:
 
     def _lose(self, key: str, loss: Loss) -> None:
         before = self._losses.get(key, {"bytes": 0, "lines": 0})
-        total = {"bytes": before["bytes"] + loss.bytes, "lines": before["lines"] + loss.lines, "why": loss.why}
-        self._losses[key] = total
+        total = {"bytes": before["bytes"] + loss.bytes, "lines": before["lines"] + loss.lines}
+        self._losses[key] = {**total, "why": loss.why, "at": clock.stamp()}
         if self._report_at is None:
-            self._report_at = clock.now() + REPORT_EVERY
+            self._report_at = max(clock.now() + REPORT_SOON, self._reported + REPORT_EVERY)
+
+    def _report(self, now: float) -> None:
+        """For `status`, the events and the notices."""
+        self._report_at, self._reported = None, now
+        with suppress(OSError):
+            losses.write(self._runtime_dir, self._losses)
 
     def _ended(self, stream: Stream, file: LogFile | None) -> None:
         """Nobody can write to it now, and nothing is left in it."""

@@ -69,23 +69,6 @@ def read(runtime_dir: str, key: str) -> dict[str, Any]:
     return _object(f"{runtime_dir}/said/{key}")
 
 
-def write_losses(runtime_dir: str, losses: dict[str, Any]) -> None:
-    """Keeps what could not be written, by instance: {"bytes", "lines", "why"}.
-
-    Raises:
-        OSError: the runtime directory is full or gone.
-    """
-    path = f"{runtime_dir}/losses.json"
-    with open(f"{path}.new", "w", encoding="utf-8") as file:
-        json.dump(losses, file)
-    os.rename(f"{path}.new", path)
-
-
-def losses(runtime_dir: str) -> dict[str, Any]:
-    """What `write_losses` has kept."""
-    return _object(f"{runtime_dir}/losses.json")
-
-
 def _object(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:

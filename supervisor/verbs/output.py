@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def output(parent: Parent, i: Instance) -> dict[str, Any]:
     """`last_words` of the last run, if it failed; `lost_output`: what could not be written, with the reason.
 
-    Both are what the scribe has left in the runtime directory, which is memory.
+    The words are what the scribe has left in the runtime directory, which is memory.
     """
     from supervisor.logs import tail  # noqa: PLC0415 - not in supctl
 
@@ -21,7 +21,7 @@ def output(parent: Parent, i: Instance) -> dict[str, Any]:
     said = tail.read(runtime_dir, i.key) if i.last and not i.last.success else {}
     number = i.runs - (1 if i.run else 0)
     mine = said.get("run", "").startswith(f"{i.key}/{number}@")
-    return {"last_words": said.get("lines") if mine else None, "lost_output": tail.losses(runtime_dir).get(i.key)}
+    return {"last_words": said.get("lines") if mine else None, "lost_output": parent.losses.of(i.key)}
 
 
 def tell(one: dict[str, Any], screen: Screen) -> None:

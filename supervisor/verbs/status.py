@@ -45,6 +45,9 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     host = parent.host
     instances = chosen(parent, args, all_without_names=True)
     tasks = report.status(parent.fleet, parent.config, instances, host.now(), host.stamp)
+    for one, i in zip(tasks, instances, strict=True):
+        one["lost_output"] = parent.losses.of(i.key)
+        one["why"] = "; ".join(filter(None, (one["why"], parent.losses.note(i.key))))
     client.answer({"supervisor": supervisor(parent), "tasks": tasks})
 
 

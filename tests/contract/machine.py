@@ -27,10 +27,11 @@ from supervisor.core.definition import StopPolicy, Task
 from supervisor.core.events import Event, Exited, Status
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Run
-from supervisor.host.interface import Done, Happened, Host, Launch, Occurrence
+from supervisor.host.interface import Done, Dropped, Happened, Host, Launch, Occurrence
 from supervisor.host.linux import Linux
 from supervisor.host.log import Log
 from supervisor.host.pidfd import kernel_tells
+from supervisor.store import losses
 from supervisor.store.records import Journal
 
 BOUND = 20.0
@@ -152,6 +153,10 @@ class Machine:
         """The machine refuses the next fork."""
         raise NotImplementedError
 
+    def lose(self, sums: dict[str, Any]) -> None:
+        """The scribe says what it could not write."""
+        raise NotImplementedError
+
     def end(self) -> None:
         """Leaves nothing behind."""
 
@@ -202,6 +207,10 @@ class Fake(Machine):
 
     def refuse(self, patched: pytest.MonkeyPatch) -> None:
         self.world.will["web:1"].appendleft(Being(cannot_fork="Too many open files"))
+
+    def lose(self, sums: dict[str, Any]) -> None:
+        self.world.lost = sums
+        self.host.tell(Dropped())
 
 
 class Real(Machine):
@@ -286,6 +295,9 @@ class Real(Machine):
             raise OSError(24, "Too many open files")
 
         patched.setattr(socket, "socketpair", refused)
+
+    def lose(self, sums: dict[str, Any]) -> None:
+        losses.write(str(self.place), sums)
 
     def end(self) -> None:
         for pid in self.pids.read_text().split():

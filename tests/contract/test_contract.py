@@ -7,7 +7,7 @@ from contract.machine import POLICY, TO_ALL, TO_MAIN, Machine, answer
 
 from supervisor.core.events import Emptied, Exited, Killed, NotStarted, Started, Status
 from supervisor.core.immutable import replace
-from supervisor.host.interface import CannotForkError, Done
+from supervisor.host.interface import CannotForkError, Done, Dropped
 
 
 def ended(seen):
@@ -312,6 +312,17 @@ def test_a_plan_is_taken_and_nothing_is_unread_of_who_says_nothing(machine: Mach
     machine.start("sleeps")
     machine.host.publish(str(place), {"tasks": {}, "instances": ["web:1"]})
     assert machine.host.unread("web:1") == machine.host.unread("nobody:1") == 0
+
+
+def test_lost_output_is_told_when_there_is_some(machine: Machine, place: Path):
+    machine.host.publish(str(place), {"tasks": {}, "instances": ["web:1"]})
+    assert machine.quiet(0.05) == []
+    assert machine.host.losses() == {}
+    sums = {"web:1": {"bytes": 10, "lines": 1, "why": "No space left on device", "at": machine.host.stamp()}}
+    for _ in range(2):
+        machine.lose(sums)
+        assert machine.until(bool) == [Dropped()]
+        assert machine.host.losses() == sums
 
 
 def test_a_fork_that_is_refused(machine: Machine, monkeypatch: pytest.MonkeyPatch):

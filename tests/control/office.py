@@ -106,6 +106,9 @@ class Nothing:
     def unread(self, key: str) -> int:
         return 0
 
+    def losses(self) -> dict[str, Any]:
+        return {}
+
     def spool(self, accounts: list[dict[str, Any]]) -> str:
         wire.encode(accounts=accounts)
         return ""

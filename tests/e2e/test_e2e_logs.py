@@ -153,3 +153,23 @@ def test_a_scribe_that_stands_still_delays_nothing(lab: Lab) -> None:
     finally:
         os.kill(scribe, signal.SIGCONT)
     wait_for(lambda: not lab.unread())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_lost_output_is_in_status_and_events_and_told(lab: Lab) -> None:
+    """The disk is full: the task goes on, and people hear of it."""
+    told = lab.dir / "told"
+    lab.start(
+        f'[task.web]\nlog = {{ to = "/dev/full" }}\ncommand = ["sh", "-c", "echo 12345678; exec sleep 1000"]\n'
+        f'[task.db]\nlog = {{ to = "{lab.dir}/db.log" }}\ncommand = ["sh", "-c", "echo up; exec sleep 1000"]\n',
+        f'notify_command = ["sh", "-c", \'cat > {told}.new; mv {told}.new {told}\']',
+    )
+    lab.up("web", "db")
+    lost = wait_for(lambda: lab.tasks()["web"]["lost_output"])
+    assert (lost["bytes"], lost["lines"], lost["why"]) == (9, 1, "No space left on device")
+    assert "9 bytes of its output dropped" in lab.ctl("status").out
+    assert lab.tasks()["db"]["lost_output"] is None
+    assert lab.until("dropped-output")["name"] == "web"
+    assert "9 bytes (1 lines) of its output could not be written" in lab.ctl("why", "web").out
+    wait_for(told.exists)
+    assert json.loads(told.read_text())["subject"] == "lab: web lost output"

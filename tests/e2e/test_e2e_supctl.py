@@ -58,6 +58,7 @@ TASK_SHAPE = {
     "health": (str, None),
     "ready": bool,
     "says": (str, None),
+    "lost_output": (dict, None),
     "why": str,
     "next": (dict, None),
     "last_exit": (dict, None),

@@ -286,6 +286,9 @@ class FakeHost:
     def unread(self, key: str) -> int:
         return 0
 
+    def losses(self) -> dict[str, Any]:
+        return json.loads(json.dumps(self.world.lost))
+
     def _promised(self, record: dict[str, Any]) -> None:
         """The grace begins with the decision; it is the same one for the next supervisor."""
         process = self._known.get(record.get("instance", ""))

@@ -14,6 +14,7 @@ A line is a config line (`wording`), an expectation (`expectations`), or one of 
     KEY exits 1 | KEY dies of SIGSEGV | KEY loses its group | KEY loses its strays       now
     KEY says READY=1 …           by sd_notify: READY=1, STATUS=text, STOPPING=1, RELOADING=1, WATCHDOG=1,
                                  WATCHDOG=trigger, WATCHDOG=5s (a new period), EXTEND=5s
+    KEY drops 100 bytes          of its output, which has ten to a line: the disk of the logs is full
     KEY answers WORDS            its probe, from now on: `well`, `timeout`, `lost` (not to be had), or what is wrong
     supctl VERB … [as NAME]      as on the command line
     hang up                      whoever waits for an answer does so no longer
@@ -44,7 +45,7 @@ from supervisor import verbs
 from supervisor.core.events import Status
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance
-from supervisor.host.interface import Request, Signalled, Touched
+from supervisor.host.interface import Dropped, Request, Signalled, Touched
 from supervisor.parent import Parent
 from supervisor.store.lastgood import unpack
 from supervisor.verbs.interface import RefusedError
@@ -172,6 +173,8 @@ class Scenario:
                 for process in self.world.living(full(key)):
                     self.world.say(process, **said(line.split(" says ", 1)[1]))
                 self.run_until(self.world.time)
+            case [key, "drops", count, "bytes"]:
+                self._drop(full(key), int(count))
             case [key, "answers", *text]:
                 for process in self.world.living(full(key)):
                     process.being = replace(process.being, answers=(_answer(" ".join(text)),))
@@ -197,6 +200,13 @@ class Scenario:
             case _:
                 return False
         return True
+
+    def _drop(self, key: str, count: int) -> None:
+        old = self.world.lost.get(key, {"bytes": 0, "lines": 0})
+        lost = {"bytes": old["bytes"] + count, "lines": old["lines"] + count // 10, "why": "No space left on device"}
+        self.world.lost[key] = {**lost, "at": self.host.stamp()}
+        self.host.tell(Dropped())
+        self.run_until(self.world.time)
 
     def _end(self, key: str, status: Status) -> None:
         for process in self.world.living(full(key)):

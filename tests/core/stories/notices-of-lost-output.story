@@ -1,0 +1,26 @@
+# Told once while it lasts, and again when nothing had been lost for an hour; the events and `status` have all of it.
+supervisor notify
+task web
+start
+at 1s web drops 1000 bytes
+expect log "warning: web: 1000 bytes (100 lines) of its output could not be written: No space left on device"
+expect told "web lost output"
+supctl status web
+expect reply "1000 bytes of its output dropped, the last at"
+at 60s web drops 500 bytes
+expect log "debug: web: 500 bytes (50 lines) of its output could not be written: No space left on device"
+at 100s expect told ""
+supctl why web
+expect reply "1500 bytes (150 lines) of its output could not be written: No space left on device."
+# the next supervisor knows what has been told
+crash
+start
+at 110s web drops 500 bytes
+at 200s expect told ""
+at 2h web drops 10 bytes
+expect told "web lost output"
+# a day later it is no news any more, but not forgotten
+at 48h supctl status web
+expect reply "running"
+supctl why web
+expect reply "2010 bytes (201 lines)"
