@@ -141,6 +141,19 @@ def of_task(connection: sqlite3.Connection, task: str) -> list[dict[str, Any]]:
 
 def run(connection: sqlite3.Connection, name: str) -> dict[str, Any] | None:
     """One run by its id, "web:2/7@k3f9q1", or "web:2/7" and "web/7", then the newest of them."""
+    row = _row_of(connection, name)
+    return shown(row) if row else None
+
+
+def following(connection: sqlite3.Connection, name: str) -> str | None:
+    """When the instance of this run was started again, by what the history knows."""
+    row = _row_of(connection, name)
+    sql = "SELECT began FROM runs WHERE instance = ? AND id > ? ORDER BY id LIMIT 1"
+    after = row and connection.execute(sql, (row["instance"], row["id"])).fetchone()
+    return _stamp(after["began"]) if after else None
+
+
+def _row_of(connection: sqlite3.Connection, name: str) -> sqlite3.Row | None:
     who, _, number = name.rpartition("/")
     first, _, epoch = number.partition("@")
     if not first.isdigit():
@@ -149,8 +162,8 @@ def run(connection: sqlite3.Connection, name: str) -> dict[str, Any] | None:
         "SELECT * FROM runs WHERE (instance = ?1 OR name = ?1 OR instance = ?1 || ':1') AND first <= ?2 AND last >= ?2"
         " AND (?3 = '' OR epoch = ?3) ORDER BY id DESC LIMIT 1"
     )
-    row = connection.execute(sql, (who, int(first), epoch)).fetchone()
-    return shown(row) if row else None
+    found: sqlite3.Row | None = connection.execute(sql, (who, int(first), epoch)).fetchone()
+    return found
 
 
 def has(connection: sqlite3.Connection, run_id: str) -> bool:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from supervisor.verbs import past, span
 from supervisor.verbs.interface import OK, REFUSED, USAGE, Arguments, RefusedError, chosen
 from supervisor.verbs.screen import Screen
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from supervisor.control.wait import Asker
     from supervisor.logs.read import Follower, Line
     from supervisor.parent import Parent
+    from supervisor.verbs.span import Span
 
     Following = tuple[str, str, Follower]
 
@@ -42,7 +44,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("-n", "--lines", type=int, metavar="N", help="the last N of each file; default: 20, or all")
     parser.add_argument("--since", metavar="T", help='"10m" ago, or a time: 2026-11-21T14:02')
     parser.add_argument("--until", metavar="T", help="likewise")
-    parser.add_argument("--run", metavar="ID", help="only what this run said: the current one or the last one")
+    parser.add_argument("--run", metavar="ID", help="only what this run said; see `supctl runs`")
     stream = parser.add_mutually_exclusive_group()
     stream.add_argument("--stdout", dest="stream", action="store_const", const="out", help="only stdout")
     stream.add_argument("--stderr", dest="stream", action="store_const", const="err", help="only stderr")
@@ -56,25 +58,16 @@ def request(options: Namespace) -> dict[str, Any]:
 
 
 def answer(parent: Parent, client: Asker, args: Arguments) -> None:
-    """Where the output of each instance is, how much of it is still on its way, and the times of its last runs."""
+    """Where the output of each instance is, how much of it is still on its way, and the times of its runs."""
     from supervisor.logs.places import files  # noqa: PLC0415 - not in supctl
 
-    host, log_dir = parent.host, parent.config.settings.log_dir
-    found = []
+    log_dir, found = parent.config.settings.log_dir, []
     for i in chosen(parent, args):
         log = i.task.log
-        runs: dict[str, list[str | None]] = {}
-        if i.last:
-            number = i.runs - (1 if i.run else 0)
-            runs[f"{i.key}/{number}"] = [host.stamp(i.last.at - i.last.duration), host.stamp(i.last.at)]
-        if i.run:
-            runs[f"{i.key}/{i.run.number}"] = [host.stamp(i.run.began), None]
-        where = files(i.key, log.to, log.stderr, log_dir)
-        unread = host.unread(i.key)
-        found.append(
-            {"name": i.name, "to": log.to, "format": log.format, "files": where, "runs": runs, "unread": unread}
-        )
-    client.answer({"instances": found})
+        one = {"name": i.name, "key": i.key, "to": log.to, "format": log.format}
+        one["files"] = files(i.key, log.to, log.stderr, log_dir)
+        found.append({**one, "runs": span.newest(parent, i), "unread": parent.host.unread(i.key)})
+    client.answer({"instances": found, "history": past.answer(parent, [])["history"]})
 
 
 def pending(answer: dict[str, Any]) -> bool:
@@ -96,9 +89,9 @@ def offline(options: Namespace, runtime_dir: str) -> dict[str, Any] | None:
             log = plan["tasks"][task]["log"]
             where = files(key, log["to"], log["stderr"], plan["log_dir"])
             name = key.removesuffix(":1") if f"{task}:2" not in plan["instances"] else key
-            one = {"name": name, "to": log["to"], "format": log["format"], "files": where, "runs": {}, "unread": 0}
-            found.append(one)
-    return {"instances": found} if found else None
+            one = {"name": name, "key": key, "to": log["to"], "format": log["format"], "files": where}
+            found.append({**one, "runs": {}, "unread": 0})
+    return {"instances": found, "history": f"{plan['state_dir']}/history.db"} if found else None
 
 
 def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
@@ -111,7 +104,12 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
             screen.complain(f"supctl: {one['name']}: {one['unread']} bytes are still on their way to its file")
     if not instances:
         return REFUSED
-    wanted = Wanted(options, instances)
+    of = span.find(options.run, answer) if options.run else None
+    if of and of.runs > 1:
+        screen.complain(
+            f"supctl: {of.run} is one of {of.runs} runs that are one row of the history; these are all theirs"
+        )
+    wanted = Wanted(options, instances, of)
     show = _as_json(screen) if options.json else _as_text(screen, [one["name"] for one in instances])
     followers = _followers(instances) if options.follow else []
     for _, name, line in heapq.merge(*(_old(one, options, wanted) for one in instances), key=lambda item: item[0]):
@@ -135,18 +133,16 @@ def _follow(followers: list[Following], wanted: Wanted, show: Callable[[str, Lin
 class Wanted:
     """Which lines shall be shown."""
 
-    def __init__(self, options: Namespace, instances: list[dict[str, Any]]) -> None:
-        """Raises `RefusedError` for what cannot be told of these files."""
+    def __init__(self, options: Namespace, instances: list[dict[str, Any]], of: Span | None) -> None:
+        """`of`: the run that is meant. Raises `RefusedError` for what cannot be told of these files."""
         self._stream = options.stream
         self._since, self._until = moment(options.since), moment(options.until)
-        self._spans: dict[str, tuple[str, str]] = {}
+        self._of = of
         try:
             self._grep = re.compile(options.grep.encode()) if options.grep else None
         except re.error as error:
             raise RefusedError(f"--grep {options.grep!r}: {error}", USAGE) from None
-        if options.run:
-            self._of_run(options.run, instances)
-        timed = self._since or self._until or self._spans
+        timed = self._since or self._until or of
         blind = [one["name"] for one in instances if one["format"] == "raw"]
         if timed and blind:
             raise RefusedError(f"{', '.join(blind)}: raw output has no times, so no --since, --until or --run", USAGE)
@@ -162,21 +158,12 @@ class Wanted:
         files: dict[str, str] = next(one["files"] for one in instances if one["name"] == name)
         return files
 
-    def _of_run(self, run: str, instances: list[dict[str, Any]]) -> None:
-        wanted = run.partition("@")[0]
-        for one in instances:
-            for name, (begin, end) in one["runs"].items():
-                if wanted in (name, name.replace(":1/", "/", 1)):
-                    self._spans[one["name"]] = (begin, end or "9")
-        if not self._spans:
-            raise RefusedError(f"no run {run!r} is on, and none of these was the last one", USAGE)
-
     def __call__(self, name: str, line: Line) -> bool:
         """Whether this one."""
-        begin, end = self._spans.get(name, ("", "9" if not self._spans else ""))
         return (
             (not self._stream or line.stream == self._stream)
-            and (not line.at or max(self._since, begin) <= line.at <= min(self._until or "9", end))
+            and (not line.at or self._since <= line.at <= (self._until or span.ALWAYS))
+            and (self._of is None or self._of.has(name, line))
             and (self._grep is None or self._grep.search(line.text) is not None)
         )
 

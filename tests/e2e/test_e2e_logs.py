@@ -62,7 +62,8 @@ def test_which_lines_are_shown(talking: Lab) -> None:
         (["raw", "--stderr"], 2, "raw: stdout and stderr cannot be told apart"),
         (["web", "--since", "soon"], 2, "'soon' is no time; allowed:"),
         (["web", "--grep", "("], 2, "--grep '(': "),
-        (["web", "--run", "web/77"], 2, "no run 'web/77' is on"),
+        (["web", "--run", "web/77"], 4, "no run 'web/77' is on, and none is in the history"),
+        (["web", "--run", "db/1"], 4, "no run 'db/1' is on"),
         (["quiet"], 1, 'quiet: nothing is kept of its output here: log.to = "none"'),
         (["nobody"], 4, "no task 'nobody'"),
     ],
@@ -77,6 +78,27 @@ def test_of_one_run(talking: Lab) -> None:
     wait_for(lambda: talking.ctl("logs", "web", "--stdout").out.count("three") == 2)
     assert len(texts(talking.ctl("logs", "web", "--run", before).out)) == 3
     assert len(texts(talking.ctl("logs", "web", "--run", talking.tasks()["web"]["run"]).out)) == 3
+
+
+def test_of_every_run_of_the_history(lab: Lab) -> None:
+    """Also what it said in its last moment, which is read after its end; also without the supervisor."""
+    lab.start(
+        '[defaults]\nlog = { to = "file" }\n'
+        '[task.job]\nkind = "triggered"\ncommand = ["sh", "-c", "echo $SUPERVISOR_RUN"]\n'
+        '[task.json]\nkind = "triggered"\ncommand = ["sh", "-c", "echo $SUPERVISOR_RUN"]\nlog = { format = "json" }\n'
+    )
+    ids = {}
+    for task in ("job", "json"):
+        for _ in range(4):
+            lab.ctl("run", task, "--wait")
+        ids[task] = [one["run"] for one in lab.ctl("runs", task, "--json").json["runs"]]
+        assert [lab.ctl("logs", task, "--run", run).out.split()[-1:] for run in ids[task]] == [
+            [run] for run in ids[task]
+        ]
+    assert lab.ctl("logs", "job", "--run", "job/2").out.split()[-1] == ids["job"][1]
+    assert "is a run of json, whose output was not asked for" in lab.ctl("logs", "job", "--run", "json/2", code=4).err
+    lab.end(signal.SIGKILL)
+    assert lab.ctl("logs", "job", "--run", "job/3").out.split()[-1] == ids["job"][2]
 
 
 def test_without_a_supervisor(talking: Lab) -> None:

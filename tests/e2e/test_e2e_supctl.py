@@ -58,13 +58,13 @@ TASK_SHAPE = {
     "health": (str, None),
     "ready": bool,
     "says": (str, None),
-    "lost_output": (dict, None),
     "why": str,
     "next": (dict, None),
     "last_exit": (dict, None),
     "cpu_percent": (float, None),
     "memory_bytes": (int, None),
     "processes": (int, None),
+    "lost_output": (dict, None),
 }
 NEXT_SHAPE = {"at": str, "what": str}
 EXIT_SHAPE = {
