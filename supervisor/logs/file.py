@@ -153,9 +153,8 @@ class LogFile:
                 fd = os.open(self.path, flags, MODE)
         found = os.fstat(fd)
         self._regular = stat.S_ISREG(found.st_mode)
-        if self._regular and self.rules.gid >= 0 and found.st_gid != self.rules.gid:
-            with suppress(OSError):
-                os.fchown(fd, -1, self.rules.gid)
+        if self._regular and self.rules.gid >= 0:
+            _share(fd, found, self.rules.gid)
         os.set_blocking(fd, self._regular)
         self._fd = fd
         if self._regular and self.rules.compress:
@@ -200,6 +199,15 @@ def _ends_with_a_line(path: str) -> bool:
             return file.read(1) == b"\n"
     except OSError:
         return True
+
+
+def _share(fd: int, found: os.stat_result, gid: int) -> None:
+    """Lets a group read it, whatever the umask is; a mode that somebody gave it later stays."""
+    with suppress(OSError):
+        if found.st_gid != gid:
+            os.fchown(fd, -1, gid)
+        if found.st_gid != gid or not found.st_size:
+            os.fchmod(fd, stat.S_IMODE(found.st_mode) | stat.S_IRGRP)
 
 
 @contextmanager

@@ -64,8 +64,8 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     log_dir, found = parent.config.settings.log_dir, []
     for i in chosen(parent, args):
         log = i.task.log
-        one = {"name": i.name, "key": i.key, "to": log.to, "format": log.format}
-        one["files"] = files(i.key, log.to, log.stderr, log_dir)
+        where = files(i.key, log.to, log.stderr, log_dir)
+        one = {"name": i.name, "key": i.key, "to": log.to, "format": log.format, "files": where}
         found.append({**one, "runs": span.newest(parent, i), "unread": parent.host.unread(i.key)})
     client.answer({"instances": found, "history": past.answer(parent, [])["history"]})
 
@@ -106,9 +106,7 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
         return REFUSED
     of = span.find(options.run, answer) if options.run else None
     if of and of.runs > 1:
-        screen.complain(
-            f"supctl: {of.run} is one of {of.runs} runs that are one row of the history; these are all theirs"
-        )
+        screen.complain(f"supctl: {of.run} is one of {of.runs} runs that the history keeps as one: all their lines")
     wanted = Wanted(options, instances, of)
     show = _as_json(screen) if options.json else _as_text(screen, [one["name"] for one in instances])
     followers = _followers(instances) if options.follow else []

@@ -92,9 +92,8 @@ def test_of_every_run_of_the_history(lab: Lab) -> None:
         for _ in range(4):
             lab.ctl("run", task, "--wait")
         ids[task] = [one["run"] for one in lab.ctl("runs", task, "--json").json["runs"]]
-        assert [lab.ctl("logs", task, "--run", run).out.split()[-1:] for run in ids[task]] == [
-            [run] for run in ids[task]
-        ]
+        said = [lab.ctl("logs", task, "--run", run).out for run in ids[task]]
+        assert [text.split()[-1:] for text in said] == [[run] for run in ids[task]]
     assert lab.ctl("logs", "job", "--run", "job/2").out.split()[-1] == ids["job"][1]
     assert "is a run of json, whose output was not asked for" in lab.ctl("logs", "job", "--run", "json/2", code=4).err
     lab.end(signal.SIGKILL)

@@ -40,11 +40,18 @@ class Paper:
         self.process: subprocess.Popen[bytes]
         self._held: dict[str, int] = {}
 
-    def plan(self, instances: tuple[str, ...] = ("web:1",), loud: dict[str, Any] | None = None, **log: Any) -> None:
+    def plan(
+        self,
+        instances: tuple[str, ...] = ("web:1",),
+        loud: dict[str, Any] | None = None,
+        group: str | None = None,
+        **log: Any,
+    ) -> None:
         """Writes the plan; `log`: of the task "web", `loud` of the other one."""
         log = {"max_size": 1 << 40, **log}
         tasks = {"web": {"log": log, "user": None}, "loud": {"log": loud or {}, "user": None}}
-        plan.write(str(self.run), {"log_dir": str(self.log), "tasks": tasks, "instances": list(instances)})
+        whole = {"log_dir": str(self.log), "group": group, "tasks": tasks, "instances": list(instances)}
+        plan.write(str(self.run), whole)
 
     def scribe(self, command: list[str] | None = None, **popen: Any) -> None:
         """Starts one."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,6 @@ import pytest
 from paper import Paper, wait_for
 
 from supervisor.logs.places import rotated
-
-
-@pytest.fixture
-def paper(tmp_path: Path) -> Iterator[Paper]:
-    made = Paper(tmp_path)
-    yield made
-    made.close()
 
 
 def numbered(count: int, begin: int = 0) -> bytes:
