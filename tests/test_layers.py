@@ -200,7 +200,7 @@ def test_supctl_never_loads_the_parent():
 
 # -- the family of verbs ----------------------------------------------------------------------------------------------
 
-NOT_VERBS = {"__init__", "interface", "outcome", "output", "past", "screen"}
+NOT_VERBS = {"__init__", "interface", "outcome", "output", "past", "screen", "span"}
 
 
 def test_every_verb_is_registered():
