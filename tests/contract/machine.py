@@ -24,7 +24,7 @@ from sim.world import Being, World
 
 from supervisor.core.definition import Log as LogTo
 from supervisor.core.definition import StopPolicy, Task
-from supervisor.core.events import Event, Exited, Status
+from supervisor.core.events import Event, Exited, Started, Status
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Run
 from supervisor.host.interface import Done, Dropped, Happened, Host, Launch, Occurrence
@@ -83,6 +83,7 @@ class Machine:
     def __init__(self, place: Path) -> None:
         self.place = place
         self.runs = 0
+        self._kept: list[Any] = []  # told together with a start: on a busy machine it may have ended by then
 
     def launch(self, how: str, key: str = "web:1") -> Launch:
         """A launch of something that behaves like this."""
@@ -101,13 +102,13 @@ class Machine:
         """Forks it and lets it run; it has done all that its name says, but for its own end."""
         run = self.fork(how, key)
         self.host.go(key)
-        self.until(bool)
+        self._kept = [one for one in self.until(_started) if not isinstance(one, Started)]
         self.is_ready()
         return run
 
     def until(self, enough: Callable[[list[Any]], bool]) -> list[Any]:
         """What is told, until it is enough: events, and the answers of errands."""
-        seen: list[Any] = []
+        seen, self._kept = self._kept, []
         end = self.host.now() + BOUND
         while not enough(seen):
             assert self.host.now() < end, f"not enough in {BOUND:g} s: {seen}"
@@ -117,7 +118,7 @@ class Machine:
     def quiet(self, seconds: float) -> list[Any]:
         """What is told in the next moments."""
         end = self.host.now() + seconds
-        seen: list[Any] = []
+        seen, self._kept = self._kept, []
         while self.host.now() < end:
             seen += map(_plain, self.host.wait(end))
         return seen
@@ -161,6 +162,10 @@ class Machine:
         """Leaves nothing behind."""
 
 
+def _started(seen: list[Any]) -> bool:
+    return any(isinstance(one, Started) for one in seen)
+
+
 def _plain(occurrence: Occurrence) -> Event | Occurrence:
     """Without what it has used, which is never the same twice."""
     event = occurrence.event if isinstance(occurrence, Happened) else occurrence
@@ -199,6 +204,7 @@ class Fake(Machine):
     def life(self, act: Callable[[], Any]) -> Any:
         value = act()
         self.world.supervisor_ended()
+        self._kept = []
         self.host = FakeHost(self.world)
         return value
 
