@@ -294,7 +294,7 @@ class Parent:
         """The helpers that this config needs, by the key of their instance."""
         tasks, runtime_dir = self.config.tasks.values(), self.running_settings.runtime_dir
         commands: dict[str, tuple[str, ...]] = {}
-        if any(task.log.to != "none" or task.history.keep for task in tasks):
+        if self.config.settings.sample or any(task.log.to != "none" or task.history.keep for task in tasks):
             commands[SCRIBE] = errands.scribe_command(runtime_dir)
         if any(probe.kind != "command" for task in tasks for probe in task.probes):
             commands["@prober"] = errands.prober_command(runtime_dir)

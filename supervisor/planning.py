@@ -27,6 +27,7 @@ def plan_of(parent: Parent) -> dict[str, Any]:
     return {
         "state_dir": settings.state_dir,
         "group": settings.socket_group,
+        "sample": parent.config.settings.sample,
         "log_dir": parent.config.settings.log_dir,
         "socket": f"{settings.runtime_dir}/supervisor.sock",
         "tasks": {name: _of_task(task) for name, task in tasks.items()},

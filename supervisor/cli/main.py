@@ -79,12 +79,19 @@ def _ask(module: ModuleType, options: argparse.Namespace, screen: Screen) -> int
                 answer = _answer(connection, options, request, screen)
                 with _page(screen):
                     module.render(answer, options, screen)
-                time.sleep(options.interval)
+                if not getattr(module, "pause", _pause)(options):
+                    return OK
     except UnreachableError as error:
         offline = getattr(module, "OFFLINE", None)
         if hasattr(module, "offline"):
             offline = module.offline(options, os.path.dirname(path))
         return int(module.render(offline, options, screen)) if offline else _complain(str(error), UNREACHABLE)
+
+
+def _pause(options: argparse.Namespace) -> bool:
+    """Until it is shown anew. A verb with keys of its own has its own; False ends it."""
+    time.sleep(options.interval)
+    return True
 
 
 def _settled(

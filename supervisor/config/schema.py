@@ -154,6 +154,14 @@ def _ready(value: object, scope: Scope) -> str | Probe:
     return str(_WORDS.parse(value, scope))
 
 
+def _sample(value: object, scope: Scope) -> float:
+    """A duration of a second or more, or 0."""
+    seconds: float = DURATION.parse(value, scope)
+    if 0 < seconds < 1:
+        raise Wrong(f'{show(value)} is too often; allowed: 0 (none), or "1s" and more')
+    return seconds
+
+
 def _health(value: object, scope: Scope) -> Probe:
     """A question that is put again and again."""
     found = _HEALTH.parse(value, scope)
@@ -265,6 +273,7 @@ SUPERVISOR = keys(
     Key("log_level", choice("debug", "info", "warning", "error"), "info", "what the supervisor itself logs"),
     Key("socket_group", SYSTEM_GROUP, None, "who besides root may control; default: only the owner"),
     Key("socket_mode", octal("0660"), 0o660, "permissions of the socket"),
+    Key("sample", Type("duration", _sample), 15.0, "the time between two samples of what runs use; 0: none"),
     Key(
         "auto_freeze",
         table(AUTO_FREEZE, needed=("failures", "within")),

@@ -19,6 +19,9 @@ from supervisor.core.states import State
 
 Stamp = Callable[[float], str]
 
+FRESH = 4
+"""So many times between two samples one of them may be old."""
+
 
 def supervisor_state(fleet: Fleet) -> str:
     """Starting (start-up tasks are not done), running, or stopping."""
@@ -39,6 +42,17 @@ def summary(fleet: Fleet) -> str:
     if fleet.shutdown:
         parts.append("shutting down")
     return ", ".join(parts) or "nothing running"
+
+
+def measured(tasks: list[dict[str, Any]], samples: dict[str, Any], now: float) -> None:
+    """Fills in what the runs use, where the newest sample is of the run that is on, and not out of date."""
+    if not samples or now - samples["at"] > FRESH * samples["every"]:
+        return
+    for one in tasks:
+        sample = samples["instances"].get(f"{one['task']}:{one['instance']}")
+        if sample and sample["run"] == one["run"]:
+            figures = {"cpu_percent": "cpu", "memory_bytes": "memory", "processes": "processes"}
+            one |= {name: sample[key] for name, key in figures.items()}
 
 
 def status(fleet: Fleet, config: Config, instances: list[Instance], now: float, stamp: Stamp) -> list[dict[str, Any]]:

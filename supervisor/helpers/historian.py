@@ -126,8 +126,11 @@ class Said:
 class Historian:
     """A part of @scribe."""
 
-    def __init__(self, runtime_dir: str, keeper: Keeper, said: Said) -> None:
-        """`said` knows what a run wrote last."""
+    def __init__(
+        self, runtime_dir: str, keeper: Keeper, said: Said, watched: Callable[[float], None] = lambda _: None
+    ) -> None:
+        """`said` knows what a run wrote last; `watched` is told until when somebody looks at what runs use."""
+        self._watched = watched
         self._directory = f"{runtime_dir}/{spool.DIRECTORY}"
         self._keeper = keeper
         self._said = said
@@ -173,6 +176,9 @@ class Historian:
         taken: list[str] = []
         for name in names[:FILES]:
             found = list(spool.read(f"{self._directory}/{name}"))
+            for record in found:
+                if "watched" in record:
+                    self._watched(now + record["watched"])
             if any(self._said.is_coming(one, now + clock.offset()) for one in found):
                 break
             records += found

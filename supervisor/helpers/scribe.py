@@ -17,6 +17,7 @@ import sys
 
 from supervisor.helpers.historian import Historian, Keeper, Said
 from supervisor.helpers.part import Loop, Part
+from supervisor.helpers.sampler import Sampler
 from supervisor.host.clock import now
 from supervisor.host.inotify import IN_CREATE, Watch
 from supervisor.host.log import Log
@@ -27,8 +28,11 @@ from supervisor.store import plan
 def parts(runtime_dir: str) -> list[Part]:
     """Everything that the scribe does, in the order in which it is told and ended."""
     output = Output(runtime_dir)
-    historian = Historian(runtime_dir, Keeper(Log().write), Said(output.reads, output.tails.of))
-    return [output, historian]
+    say = Log().write
+    keeper = Keeper(say)
+    sampler = Sampler(runtime_dir, keeper, say)
+    historian = Historian(runtime_dir, keeper, Said(output.reads, output.tails.of), sampler.watched)
+    return [output, sampler, historian]
 
 
 class Scribe:

@@ -159,6 +159,9 @@ class Host(Protocol):
     def losses(self) -> dict[str, Any]:
         """What of the output could not be written, by instance: {"bytes", "lines", "why", "at"} (`store.losses`)."""
 
+    def samples(self) -> dict[str, Any]:
+        """What runs used at the last look of @scribe (`store.samples.Newest.read`); empty when nobody looks."""
+
     def spool(self, accounts: list[dict[str, Any]]) -> str:
         """Hands over what the history shall say of runs that are over; never waits.
 

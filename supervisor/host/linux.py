@@ -28,6 +28,7 @@ from supervisor.store.losses import folder as losses_folder
 from supervisor.store.losses import read as read_losses
 from supervisor.store.plan import write as write_plan
 from supervisor.store.records import Journal
+from supervisor.store.samples import Newest
 from supervisor.store.spool import Spool
 
 
@@ -56,6 +57,7 @@ class Linux:
         self._next_beat = 0.0 if self._beat else None
         self._journal: Journal | None = None
         self._spool: Spool | None = None
+        self._newest = Newest("")
         self._told: list[Occurrence] = []  # found outside of the loop
         self._runtime_dir = ""
         self._ears = Ears(self.loop, self._processes, self.log)
@@ -211,8 +213,13 @@ class Linux:
         return self._fifos.unread(key)
 
     def spool_in(self, spool: Spool) -> None:
-        """From now on `spool` writes there."""
+        """From now on `spool` writes there; beside it are the samples."""
         self._spool = spool
+        self._newest = Newest(os.path.dirname(spool.directory))
+
+    def samples(self) -> dict[str, Any]:
+        """See `Host.samples`. A file in memory."""
+        return self._newest.read()
 
     def spool(self, accounts: list[dict[str, Any]]) -> str:
         """See `Host.spool`."""

@@ -63,6 +63,22 @@ CREATE INDEX runs_by_number ON runs (instance, epoch, last);
 CREATE INDEX runs_of_instance ON runs (instance);
 CREATE INDEX runs_of_task ON runs (task);
 CREATE TABLE limits (task TEXT PRIMARY KEY, keep INTEGER NOT NULL, max_age REAL NOT NULL);
+CREATE TABLE sampled (id INTEGER PRIMARY KEY, instance TEXT NOT NULL UNIQUE, task TEXT NOT NULL);
+CREATE TABLE samples (
+    at INTEGER NOT NULL,           -- seconds since 1970
+    who INTEGER NOT NULL,          -- sampled.id
+    cpu REAL,                      -- percent of one processor
+    memory INTEGER,                -- bytes
+    processes INTEGER, threads INTEGER,
+    read REAL, written REAL,       -- bytes per second
+    switches REAL,                 -- per second
+    files INTEGER,
+    PRIMARY KEY (at, who)
+) WITHOUT ROWID;
+CREATE TABLE means (               -- of five minutes, which begin at `at`
+    at INTEGER NOT NULL, who INTEGER NOT NULL, cpu REAL, memory REAL, processes REAL, threads REAL, read REAL,
+    written REAL, switches REAL, files REAL, PRIMARY KEY (at, who)
+) WITHOUT ROWID;
 CREATE TABLE lost (at REAL NOT NULL, runs INTEGER NOT NULL);
 """
 

@@ -60,7 +60,7 @@ def write(connection: sqlite3.Connection, records: Iterable[dict[str, Any]], tai
         for record in records:
             if "lost" in record:
                 connection.execute("INSERT INTO lost VALUES (?, ?)", (now, record["lost"]))
-            else:
+            elif "run" in record:
                 _one(connection, record, tail)
                 limits[record["task"]] = (record["keep"], record["max_age"])
         for task, (keep, max_age) in limits.items():

@@ -3,7 +3,7 @@
 The parent writes it whole at its start and whenever the config changes; it takes the place of the one before by a
 rename, which inotify tells. So a helper never needs the config, its parser, or an answer of the parent.
 
-    {"log_dir": PATH, "state_dir": PATH, "socket": PATH, "group": NAME | null,
+    {"log_dir": PATH, "state_dir": PATH, "socket": PATH, "group": NAME | null, "sample": SECONDS,
      "tasks": {NAME: {"log": {as `definition.Log`}, "user": NAME | null}},
      "instances": [KEY, …]}
 """

@@ -70,7 +70,8 @@ class Spool:
             self._anyhow([*self._owed(), *records])
         except OSError as error:
             for record in records:
-                self._hold(record)
+                if "run" in record:
+                    self._hold(record)
             began, self._stuck = not self._stuck, True
             return f"the history cannot keep up ({error.strerror}): ended runs are kept in memory" if began else ""
         held, lost, was_stuck = len(self._held), self._lost, self._stuck

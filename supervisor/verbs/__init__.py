@@ -14,6 +14,8 @@ NAMES = {
     "thaw": "undo what `supctl freeze` did",
     "run": "run a triggered task now",
     "runs": "the history: when runs began, how long they took, how they ended",
+    "top": "what the tasks use now: CPU, memory, I/O",
+    "heatmap": "what the tasks used, by time; and advice on what goes well together",
     "show": "everything that is known of a task, or of a run",
     "why": "why a task is in the state it is in, and what happens next",
     "logs": "what tasks have said",
@@ -29,7 +31,9 @@ NAMES = {
 """Every verb, in the order of the help, and what it does."""
 
 
-READING = frozenset({"status", "runs", "show", "why", "events", "logs", "check", "version", "completion"})
+READING = frozenset(
+    {"status", "runs", "top", "heatmap", "show", "why", "events", "logs", "check", "version", "completion"}
+)
 """The verbs that change nothing; every other one is an act, and audited."""
 
 

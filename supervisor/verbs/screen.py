@@ -48,6 +48,22 @@ class Screen:
             self.line("  ".join(cells).rstrip())
 
 
+def percent(value: float | None) -> str:
+    """CPU, in percent of one processor."""
+    return "-" if value is None else f"{value:.1f}%"
+
+
+def size(value: float | None) -> str:
+    """Bytes, or bytes per second: "12.3M"."""
+    if value is None:
+        return "-"
+    for unit in ("", "K", "M"):
+        if value < 1000:
+            return f"{value:.0f}" if not unit else f"{value:.1f}{unit}"
+        value /= 1024
+    return f"{value:.1f}G"
+
+
 def age(seconds: float | None) -> str:
     """How long, in two units: "3 d 4 h", "12 m 5 s", "0.4 s"; "-" for nothing."""
     if seconds is None:

@@ -44,6 +44,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     reveal = _may_reveal(args, client)
     instances = _of_run(parent, name) if "/" in name else chosen(parent, args)
     tasks = report.status(parent.fleet, parent.config, instances, host.now(), host.stamp)
+    report.measured(tasks, host.samples(), host.now())
     for one, i in zip(tasks, instances, strict=True):
         one["explanation"] = report.why(parent.fleet, i, host.now(), host.stamp)
         one["definition"] = definition(i.task, reveal=reveal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from supervisor.verbs.interface import NOT_WELL, OK, Arguments, chosen
-from supervisor.verbs.screen import Screen, age
+from supervisor.verbs.screen import Screen, age, percent
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -48,6 +48,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     for one, i in zip(tasks, instances, strict=True):
         one["lost_output"] = parent.losses.of(i.key)
         one["why"] = "; ".join(filter(None, (one["why"], parent.losses.note(i.key))))
+    report.measured(tasks, host.samples(), host.now())
     client.answer({"supervisor": supervisor(parent), "tasks": tasks})
 
 
@@ -117,7 +118,7 @@ def _row(task: dict[str, Any], *, measured: bool, probed: bool) -> tuple[str, ..
         cells.append(_text(task["health"]))
     if measured:
         memory = task["memory_bytes"]
-        cells += [_text(task["cpu_percent"]), "-" if memory is None else f"{memory / 2**20:.1f}M"]
+        cells += [percent(task["cpu_percent"]), "-" if memory is None else f"{memory / 2**20:.1f}M"]
     why = task["why"]
     if task["next"] and task["state"] == "backoff":
         why += f"; restart at {task['next']['at'][11:19]}Z"

@@ -333,3 +333,7 @@ def test_a_fork_that_is_refused(machine: Machine, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(CannotForkError, match=r"^\w+: Too many open files"):
             machine.host.fork(launch)
     machine.start("sleeps")
+
+
+def test_nobody_has_measured_anything(machine: Machine):
+    assert machine.host.samples() == {}

@@ -19,6 +19,7 @@ name = "office"
 runtime_dir = "run"
 state_dir = "."
 log_dir = "log"
+sample = 0
 [defaults]
 history = { keep = 0 }
 log = { to = "none" }
@@ -107,6 +108,9 @@ class Nothing:
         return 0
 
     def losses(self) -> dict[str, Any]:
+        return {}
+
+    def samples(self) -> dict[str, Any]:
         return {}
 
     def spool(self, accounts: list[dict[str, Any]]) -> str:

@@ -25,6 +25,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "thaw": {"names": ["web"]},
     "run": {"names": ["import"], "wait": True, "env": ["A=b"], "args": ["x"]},
     "runs": {"names": ["web"]},
+    "top": {"names": ["web"]},
+    "heatmap": {},
     "show": {"names": ["web"], "reveal": False},
     "why": {"names": ["web"]},
     "logs": {"names": ["web"]},

@@ -144,3 +144,25 @@ def test_a_freeze_as_json():
     assert report.freeze_json(Freeze("", SUPCTL, "root", "now")) == {
         "scope": "all", "source": "supctl", "by": "root", "since": "now", "until": None, "reason": None,
     }  # fmt: skip
+
+
+SAMPLE = {"run": "web:1/3@e", "cpu": 12.5, "memory": 4096, "processes": 2}
+
+
+@pytest.mark.parametrize(
+    ("samples", "shown"),
+    [
+        ({"at": NOW - 10, "every": 15.0, "instances": {"web:1": SAMPLE}}, (12.5, 4096, 2)),
+        ({"at": NOW - 61, "every": 15.0, "instances": {"web:1": SAMPLE}}, (None, None, None)),
+        ({"at": NOW, "every": 15.0, "instances": {"web:1": SAMPLE | {"run": "web:1/2@e"}}}, (None, None, None)),
+        ({"at": NOW, "every": 15.0, "instances": {}}, (None, None, None)),
+        ({}, (None, None, None)),
+    ],
+    ids=["fresh", "out of date", "of another run", "not of this one", "none"],
+)
+def test_what_a_run_uses(samples, shown):
+    one = instance(State.RUNNING)
+    made = fleet(one)
+    tasks = report.status(made, config(one.task), [one], NOW, stamp)
+    report.measured(tasks, samples, NOW)
+    assert (tasks[0]["cpu_percent"], tasks[0]["memory_bytes"], tasks[0]["processes"]) == shown

@@ -297,6 +297,9 @@ class FakeHost:
         if process.grace_ends is None and not record["run"]["dumping"]:
             process.grace_ends = record["deadline"]
 
+    def samples(self) -> dict[str, Any]:
+        return self.world.samples
+
     def spool(self, accounts: list[dict[str, Any]]) -> str:
         """One write: all of them, or, when it dies before, none."""
         self._burn()

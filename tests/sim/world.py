@@ -89,6 +89,7 @@ class World:
     """Everything outside of the supervisor."""
 
     begun: list[tuple[str, float]] = field(default_factory=list)  # every run that was let go, and when it began
+    samples: dict[str, Any] = field(default_factory=dict)  # what @scribe has measured
     spooled: list[dict[str, Any]] = field(default_factory=list)  # what the history was told
     time: float = BOOT
     wall: float = WALL - BOOT  # wall clock minus monotonic clock

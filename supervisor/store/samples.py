@@ -1,0 +1,158 @@
+"""Samples in the history: what each instance used, every few seconds for a day, in means of five minutes for a month.
+
+Bounded twice: by age, and by a number of rows, so that hundreds of instances cost no more disk. A mean is made
+once its five minutes are over; for what is newer, the samples themselves are read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+FOLDER = "usage"
+"""In the runtime directory; a folder of its own, as the parent is woken by what happens in the one above."""
+
+FILE = f"{FOLDER}/samples.json"
+"""The newest sample of each instance, for `status`."""
+
+STEP = 300
+"""Seconds of a mean."""
+
+DAY = 86400
+MONTH = 30 * DAY
+
+ROWS = 1_000_000
+"""Rows of each of the two tables, at the most: some 50 MB."""
+
+METRICS = ("cpu", "memory", "processes", "threads", "read", "written", "switches", "files")
+
+_COLUMNS = ", ".join(METRICS)
+_MEANS = ", ".join(f"avg({name})" for name in METRICS)
+
+
+def write(connection: sqlite3.Connection, at: float, samples: Mapping[str, Mapping[str, Any]]) -> None:
+    """Writes one round down, makes the means that are due, and forgets what is too old; all in one transaction.
+
+    Args:
+        connection: of `database.open_to_write`.
+        at: seconds since 1970.
+        samples: by instance, with the keys of METRICS.
+
+    Raises:
+        sqlite3.Error: nothing was written.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        marks = ", ".join("?" * len(METRICS))
+        for instance, sample in samples.items():
+            task = instance.rpartition(":")[0]
+            connection.execute("INSERT OR IGNORE INTO sampled (instance, task) VALUES (?, ?)", (instance, task))
+            connection.execute(
+                f"INSERT OR REPLACE INTO samples (at, who, {_COLUMNS})"  # noqa: S608 - our own names
+                f" VALUES (?, (SELECT id FROM sampled WHERE instance = ?), {marks})",
+                (int(at), instance, *(sample[name] for name in METRICS)),
+            )
+        _roll(connection, int(at))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _roll(connection: sqlite3.Connection, now: int) -> None:
+    """Makes a mean of every five minutes that are over and have none yet. Once in five minutes there is work."""
+    (done,) = connection.execute("SELECT max(at) FROM means").fetchone()
+    first = (done + STEP) if done is not None else 0
+    edge = now // STEP * STEP
+    (oldest,) = connection.execute("SELECT min(at) FROM samples WHERE at >= ?", (first,)).fetchone()
+    if oldest is None or oldest >= edge:
+        return
+    connection.execute(
+        f"INSERT OR REPLACE INTO means (at, who, {_COLUMNS}) SELECT at / {STEP} * {STEP} AS slot, who, {_MEANS}"  # noqa: S608
+        " FROM samples WHERE at >= ? AND at < ? GROUP BY slot, who",
+        (first, edge),
+    )
+    _forget(connection, "samples", now - DAY)
+    _forget(connection, "means", now - MONTH)
+
+
+def _forget(connection: sqlite3.Connection, table: str, oldest: int) -> None:
+    (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - our own names
+    if count > ROWS:
+        (at,) = connection.execute(f"SELECT at FROM {table} ORDER BY at LIMIT 1 OFFSET ?", (count - ROWS,)).fetchone()  # noqa: S608
+        oldest = max(oldest, at)
+    connection.execute(f"DELETE FROM {table} WHERE at < ?", (oldest,))  # noqa: S608
+
+
+def series(
+    connection: sqlite3.Connection, metrics: tuple[str, ...], since: int, until: int, step: int
+) -> list[tuple[str, int, float, int]]:
+    """The mean of a sum of metrics, per task and slot of time: (task, slot, value, how many samples or means).
+
+    The instances of a task are added up. A slot in which nothing was seen is not there.
+
+    Args:
+        connection: of `database.open_to_read`.
+        metrics: names of METRICS that are added.
+        since: seconds since 1970, the begin of slot 0.
+        until: seconds since 1970.
+        step: seconds of a slot.
+    """
+    assert set(metrics) <= set(METRICS)  # noqa: S101 - they become a part of the statement
+    (raw,) = connection.execute("SELECT min(at) FROM samples").fetchone()
+    edge = max(since, raw if raw is not None else until)
+    value = " + ".join(f"coalesce({name}, 0)" for name in metrics)
+    sql = (
+        "WITH points AS ("  # noqa: S608 - our own names
+        f" SELECT at, who, {value} AS value FROM means WHERE at >= :since AND at + {STEP} <= :edge"
+        f" UNION ALL SELECT at, who, {value} FROM samples WHERE at >= :edge AND at < :until"
+        "), slots AS (SELECT (at - :since) / :step AS slot, who, avg(value) AS value, count(*) AS count"
+        " FROM points GROUP BY slot, who)"
+        " SELECT task, slot, sum(value), sum(count) FROM slots JOIN sampled ON sampled.id = who"
+        " GROUP BY task, slot ORDER BY task, slot"
+    )
+    found = connection.execute(sql, {"since": since, "until": until, "edge": edge, "step": step})
+    return [(task, slot, value, count) for task, slot, value, count in found]
+
+
+# -- the newest -------------------------------------------------------------------------------------------------------
+
+
+def publish(runtime_dir: str, newest: dict[str, Any]) -> None:
+    """Replaces the file with the newest samples.
+
+    Raises:
+        OSError: the runtime directory is full or gone.
+    """
+    path = f"{runtime_dir}/{FILE}"
+    with suppress(FileExistsError):
+        os.mkdir(f"{runtime_dir}/{FOLDER}", mode=0o700)
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
+        json.dump(newest, file, separators=(",", ":"))
+    os.rename(f"{path}.new", path)
+
+
+class Newest:
+    """The reader of that file; it reads it only when it is another one."""
+
+    def __init__(self, runtime_dir: str) -> None:
+        self._path = f"{runtime_dir}/{FILE}"
+        self._seen: tuple[int, int] = (0, 0)
+        self._told: dict[str, Any] = {}
+
+    def read(self) -> dict[str, Any]:
+        """{"at": monotonic seconds, "every": seconds, "instances": {KEY: {"run", …}}}; empty when there is none."""
+        try:
+            now = os.stat(self._path)
+            if (now.st_ino, now.st_mtime_ns) != self._seen:
+                with open(self._path, encoding="utf-8") as file:
+                    self._told = json.load(file)
+                self._seen = (now.st_ino, now.st_mtime_ns)
+        except (OSError, ValueError):
+            return {}
+        return self._told
