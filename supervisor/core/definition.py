@@ -236,11 +236,11 @@ class Settings:
     log_level: str = "info"
     socket_group: str | None = None
     socket_mode: int = 0o660
-    sample: float = 15.0  # seconds between two samples of what runs use; 0: none are taken
     auto_freeze: AutoFreeze | None = None
     notify_command: tuple[str, ...] = ()
     health_listen: str | None = None  # "HOST:PORT" or "unix:PATH"
     drain_delay: float = 0.0  # between not ready and the first stop signal of a shutdown
+    sample: float = 15.0  # seconds between two samples of what runs use; 0: none are taken
 
 
 @immutable
