@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
+from supervisor.host.handover import VARIABLE, Trial, received
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 EX_CONFIG = 78  # sysexits.h; systemd: RestartPreventExitStatus=78
 USAGE = 2
 
-HELP = """usage: supervisor [-c FILE] [--check | --sweep] [--version] [--help]
+HELP = """usage: supervisor [-c FILE] [--check | --sweep | --rehearse=DIRECTORY] [--version] [--help]
 
 Run the tasks of a config as their parent process, in the foreground, until SIGTERM.
 
@@ -24,6 +26,8 @@ Run the tasks of a config as their parent process, in the foreground, until SIGT
   --check     check the config and exit: 0, or 78 with every error
   --sweep     kill what a supervisor that is no more has left running, and exit; does nothing when
               $SERVICE_RESULT says that it has crashed: its successor takes over (systemd: ExecStopPost=)
+  --rehearse=DIRECTORY   import everything, check the config, read the journal of the supervisor that runs in
+              DIRECTORY, change nothing, and exit: what `supctl upgrade` asks of a new version first
   --version   print the version
 
 example:
@@ -32,11 +36,15 @@ example:
 
 
 def main() -> NoReturn:
-    """The entry point."""
-    sys.exit(run(sys.argv[1:]))
+    """The entry point. After an exec by `supctl upgrade` the first seconds are a trial, see `host.handover`."""
+    handover = received(os.environ.pop(VARIABLE, ""))
+    if handover is None:
+        sys.exit(run(sys.argv[1:]))
+    trial = Trial(handover)
+    sys.exit(trial.run(lambda: run(sys.argv[1:], trial)))
 
 
-def run(words: list[str]) -> int:
+def run(words: list[str], trial: Trial | None = None) -> int:
     """One command line. Returns the exit code."""
     try:
         explicit, mode = _arguments(words)
@@ -46,8 +54,12 @@ def run(words: list[str]) -> int:
     except SystemExit:
         return 0
     if mode == "--check":
-        return _check(explicit)
-    return supervise(explicit, sweep=mode == "--sweep")
+        return check(explicit)
+    if mode.startswith("--rehearse="):
+        from supervisor.rehearsal import rehearse  # noqa: PLC0415
+
+        return rehearse(explicit, mode.partition("=")[2])
+    return supervise(explicit, trial, sweep=mode == "--sweep")
 
 
 def _arguments(words: list[str]) -> tuple[str | None, str]:
@@ -70,7 +82,7 @@ def _arguments(words: list[str]) -> tuple[str | None, str]:
 
             sys.stdout.write(f"supervisor {__version__}\n")
             raise SystemExit
-        if word in ("--check", "--sweep"):
+        if word in ("--check", "--sweep") or word.startswith("--rehearse="):
             mode = word
         elif word in ("-c", "--config"):
             explicit = next(rest, None)
@@ -83,7 +95,8 @@ def _arguments(words: list[str]) -> tuple[str | None, str]:
     return explicit, mode
 
 
-def _check(explicit: str | None) -> int:
+def check(explicit: str | None) -> int:
+    """Checks the config, and says what came of it. Returns the exit code."""
     from supervisor.config import ConfigErrors, find, load  # noqa: PLC0415 - the parent itself never loads it
 
     try:
@@ -96,7 +109,7 @@ def _check(explicit: str | None) -> int:
     return 0
 
 
-def supervise(explicit: str | None, *, sweep: bool = False) -> int:
+def supervise(explicit: str | None, trial: Trial | None = None, *, sweep: bool = False) -> int:
     """Comes up, supervises until the end, and returns the exit code. `sweep`: the end begins at once."""
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # started without stdin, stdout or stderr
         os.set_inheritable(fd, True)
@@ -109,7 +122,7 @@ def supervise(explicit: str | None, *, sweep: bool = False) -> int:
     reading = aside(_prepare, (explicit,))  # meanwhile the rest is imported
     from supervisor import boot  # noqa: PLC0415
 
-    return boot.supervise(spawner, reading, sweep=sweep)
+    return boot.supervise(spawner, reading, trial, sweep=sweep)
 
 
 def _prepare(explicit: str | None) -> object:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from supervisor import planning
 from supervisor.app import EX_CONFIG
 from supervisor.control.server import InUseError, Server
+from supervisor.core.immutable import replace
 from supervisor.errands import Loaded
 from supervisor.host import strays
+from supervisor.host.handover import Handover
 from supervisor.host.interface import Done, Signalled
 from supervisor.host.linux import Linux
 from supervisor.host.log import Log
@@ -27,21 +30,23 @@ from supervisor.verbs import load_all
 
 if TYPE_CHECKING:
     from supervisor.core.definition import Config
+    from supervisor.host.handover import Trial
     from supervisor.host.spawner import Spawner
 
 FAILED = 1
 
 
-def supervise(spawner: Spawner, reading: tuple[int, int], *, sweep: bool = False) -> int:
+def supervise(spawner: Spawner, reading: tuple[int, int], trial: Trial | None = None, *, sweep: bool = False) -> int:
     """Comes up, supervises until the end, and returns the exit code.
 
     Args:
         spawner: forked while the process was small.
         reading: the errand that reads the config (`errands.prepare`), as `aside` began it.
+        trial: how an earlier program of this process has handed over to us, if one has.
         sweep: takes over what an earlier supervisor has left, only to kill it.
     """
     log = Log()
-    host = Linux(log, spawner)
+    host = Linux(log, spawner, reaps=False)
     host.prepare(1)  # the first child, and the verbs, while the config is read
     load_all()
     early: list[Signalled] = []  # came before there was a parent that could obey
@@ -53,8 +58,13 @@ def supervise(spawner: Spawner, reading: tuple[int, int], *, sweep: bool = False
     log.level = loaded.config.settings.log_level
     log.write("info", loaded.chosen)
     log.write("info", spawner.cgroups)
+    config = loaded.config
+    if trial:
+        trial.hold = host.hold_signals
+        settings = replace(config.settings, runtime_dir=trial.handover.directory)  # what runs is recorded there
+        config = replace(config, settings=settings)
     try:
-        return _run(host, loaded, loaded.config, early, sweep=sweep)
+        return _run(host, loaded, config, early, trial, sweep=sweep)
     except (_CannotRunError, TakenError) as error:
         log.write("error", str(error))
         return FAILED
@@ -77,9 +87,12 @@ def _wait_for(host: Linux, errand: int, early: list[Signalled]) -> Loaded:
                     pass
 
 
-def _run(host: Linux, loaded: Loaded, config: Config, early: list[Signalled], *, sweep: bool) -> int:
+def _run(
+    host: Linux, loaded: Loaded, config: Config, early: list[Signalled], trial: Trial | None, *, sweep: bool
+) -> int:
     settings = config.settings
-    premises = Premises(settings.runtime_dir, host.log)
+    came = trial.handover if trial else Handover({})
+    premises = Premises(settings.runtime_dir, host.log, lock=came.lock, guard=came.guard)
     path = f"{settings.runtime_dir}/supervisor.sock"
     server = Server(host.loop, host.now, loaded.people or {}, loaded.socket_gid)
     try:
@@ -88,7 +101,8 @@ def _run(host: Linux, loaded: Loaded, config: Config, early: list[Signalled], *,
             host.close()
             return 0
         spool = Spool(f"{settings.runtime_dir}/{DIRECTORY}")
-        server.listen(path, settings.socket_mode)
+        if not server.inherit(came.socket, path):
+            server.listen(path, settings.socket_mode)
     except (OSError, InUseError) as error:
         raise _CannotRunError(f"cannot start in {settings.runtime_dir}: {error}") from None
     for complaint in journal.complaints:
@@ -102,21 +116,49 @@ def _run(host: Linux, loaded: Loaded, config: Config, early: list[Signalled], *,
     parent.take_over(journal.facts, loaded.freezes, loaded.packed)
     parent.configuration.broken(loaded.errors)
     host.settled()
-    if sweep:
-        parent.shut_down("what an earlier supervisor has left is killed")
-        parent.fleet.kill_all("left by an earlier supervisor", host.now())
+    _go_on(parent, came, journal, sweep=sweep)
     for signalled in early:
         parent.occur(signalled)
     parent.settle()
     gc.collect()
     gc.freeze()
-    code = _loop(parent, server, premises)
+    if trial:
+        trial.up = host.now()
+    while (code := _loop(parent, server, premises)) is None:
+        _upgrade(parent, host, server, premises)
     for client in parent.goodbye:
         client.answer({"name": settings.name})
     server.close()
     journal.clear()
+    parent.upgrade.clear()
     host.close()
     return code
+
+
+def _go_on(parent: Parent, came: Handover, journal: Journal, *, sweep: bool) -> None:
+    """What was under way when the earlier program or supervisor ended."""
+    parent.upgrade.begin(came.command or [sys.executable, *sys.orig_argv[1:]], came if came.directory else None)
+    if came.directory and SHUTDOWN in journal.facts:  # begun by a program that then failed
+        parent.shut_down(str(journal.facts[SHUTDOWN].get("why")))
+    if sweep:
+        parent.shut_down("what an earlier supervisor has left is killed")
+        parent.fleet.kill_all("left by an earlier supervisor", parent.host.now())
+
+
+def _upgrade(parent: Parent, host: Linux, server: Server, premises: Premises) -> None:
+    """Executes the installed program in this process. Comes back only if that is not possible."""
+    handover = parent.upgrade.handover()
+    handover.lock, handover.guard = premises.held
+    handover.socket = server.fd
+    host.log("warning", f"upgrade: executing {' '.join(handover.command)}")
+    host.notify("RELOADING=1", f"MONOTONIC_USEC={int(host.now() * 1e6)}")
+    handover.open_files = host.leave()
+    try:
+        handover.execute(handover.command, host.hold_signals)
+    except OSError as error:
+        host.stay()
+        parent.announce.reloaded()
+        parent.upgrade.failed(f"cannot execute {handover.command[0]}: {error.strerror}")
 
 
 def _to_sweep(journal: Journal, log: Callable[[str, str], None]) -> bool:
@@ -149,7 +191,8 @@ def _guard(host: Linux, premises: Premises, server: Server, mode: int, journal: 
         host.log("warning", f"cannot watch {premises.directory}, it must not be removed: {error}")
 
 
-def _loop(parent: Parent, server: Server, premises: Premises) -> int:
+def _loop(parent: Parent, server: Server, premises: Premises) -> int | None:
+    """Supervises until the end. Returns the exit code, or None when another program is to be executed."""
     while parent.turn(min((at for at in (server.next_deadline(), premises.again) if at is not None), default=None)):
         for occurrence in server.turn(parent.host.now()):
             parent.occur(occurrence)
@@ -157,5 +200,7 @@ def _loop(parent: Parent, server: Server, premises: Premises) -> int:
         if premises.again is not None and premises.again <= parent.host.now():
             premises.mend(parent.host.now())
             planning.publish(parent)
+    if parent.upgrade.due is not None:
+        return None
     shutdown = parent.fleet.shutdown
     return shutdown.exit_code if shutdown else 0

@@ -36,6 +36,11 @@ class Configuration:
         self._touched_again = False
         self._reloads: list[Callable[[Done], None]] = []  # the first one is being read
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a reload is."""
+        return bool(self._reloads)
+
     def recall(self, kept: dict[str, Any]) -> None:
         """Takes over the scales that an earlier supervisor kept, but those of which the config says another number."""
         said = {name: task.replicas for name, task in self.written.tasks.items()}

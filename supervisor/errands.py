@@ -158,16 +158,58 @@ def tell(command: tuple[str, ...], message: dict[str, Any]) -> str:
     return run(command, json.dumps(message).encode() + b"\n", TELL_LIMIT)
 
 
+def copy_program(path: str) -> None:
+    """Keeps the sources of the running program as one file, for `supctl upgrade`.
+
+    Raises:
+        OSError: the runtime directory is full, or the sources are gone.
+    """
+    import zipfile  # noqa: PLC0415
+
+    package = os.path.dirname(os.path.abspath(__file__))
+    fd = os.open(f"{path}.new", os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(fd, "w+b") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for directory, _below, names in os.walk(package):
+            for name in names:
+                if name.endswith(".py"):
+                    source = os.path.join(directory, name)
+                    archive.write(source, os.path.relpath(source, os.path.dirname(package)))
+    os.rename(f"{path}.new", path)
+
+
+REHEARSAL_LIMIT = 30.0
+"""Seconds for the installed program to say whether it could take over."""
+
+
+def rehearse(command: tuple[str, ...], program: str) -> str:
+    """Asks the installed program whether it could take over. Returns "" or what is in the way."""
+    from supervisor.host.command import run  # noqa: PLC0415
+
+    if not os.path.exists(program):
+        return f"{program}, the copy of the running program, was removed; restart the supervisor instead"
+    return run(command, b"", REHEARSAL_LIMIT, last=True)
+
+
+def _helper(name: str, *arguments: str) -> tuple[str, ...]:
+    """The command of a helper, of the same program as this one, which may run from a copy (`host.handover`)."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    if os.path.isdir(package):
+        return (sys.executable, "-m", f"supervisor.helpers.{name}", *arguments)
+    start = f"import sys, runpy; sys.path.insert(0, {os.path.dirname(package)!r}); "
+    start += f"runpy.run_module('supervisor.helpers.{name}', run_name='__main__', alter_sys=True)"
+    return (sys.executable, "-c", start, *arguments)
+
+
 def scribe_command(runtime_dir: str) -> tuple[str, ...]:
     """The helper that does everything that touches a disk."""
-    return (sys.executable, "-m", "supervisor.helpers.scribe", runtime_dir)
+    return _helper("scribe", runtime_dir)
 
 
 def prober_command(runtime_dir: str) -> tuple[str, ...]:
     """The helper that puts the questions that need a network."""
-    return (sys.executable, "-m", "supervisor.helpers.prober", f"{runtime_dir}/prober.sock")
+    return _helper("prober", f"{runtime_dir}/prober.sock")
 
 
 def health_command(runtime_dir: str, listen: str) -> tuple[str, ...]:
     """The helper that answers a load balancer."""
-    return (sys.executable, "-m", "supervisor.helpers.health", listen, f"{runtime_dir}/health.json")
+    return _helper("health", listen, f"{runtime_dir}/health.json")

@@ -49,6 +49,7 @@ from supervisor.notices import Notices
 from supervisor.store.account import accounts_of
 from supervisor.store.records import instance_of
 from supervisor.switch import Switch
+from supervisor.upgrade import Upgrade
 from supervisor.verbs import load_all
 from supervisor.verbs.interface import RefusedError
 
@@ -76,6 +77,7 @@ class Parent:
         self.switch = Switch(self)
         self.notices = Notices(self)
         self.losses = Losses(self)
+        self.upgrade = Upgrade(self)
         self.waits: list[Wait] = []
         self.signals = 0  # how many SIGTERM or SIGINT have come
         self.goodbye: list[Asker] = []  # who waits for the end of the supervisor
@@ -93,16 +95,25 @@ class Parent:
     # -- the loop -----------------------------------------------------------------------------------------------------
 
     def turn(self, deadline: float | None = None) -> bool:
-        """Waits for something to occur and deals with it. False when the supervisor is done.
+        """Waits for something to occur and deals with it. False when the supervisor is done, or an upgrade is due.
 
         Args:
             deadline: of somebody else, monotonic; the wait ends then too.
         """
-        wakes = (deadline, self.fleet.next_deadline(), self.notices.next_deadline(), self.memory.again)
+        wakes = (
+            deadline,
+            self.fleet.next_deadline(),
+            self.notices.next_deadline(),
+            self.memory.again,
+            self.upgrade.next_deadline(),
+        )
         moments = [moment for moment in wakes if moment is not None]
         for occurrence in self.host.wait(min(moments, default=None)):
             self.occur(occurrence)
         self.settle()
+        self.upgrade.look()
+        if self.upgrade.ready:
+            return False
         busy = self.notices.busy or any(i.state in ALIVE for i in self.fleet.instances.values())
         return busy or not self.fleet.shutdown
 
@@ -361,6 +372,11 @@ class Parent:
         self.settle()
         if wait in self.waits and wait.look(self.fleet, list(wait.pending)):
             self.waits.remove(wait)
+
+    @property
+    def under_way(self) -> int:
+        """How many errands are."""
+        return len(self._errands)
 
     def errand(self, then: Callable[[Done], None], function: Callable[..., Any], *arguments: object) -> None:
         """Has something done that may block, and calls `then` with how it went."""

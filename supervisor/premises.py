@@ -43,8 +43,8 @@ class TakenError(Exception):
 class Premises:
     """The runtime directory of one supervisor."""
 
-    def __init__(self, directory: str, log: Log) -> None:
-        """Takes it.
+    def __init__(self, directory: str, log: Log, *, lock: int = -1, guard: int = -1) -> None:
+        """Takes it; `lock` and `guard` are what an earlier program of this process has held all the while.
 
         Raises:
             TakenError: it is somebody else's, or cannot be used.
@@ -52,8 +52,8 @@ class Premises:
         self.directory = directory
         self.again: float | None = None  # when to try once more to make it anew
         self._log = log
-        self._guard = _guard(directory, log)
-        self._lock = _lock(f"{directory}/lock")
+        self._guard = socket.socket(fileno=guard) if guard >= 0 else _guard(directory, log)
+        self._lock = lock if lock >= 0 else _lock(f"{directory}/lock")
         self._watch: Watch | None = None
 
     def keep(self, server: Server, mode: int, journal: Journal) -> Callable[[int], list[Occurrence]]:
@@ -62,6 +62,11 @@ class Premises:
         self._watch = Watch(IN_DELETE | _IN_MOVED_FROM)
         self._look()
         return self._touched
+
+    @property
+    def held(self) -> tuple[int, int]:
+        """The descriptors of the lock and of the guard; -1: there is none."""
+        return self._lock, self._guard.fileno() if self._guard else -1
 
     @property
     def fd(self) -> int:

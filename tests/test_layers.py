@@ -30,10 +30,10 @@ LAYERS = (
     ("helpers", "errands"),
     ("announce", "audit", "memory"),
     ("planning",),
-    ("configuration", "switch", "escalate", "notices", "losses"),
+    ("configuration", "switch", "escalate", "notices", "losses", "upgrade"),
     ("parent",),
     ("premises",),
-    ("cli", "boot"),
+    ("cli", "boot", "rehearsal"),
     ("app",),
     ("__init__", "__main__"),
 )

@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -74,7 +75,9 @@ def _ask(module: ModuleType, options: argparse.Namespace, screen: Screen) -> int
     try:
         with closing(Connection(path)) as connection:
             if not getattr(options, "watch", False):
-                return int(module.render(_settled(module, connection, options, request, screen), options, screen))
+                ask = partial(_settled, module, connection, options, request, screen)
+                answer = _through(module, path, options, ask)
+                return int(module.render(answer, options, screen))
             while True:
                 answer = _answer(connection, options, request, screen)
                 with _page(screen):
@@ -92,6 +95,35 @@ def _pause(options: argparse.Namespace) -> bool:
     """Until it is shown anew. A verb with keys of its own has its own; False ends it."""
     time.sleep(options.interval)
     return True
+
+
+REPLACED_WITHIN = 60.0
+"""Seconds for a supervisor that replaces itself to answer again."""
+
+
+def _through(module: ModuleType, path: str, options: argparse.Namespace, ask: Callable[[], Any]) -> Any:  # noqa: ANN401
+    """The answer, also of a verb in the midst of which the supervisor hangs up, as another program takes its place."""
+    from supervisor.control.client import Connection, UnreachableError  # noqa: PLC0415
+
+    try:
+        return ask()
+    except UnreachableError as error:
+        if not hasattr(module, "hung_up"):
+            raise
+        last = error
+    until = time.monotonic() + REPLACED_WITHIN
+    while time.monotonic() < until:
+        time.sleep(0.05)
+        try:
+            with closing(Connection(path)) as connection:
+                said = [message for message in connection.ask("version", {}) if message][-1]
+        except UnreachableError as error:  # not there yet
+            last = error
+            continue
+        outcome = module.hung_up(said.get("answer"), options)
+        if outcome is not None:
+            return outcome
+    raise last
 
 
 def _settled(

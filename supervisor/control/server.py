@@ -233,6 +233,28 @@ class Server:
         except OSError:
             listening.close()
             raise
+        self._accept_at(listening, path)
+
+    def inherit(self, fd: int, path: str) -> bool:
+        """Goes on with what an earlier program of this process has listened on. False when it is no such socket."""
+        if fd < 0:
+            return False
+        listening = socket.socket(fileno=fd)
+        try:
+            if listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and os.path.exists(path):
+                self._accept_at(listening, path)
+                return True
+        except OSError:  # no socket
+            pass
+        listening.close()
+        return False
+
+    @property
+    def fd(self) -> int:
+        """What listens; -1: nothing."""
+        return self._socket.fileno() if self._socket else -1
+
+    def _accept_at(self, listening: socket.socket, path: str) -> None:
         self._stop_listening()
         self._socket, self._path = listening, path
         self._save_one()

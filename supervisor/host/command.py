@@ -20,8 +20,10 @@ KEPT = 400
 _NOT_FOR_IT = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
 
 
-def run(words: tuple[str, ...], data: bytes, limit: float) -> str:
+def run(words: tuple[str, ...], data: bytes, limit: float, *, last: bool = False) -> str:
     """Runs a command with `data` on its stdin for at most `limit` seconds. Returns "" or what went wrong.
+
+    Of what it says the beginning is kept, or the end (`last`).
 
     Raises:
         OSError: there is no such program, or no more processes.
@@ -41,7 +43,7 @@ def run(words: tuple[str, ...], data: bytes, limit: float) -> str:
             start_new_session=True,
         )
     with child:
-        said, in_time = _listen(child, now() + limit)
+        said, in_time = _listen(child, now() + limit, last=last)
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         status = child.wait()
@@ -54,7 +56,7 @@ def run(words: tuple[str, ...], data: bytes, limit: float) -> str:
     return ""
 
 
-def _listen(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bool]:
+def _listen(child: subprocess.Popen[bytes], deadline: float, *, last: bool) -> tuple[bytes, bool]:
     """What it says, until it ends (the second value) or until the deadline."""
     assert child.stdout  # noqa: S101 - it was made with a pipe
     pipe, ended = child.stdout.fileno(), os.pidfd_open(child.pid)
@@ -67,7 +69,7 @@ def _listen(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, boo
             ready = dict(poll.poll(left * 1000))
             if pipe in ready:
                 block = os.read(pipe, 65536)
-                said = (said + block)[:KEPT]
+                said = (said + block)[-KEPT:] if last else (said + block)[:KEPT]
                 if not block:
                     poll.unregister(pipe)
             elif ended in ready:

@@ -35,12 +35,14 @@ from supervisor.store.spool import Spool
 class Linux:
     """Implements `interface.Host`."""
 
-    def __init__(self, log: Log, spawner: Spawner | None = None) -> None:
+    def __init__(self, log: Log, spawner: Spawner | None = None, *, reaps: bool = True) -> None:
         """Becomes a subreaper and takes over the signal handlers of the process.
 
         Args:
             log: where lines for the operator go.
             spawner: one that was forked while the process was small; default: a new one.
+            reaps: False: not before `settled`. After an exec there may be children whose end is still to be told, and
+                whose they are is not known before they are adopted.
         """
         self._spawner = spawner or Spawner()
         self.loop = Loop()
@@ -50,6 +52,7 @@ class Linux:
         self._notifier = Notifier()
         self._errands = Errands(self.loop)
         self._processes = Processes(self.loop, self._spawner, self.errand, self._notifier)
+        self._processes.reaps = reaps
         self._fifos = Fifos()
         self._watch: Watch | None = None
         self._loss: Watch | None = None
@@ -252,6 +255,21 @@ class Linux:
     def settled(self) -> None:
         """Everything that lives is adopted: what was kept of other runs is let go."""
         self._processes.kept.clear(self._processes.knows)
+        self._processes.reaps = True
+        self._told += self._processes.reap()[0]
+
+    def leave(self) -> int:
+        """Another program is to be executed in this process. Returns the tasks' soft limit of open files."""
+        self._spawner.close()
+        return self._spawner.open_files[0]
+
+    def hold_signals(self) -> None:
+        """They wait in the kernel for the next program."""
+        self._signals.hold()
+
+    def stay(self) -> None:
+        """It could not be executed."""
+        self._signals.release()
 
     def close(self) -> None:
         """The end: nothing of ours is left for the service manager to wonder about."""

@@ -67,6 +67,17 @@ class Signals:
             signal.signal(signal.Signals[name], signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.Signals[name] for name in self.NAMES])  # as we were started
 
+    def hold(self) -> None:
+        """No more are delivered; what has come and was not read yet waits in the kernel again, also over an exec."""
+        numbers = [signal.Signals[name] for name in self.NAMES]
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        for name in self.read():
+            os.kill(os.getpid(), signal.Signals[name])
+
+    def release(self) -> None:
+        """As before."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.Signals[name] for name in self.NAMES])
+
     def read(self) -> set[str]:
         """What has arrived since the last call."""
         try:

@@ -67,6 +67,7 @@ class Processes:
         self.by_key: dict[str, Process] = {}
         self.by_pid: dict[int, Process] = {}
         self.others: dict[int, Callable[[Status], list[Happened]]] = {}  # children that are no runs, by pid
+        self.reaps = True  # False as long as it is not known whose an end is
         self._loop = loop
         self._spawner = spawner
         self._aside = aside
@@ -287,7 +288,7 @@ class Processes:
         """Reaps every child that has ended. Returns the events of runs, and the ends of others (errands, orphans)."""
         events: list[Happened] = []
         others: list[tuple[int, Status]] = []
-        ends = list(iter(_next_end, None))
+        ends = list(iter(_next_end, None)) if self.reaps else []
         self._sight.freshen()  # one look at our children does for all of them
         for pid, status in ends:
             process = self.by_pid.get(pid)

@@ -102,7 +102,7 @@ class Spawner:
         """
         if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
-        self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)  # the tasks'; the parent raises its own
+        self.open_files = resource.getrlimit(resource.RLIMIT_NOFILE)  # the tasks'; the parent raises its own
         self._ordered: list[tuple[int, str]] = []  # of the children that are being made, in order: our end, the cgroup
         self._spares: list[Spare] = []  # those that are made
         try:
@@ -175,7 +175,7 @@ class Spawner:
             cgroup.remove(self.tree)  # as far as nothing lives in it
 
     def _begin(self) -> socket.socket:
-        self._socket, self._pidfd = _start(self._open_files, self.tree)
+        self._socket, self._pidfd = _start(self.open_files, self.tree)
         return self._socket
 
     def _take(self) -> Spare:

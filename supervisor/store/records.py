@@ -162,6 +162,29 @@ def peek(path: str, boot: str) -> dict[str, dict[str, Any]]:
     return _facts(lines)[0] if (header.get("boot"), header.get("journal")) == (boot, VERSION) else {}
 
 
+def unreadable(path: str, boot: str) -> str:
+    """Why this version cannot go on with a journal of this boot, which is not touched; "" when it can.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        return ""
+    header = _parse(lines[0]) or {}
+    if header.get("boot") == boot and header.get("journal") != VERSION:
+        return f"{path} has version {header.get('journal')!r}, not {VERSION}"
+    for name, fact in _facts(lines)[0].items():
+        try:
+            if "instance" in fact:
+                instance_of(fact, None)
+        except (KeyError, TypeError, ValueError) as error:
+            return f"{path}: the record of {name} cannot be read: {error!r}"
+    return ""
+
+
 def boot_id() -> str:
     """The kernel's name of this boot."""
     with open("/proc/sys/kernel/random/boot_id") as file:

@@ -24,6 +24,7 @@ NAMES = {
     "scale": "change the number of instances of a task",
     "reload": "read the config anew, all or nothing",
     "check": "check a config without a supervisor",
+    "upgrade": "replace the supervisor by the installed version, under the living tasks",
     "shutdown": "stop all tasks, then the supervisor",
     "version": "the version of supctl, and of the supervisor",
     "completion": "print a completion script for a shell",

@@ -8,7 +8,8 @@ A verb is a module: both ends of one `supctl` word in one file.
 - `render(answer, options, screen)`: shows the answer; returns the exit code. Runs in `supctl`.
 
 Two more, where they make sense: `pending(answer)`: whether to ask again soon; `offline(options, runtime_dir)`: what to
-render when there is no supervisor.
+render when there is no supervisor. A third, for a request that ends by the supervisor hanging up: `hung_up(answer,
+options)`, what the answer of `version` then means; None: ask again.
 
 A verb that needs no supervisor has `local(options, screen)` in place of the last two. A new verb is a file here and a
 line in `verbs.NAMES`; a test compares the two.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "supctl version"
 
-OFFLINE: dict[str, Any] = {"version": None, "pid": None}
+OFFLINE: dict[str, Any] = {"version": None, "pid": None, "upgrade": None}
 """The answer when no supervisor can be reached; that is no error here."""
 
 
@@ -34,13 +34,14 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     """The supervisor's."""
     import os  # noqa: PLC0415
 
-    client.answer({"version": __version__, "pid": os.getpid()})
+    client.answer({"version": __version__, "pid": os.getpid(), "upgrade": parent.upgrade.last})
 
 
 def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
     """Two lines."""
     if options.json:
-        screen.json({"supctl": __version__, "supervisor": answer["version"], "pid": answer["pid"]})
+        told = {"supervisor": answer["version"], "pid": answer["pid"], "upgrade": answer.get("upgrade")}
+        screen.json({"supctl": __version__, **told})
         return OK
     screen.line(f"supctl {__version__}")
     running = f"{answer['version']} (pid {answer['pid']})" if answer["version"] else "not reached"

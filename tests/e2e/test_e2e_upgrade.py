@@ -1,0 +1,218 @@
+"""`supctl upgrade`: another program in the same process, under living tasks. The other one is a changed copy of ours."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from lab import PATIENCE, SUPCTL, SUPERVISOR, Lab, alive, wait_for
+
+import supervisor
+from supervisor.version import __version__
+
+TASKS = """
+[task.steady]
+command = "sleep 1000"
+[task.limits]
+command = "sh -c 'ulimit -Sn >> {dir}/limits; exec sleep 1000'"
+[task.crashes]
+command = "sh -c 'exit 3'"
+backoff = {{ initial = "100s", jitter = 0 }}
+[task.told]
+command = "sh -c 'read line < {dir}/fifo; exit 7'"
+restart = "never"
+"""
+
+AT_START = "    log = Log()\n"
+"""The first line of boot.supervise: not reached by a rehearsal."""
+
+IN_LOOP = "    if parent.upgrade.due is not None:\n        return None\n"
+
+WAITS = """    import pathlib, time
+    pathlib.Path("{dir}/arrived").touch()
+    while not pathlib.Path("{dir}/go").exists():
+        time.sleep(0.01)
+"""
+"""The new program waits for the test: what happens meanwhile happens during the exec."""
+
+
+def begin(lab: Lab) -> dict[str, int]:
+    """The tasks under the program as it is; another one would be found first."""
+    os.mkfifo(lab.dir / "fifo")
+    lab.start(TASKS.format(dir=lab.dir), env={"PYTHONPATH": str(lab.dir / "new")})
+    pids = lab.up("steady", "limits", "told")
+    wait_for(lambda: lab.tasks()["crashes"]["state"] == "backoff", "it waits for its restart")
+    return pids
+
+
+def install(lab: Lab, version: str, file: str = "boot.py", old: str = "", new: str = "") -> None:
+    """A copy of this program with another version, and one change."""
+    place = lab.dir / "new" / "supervisor"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(Path(supervisor.__file__).parent, place, ignore=shutil.ignore_patterns("__pycache__"))
+    (place / "version.py").write_text(f'__version__ = "{version}"\n')
+    text = (place / file).read_text()
+    assert old in text
+    (place / file).write_text(text.replace(old, new + old, 1))
+
+
+def upgrading(lab: Lab) -> "subprocess.Popen[str]":
+    """A supctl that asks for it; comes back when the new program waits."""
+    lab.hang_up()
+    env = {**lab.env, "SUPERVISOR_SOCKET": str(lab.socket)}
+    asking = subprocess.Popen([*SUPCTL, "upgrade"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for((lab.dir / "arrived").exists, "the new program has begun")
+    return asking
+
+
+def test_nothing_changes_but_the_program(lab: Lab) -> None:
+    pids = begin(lab)
+    lab.ctl("freeze", "steady", "--reason", "wait")
+    before = lab.tasks()
+    install(lab, "9.9.9")
+    lab.hang_up()
+    said = lab.ctl("upgrade").out
+    assert said == f"upgraded from {__version__} to 9.9.9 (pid stays {lab.pid}), 3 tasks adopted\n"
+    lab.follow()
+    assert lab.ctl("version", "--json").json["supervisor"] == "9.9.9"
+    after = lab.tasks()
+    kept = ("pid", "run", "state", "restarts", "failures", "since", "last_exit")
+    for name in before:
+        assert {key: after[name][key] for key in kept} == {key: before[name][key] for key in kept}
+    assert all(after[name]["pid"] == pid and alive(pid) for name, pid in pids.items())
+    assert after["crashes"]["next"] == before["crashes"]["next"], "the wait goes on as it was"
+    assert "wait" in lab.ctl("restart", "steady", code=None).err, "still frozen"
+    lab.ctl("restart", "limits")
+    first, second = wait_for(lambda: len(found := (lab.dir / "limits").read_text().split()) == 2 and found)
+    assert first == second, "the supervisor's own limit is not the tasks'"
+    assert lab.until("upgrade")["to"] == "9.9.9"
+
+
+def test_an_exit_during_the_exec_is_known(lab: Lab) -> None:
+    pids = begin(lab)
+    install(lab, "9.9.9", old=AT_START, new=WAITS.format(dir=lab.dir))
+    asking = upgrading(lab)
+    (lab.dir / "fifo").write_text("end\n")
+    wait_for(lambda: not alive(pids["told"]), "it has ended, and nobody has seen it yet")
+    (lab.dir / "go").touch()
+    lab.follow()
+    wait_for(lambda: lab.tasks()["told"]["state"] != "running", "the end is told")
+    assert lab.tasks()["told"]["last_exit"]["code"] == 7
+    assert asking.wait(PATIENCE) == 0, asking.communicate()
+
+
+def test_an_exit_after_the_exec_is_known(lab: Lab) -> None:
+    pids = begin(lab)
+    install(lab, "9.9.9")
+    lab.hang_up()
+    lab.ctl("upgrade")
+    lab.follow()
+    (lab.dir / "fifo").write_text("end\n")
+    assert lab.until(name="told", pid=pids["told"])["exit"]["code"] == 7
+
+
+def test_sigterm_during_the_exec_is_obeyed(lab: Lab) -> None:
+    pids = begin(lab)
+    install(lab, "9.9.9", old=AT_START, new=WAITS.format(dir=lab.dir))
+    asking = upgrading(lab)
+    os.kill(lab.pid, signal.SIGTERM)
+    (lab.dir / "go").touch()
+    assert lab.expect_exit() == 0
+    assert not any(map(alive, pids.values()))
+    asking.kill()
+    asking.communicate()
+
+
+def test_no_second_supervisor_can_start_meanwhile(lab: Lab) -> None:
+    begin(lab)
+    install(lab, "9.9.9", old=AT_START, new=WAITS.format(dir=lab.dir))
+    asking = upgrading(lab)
+    second = [*SUPERVISOR, "-c", str(lab.path)]
+    done = subprocess.run(second, env=lab.env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 1
+    assert f"another supervisor (pid {lab.pid})" in done.stderr
+    (lab.run / "lock").unlink()
+    done = subprocess.run(second, env=lab.env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 1, "the name without a file is held as well"
+    (lab.dir / "go").touch()
+    assert asking.wait(PATIENCE) == 0, asking.communicate()
+
+
+def refused(lab: Lab, pids: dict[str, int]) -> str:
+    """An upgrade that is refused: nothing has happened. Returns what is said."""
+    since = lab.ask("status")["answer"]["supervisor"]["since"]
+    answer = lab.ctl("upgrade", code=1)
+    assert "nothing was changed" in answer.err
+    assert lab.ask("status")["answer"]["supervisor"]["since"] == since, "the same program"
+    assert {name: lab.tasks()[name]["pid"] for name in pids} == pids
+    return answer.err
+
+
+def test_a_broken_config_is_refused(lab: Lab) -> None:
+    pids = begin(lab)
+    lab.write("[task.steady]\ncomand = 'sleep'\n")
+    assert "did you mean 'command'" in refused(lab, pids)
+
+
+@pytest.mark.parametrize("file", ["__init__.py", "app.py", "parent.py", "config/schema.py", "helpers/scribe.py"])
+def test_a_program_that_cannot_be_imported_is_refused(lab: Lab, file: str) -> None:
+    pids = begin(lab)
+    install(lab, "9.9.9", file)
+    with (lab.dir / "new/supervisor" / file).open("a") as text:
+        text.write("\nimport no_such_module\n")
+    assert "no_such_module" in refused(lab, pids)
+
+
+def test_a_program_that_cannot_read_the_journal_is_refused(lab: Lab) -> None:
+    pids = begin(lab)
+    install(lab, "9.9.9", "store/records.py", old="COMPACT_ABOVE =", new="VERSION = 2\n")
+    assert "has version 1, not 2" in refused(lab, pids)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (AT_START, "    raise RuntimeError('broken at its start')\n", "broken at its start"),
+        (AT_START, "    return 1\n", "it ended with 1"),
+        (AT_START, "    import sys; sys.exit('no way')\n", "no way"),
+        ("    host.settled()\n", "    raise MemoryError('after the adoption')\n", "after the adoption"),
+        ("    while parent.turn(", "    parent.turn(0); raise KeyError('in its loop')\n", "in its loop"),
+    ],
+)
+def test_a_program_that_fails_at_its_start_is_followed_by_the_old_one(lab: Lab, old: str, new: str, why: str) -> None:
+    pids = begin(lab)
+    install(lab, "9.9.9", old=old, new=new)
+    lab.hang_up()
+    said = lab.ctl("upgrade", code=1).err
+    assert f"9.9.9 has failed, {__version__} goes on (pid {lab.pid})" in said
+    assert why in said
+    lab.follow()
+    assert lab.until("upgrade")["why"]
+    assert lab.ctl("version", "--json").json["supervisor"] == __version__
+    assert {name: lab.tasks()[name]["pid"] for name in pids} == pids
+    wait_for(lab.scribe, "the helpers of the old program run from the copy, too")
+    (lab.dir / "fifo").write_text("end\n")
+    assert lab.until(name="told", pid=pids["told"])["exit"]["code"] == 7
+
+
+def test_after_a_failure_the_next_version_is_as_welcome(lab: Lab) -> None:
+    pids = begin(lab)
+    install(lab, "9.9.9", old=AT_START, new="    raise RuntimeError('broken')\n")
+    lab.hang_up()
+    lab.ctl("upgrade", code=1)
+    install(lab, "9.9.10")
+    assert "to 9.9.10" in lab.ctl("upgrade").out
+    assert {name: lab.tasks()[name]["pid"] for name in pids} == pids
+
+
+def test_who_connects_meanwhile_waits(lab: Lab) -> None:
+    begin(lab)
+    install(lab, "9.9.9", old=AT_START, new=WAITS.format(dir=lab.dir))
+    asking = upgrading(lab)
+    env = {**lab.env, "SUPERVISOR_SOCKET": str(lab.socket)}
+    other = subprocess.Popen([*SUPCTL, "version"], env=env, stdout=subprocess.PIPE, text=True)
+    (lab.dir / "go").touch()
+    assert "supervisor 9.9.9" in other.communicate(timeout=PATIENCE)[0]
+    assert asking.wait(PATIENCE) == 0, asking.communicate()
