@@ -1,7 +1,7 @@
 """A supervisor that kills itself with SIGKILL at a named step: `DIE_AT=fork:after:2 python dying.py -c FILE`.
 
 The steps are the calls of the parent to its host, and those of coming up; before or after the n-th call of one.
-The program itself knows nothing of it.
+The program itself knows nothing of it. `upgraded/adopt:before:1` is meant for the program that an upgrade has executed.
 """
 
 import os
@@ -9,7 +9,7 @@ import signal
 
 from supervisor import premises
 from supervisor.control import server
-from supervisor.host import linux
+from supervisor.host import handover, linux
 from supervisor.store import records
 
 STEPS = {
@@ -27,6 +27,9 @@ STEPS = {
     "errand": (linux.Linux, "errand"),
     "notify": (linux.Linux, "notify"),
     "title": (linux.Linux, "title"),
+    "leave": (linux.Linux, "leave"),
+    "execute": (handover.Handover, "execute"),
+    "inherit": (server.Server, "inherit"),
     "rename": (os, "rename"),
 }
 
@@ -55,5 +58,8 @@ def die_at(text: str) -> None:
 if __name__ == "__main__":
     from supervisor.app import main
 
-    die_at(os.environ.pop("DIE_AT"))
+    step = os.environ.get("DIE_AT", "").removeprefix("upgraded/" if handover.VARIABLE in os.environ else "")
+    if step and not step.startswith("upgraded/"):
+        del os.environ["DIE_AT"]
+        die_at(step)
     main()

@@ -1,4 +1,4 @@
-"""kill -9 of the supervisor before and after each named step of start, stop, freeze, reload and adoption.
+"""kill -9 of the supervisor before and after each named step of start, stop, freeze, reload, adoption and upgrade.
 
 `dying` has the steps. A script of requests is played to a supervisor that will die at one of them; the next supervisor,
 which does not, must find everything as it was left: nothing lost, nothing doubled, nothing started that was frozen.
@@ -48,12 +48,17 @@ SCRIPT = (
 )
 
 WHEN = ("before", "after")
-ONCE = [step for step in STEPS if step not in ("adopt", "write", "rename")]
+UPGRADE = ("leave", "execute", "inherit")
+ONCE = [step for step in STEPS if step not in ("adopt", "write", "rename", *UPGRADE)]
 FIRST = [f"{step}:{when}:1" for step in ONCE for when in WHEN]
 FIRST += [f"{step}:{when}:{n}" for step in ("fork", "remember", "go") for when in WHEN for n in (3,)]
 FIRST += [f"write:before:{n}" for n in (1, 3, 6, 12, 24)] + ["rename:before:1", "rename:before:2"]
 COMING_UP = ("take", "journal", "listen", "adopt", "settled", "remember")
 AGAIN = [f"{step}:{when}:1" for step in COMING_UP for when in WHEN]
+UPGRADED = ["leave:before:1", "leave:after:1", "execute:before:1"]
+UPGRADED += [
+    f"upgraded/{step}:{when}:1" for step in ("take", "journal", "inherit", "adopt", "settled") for when in WHEN
+]
 AGAIN += ["adopt:before:2", "adopt:after:3", "write:before:2", "rename:before:1", "rename:after:1"]
 
 
@@ -119,5 +124,19 @@ def test_the_one_that_takes_over_dies_as_well(lab: Lab, step: str) -> None:
     lab.hang_up()
     lab.end(signal.SIGKILL)
     assert dies(lab, step), f"never came to {step}"
+    check(lab)
+    assert len(noted(lab, "steady")) == 1, "never started a second time"
+
+
+@pytest.mark.parametrize("step", UPGRADED)
+def test_an_upgrade_dies(lab: Lab, step: str) -> None:
+    """At its last steps in the old program, or at the first ones of the new program."""
+    dying = [sys.executable, str(HERE / "dying.py"), "-c", str(lab.path)]
+    lab.start(TASKS.replace("{dir}", str(lab.dir)), command=dying, env={"DIE_AT": step})
+    lab.up("steady", "after", "changed")
+    lab.hang_up()
+    with suppress(UnreachableError):
+        lab.ask("upgrade", id="1")
+    assert lab.expect_exit() == -signal.SIGKILL
     check(lab)
     assert len(noted(lab, "steady")) == 1, "never started a second time"
