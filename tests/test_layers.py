@@ -47,6 +47,7 @@ EXCEPTIONS = {
     ("host.child", "task"): "a child calls a task that is written in Python",
     ("app", "boot"): "what is imported after the spawner was forked",
     ("boot", "app"): "the exit codes",
+    ("rehearsal", "app"): "it checks the config as --check does",
     ("control.server", "host.loop"): "one loop for everything",
 }
 """Imports that are known and meant; each has its reason."""

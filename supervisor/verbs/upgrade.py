@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from supervisor.verbs.interface import OK, REFUSED, Arguments, RefusedError, text
+from supervisor.verbs.interface import OK, REFUSED, USAGE, Arguments, RefusedError, text
 from supervisor.verbs.screen import Screen
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = """supctl upgrade
 supctl upgrade --json"""
+
+LONGEST = 64
+"""Characters of an id, which goes through the environment."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -31,7 +34,10 @@ def request(options: Namespace) -> dict[str, Any]:
 
 def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     """A refusal, or nothing: the exec hangs up, and the next program knows the outcome."""
-    parent.upgrade.ask(client, text(args, "id") or "")
+    number = text(args, "id") or ""
+    if len(number) > LONGEST:
+        raise RefusedError(f"'id' has at most {LONGEST} characters", USAGE)
+    parent.upgrade.ask(client, number)
 
 
 def hung_up(answer: dict[str, Any] | None, options: Namespace) -> dict[str, Any] | None:

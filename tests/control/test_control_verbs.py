@@ -34,6 +34,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "signal": {"signal": "HUP", "names": ["web"]},
     "scale": {"scales": ["web=3"], "wait": True},
     "reload": {"dry_run": True},
+    "upgrade": {"id": "3f9a1c"},
     "shutdown": {},
     "version": {},
 }

@@ -274,6 +274,19 @@ def test_a_killed_supervisor_comes_back_to_its_tasks(service: "Service") -> None
     assert service.processes() == []
 
 
+def test_an_upgrade_keeps_the_main_process_and_every_task(service: "Service") -> None:
+    service.configure(TWO)
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    before, main = service.pids(), service.show("MainPID")
+    service.supctl("upgrade")
+    service.until("active", lambda: service.show("ActiveState") == "active")
+    assert (service.show("MainPID"), service.show("NRestarts"), service.pids()) == (main, "0", before)
+    service.systemctl("reload")
+    service.systemctl("stop")
+    assert service.processes() == []
+
+
 def test_how_a_task_ended_while_no_supervisor_was_there(service: "Service") -> None:
     """systemd has kept its pidfd, and the kernel tells: a success is a success (Linux 6.15 and newer)."""
     service.drop_in("[Service]\nRestartSec=3\n")
