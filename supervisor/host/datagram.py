@@ -79,7 +79,7 @@ def _status(text: str | None) -> str | None:
 
 def _errno(text: str) -> str:
     number = _number(text)
-    return os.strerror(number) if number else ""
+    return os.strerror(number) if number and number < 1 << 31 else ""  # what a C int holds
 
 
 def _seconds(text: str) -> float | None:

@@ -62,7 +62,7 @@ def test_the_words_of_the_manual() -> None:
 
 def test_what_makes_no_sense_is_passed_over() -> None:
     for text in ("READY=0", "READY", "READY=yes", "WATCHDOG=2", "WATCHDOG_USEC=-1", "WATCHDOG_USEC=1.5", "ERRNO=x",
-                 "EXTEND_TIMEOUT_USEC=", "MAINPID=0", "=1", "", "RELOADING=2"):  # fmt: skip
+                 "ERRNO=2147483648", "EXTEND_TIMEOUT_USEC=", "MAINPID=0", "=1", "", "RELOADING=2"):  # fmt: skip
         assert parse(text.encode(), 7).event == Notified(7), text
 
 
