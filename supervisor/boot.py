@@ -197,9 +197,10 @@ def _loop(parent: Parent, server: Server, premises: Premises) -> int | None:
         for occurrence in server.turn(parent.host.now()):
             parent.occur(occurrence)
             parent.settle()
-        if premises.again is not None and premises.again <= parent.host.now():
-            premises.mend(parent.host.now())
+        now = parent.host.now()
+        if premises.again is not None and premises.again <= now and premises.mend(now):
             planning.publish(parent)
+            parent.renew_helpers()
     if parent.upgrade.due is not None:
         return None
     shutdown = parent.fleet.shutdown

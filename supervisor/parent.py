@@ -313,6 +313,14 @@ class Parent:
             commands["@health"] = errands.health_command(runtime_dir, self.config.settings.health_listen)
         return {f"{name}:1": Task(name, command=command) for name, command in commands.items()}
 
+    def renew_helpers(self) -> None:
+        """The runtime directory was made anew: @scribe holds on to what runs write to, and is told; others restart."""
+        for helper in [i for i in self.fleet.instances.values() if i.task.helper]:
+            if helper.task.name == SCRIBE:
+                self.host.signal(helper.key, "SIGHUP")
+            else:
+                self.fleet.apply(helper.key, ev.Outdate("the runtime directory was made anew"), self.host.now())
+
     def shut_down(self, reason: str, exit_code: int = 0) -> None:
         """Begins the end: ready is withdrawn, everything is stopped, dependents first."""
         if self.fleet.shutdown:

@@ -73,8 +73,8 @@ class Premises:
         """What the loop watches."""
         return self._watch.fd if self._watch else -1
 
-    def mend(self, now: float) -> None:
-        """Makes anew what is not there any more."""
+    def mend(self, now: float) -> bool:
+        """Makes anew what is not there any more. Returns whether anything was."""
         self.again = None
         try:
             os.makedirs(self.directory, mode=0o755, exist_ok=True)
@@ -92,9 +92,10 @@ class Premises:
         except (OSError, TakenError) as error:
             self.again = now + AGAIN
             self._log("error", f"cannot make {self.directory} anew, which somebody has removed: {error}")
-            return
+            return False
         if gone:
             self._log("warning", f"somebody has removed {', '.join(gone)} in {self.directory}: made anew")
+        return bool(gone)
 
     def _touched(self, _: int) -> list[Occurrence]:
         if self._watch and self._watch.concerned():

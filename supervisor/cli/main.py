@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from supervisor import verbs
 from supervisor.cli.live import PATIENCE, Live
-from supervisor.verbs.interface import OK, UNREACHABLE, USAGE, RefusedError
+from supervisor.verbs.interface import OK, REFUSED, UNREACHABLE, USAGE, RefusedError
 from supervisor.verbs.screen import Screen
 
 DESCRIPTION = "Talk to the supervisor of the background tasks of this machine."
@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # `supctl events | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = OK
+    except OSError as error:  # a full disk
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = _complain(str(error) if error.filename else f"cannot write: {error.strerror}", REFUSED)
     sys.exit(code)
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 from supervisor.control import wire
+
+PATIENCE = 2.0
+"""Seconds of silence after which a look is taken whether the supervisor is able to answer at all."""
 
 
 class UnreachableError(Exception):
@@ -64,16 +68,18 @@ class Connection:
             every: seconds; None is yielded whenever nothing has come for so long.
 
         Raises:
-            UnreachableError: the supervisor hung up first.
+            UnreachableError: the supervisor hung up first, or is stopped.
         """
         with suppress(BrokenPipeError, ConnectionResetError):  # it has hung up, and may have said why
             self._socket.sendall(wire.encode(verb=verb, args=args))
-        self._socket.settimeout(every)
+        self._socket.settimeout(PATIENCE if every is None else every)
         while True:
             try:
                 message = self._message()
             except TimeoutError:
-                yield None
+                self._must_not_be_stopped()
+                if every is not None:
+                    yield None
                 continue
             except OSError as error:
                 raise UnreachableError(f"the supervisor at {self.path} hung up: {error.strerror}") from None
@@ -82,6 +88,13 @@ class Connection:
             yield message
             if "answer" in message or "error" in message:
                 return
+
+    def _must_not_be_stopped(self) -> None:
+        """A silent supervisor may be at work on what was asked; one that somebody has stopped never answers."""
+        pid = int.from_bytes(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4), sys.byteorder)
+        with suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+            if file.read().rpartition(b") ")[2][:1] in b"Tt":
+                raise UnreachableError(f"the supervisor (pid {pid}) is stopped and does not answer; kill -CONT {pid}")
 
     def close(self) -> None:
         """Hangs up."""

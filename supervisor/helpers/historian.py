@@ -162,6 +162,10 @@ class Historian:
         self._watch.set(((self._directory, "*"),))
         return True
 
+    def replaced(self) -> None:
+        """See `Part.replaced`."""
+        self._due = clock.now()
+
     def deadline(self) -> float | None:
         """See `Part.deadline`."""
         return self._due

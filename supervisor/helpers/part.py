@@ -27,6 +27,9 @@ class Part(Protocol):
     def planned(self, plan: dict[str, object]) -> None:
         """The parent's plan, at first and whenever it changes (`store.plan` says what is in it)."""
 
+    def replaced(self) -> None:
+        """The runtime directory is another one than at first: what was open in it is there no longer."""
+
     def deadline(self) -> float | None:
         """When it wants to be woken though nothing happens, monotonic; None: it does not."""
 

@@ -47,6 +47,9 @@ class Sampler:
     def attach(self, loop: Loop) -> None:
         """See `Part.attach`. It has no descriptors."""
 
+    def replaced(self) -> None:
+        """See `Part.replaced`. Everything here is found by its path each time."""
+
     def planned(self, plan: dict[str, Any]) -> None:
         """See `Part.planned`."""
         every = float(plan.get("sample", 0.0))

@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+from contextlib import suppress
 
 from supervisor.helpers.historian import Historian, Keeper, Said
 from supervisor.helpers.part import Loop, Part
@@ -47,6 +48,8 @@ class Scribe:
         self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake)
         signal.signal(signal.SIGTERM, lambda *_: self._end())
+        signal.signal(signal.SIGHUP, lambda *_: self._replace())
+        self._replaced = False
         self._watch = Watch(IN_CREATE)
         self._watch.set(((plan.folder(runtime_dir), "*"),))
         self.parts = parts(runtime_dir)
@@ -59,6 +62,19 @@ class Scribe:
     def _end(self) -> None:
         self._ended = True
 
+    def _replace(self) -> None:
+        self._replaced = True
+
+    def _look_anew(self) -> None:
+        """The parent has made the runtime directory anew, which somebody had removed."""
+        self._replaced = False
+        os.makedirs(plan.folder(self._runtime_dir), mode=0o700, exist_ok=True)
+        self._lock = _only_one(f"{self._runtime_dir}/scribe.lock")
+        self._watch.set(((plan.folder(self._runtime_dir), "*"),))
+        for part in self.parts:
+            part.replaced()
+        self._tell()
+
     def _look(self) -> None:
         if self._watch.concerned():
             self._tell()
@@ -69,9 +85,12 @@ class Scribe:
             part.planned(found)
 
     def run(self) -> None:
-        """Until SIGTERM."""
+        """Until SIGTERM. SIGHUP: the runtime directory is another one."""
         while not self._ended:
             self._loop.turn(self.parts, now)
+            if self._replaced:
+                with suppress(FileNotFoundError):  # removed once more: we are told once more
+                    self._look_anew()
         for part in self.parts:
             part.finish()
 

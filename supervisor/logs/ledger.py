@@ -29,7 +29,13 @@ class Ledger:
         Raises:
             OSError: neither can be done.
         """
+        self._path = path
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def reopen(self) -> None:
+        """Somebody has removed it. Between two blocks there is nothing in it to be kept."""
+        os.close(self._fd)
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def open(self, fifo: str, path: str, file: os.stat_result, length: int, block: bytes) -> None:
         """A block of this FIFO is about to be appended to this file; it makes it `length` bytes longer."""

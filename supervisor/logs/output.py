@@ -129,6 +129,12 @@ class Output:
         for path in self._files.keys() - used:
             self._files.pop(path).close()
 
+    def replaced(self) -> None:
+        """See `Part`. The FIFOs of runs that go on have no name any more, but are still what these write to."""
+        self._ledger.reopen()
+        self._watch.set(((self._folder, "*.out"), (self._folder, "*.err")))
+        self._open(os.listdir(self._folder))
+
     def deadline(self) -> float | None:
         """See `Part`."""
         if self._ready:

@@ -92,3 +92,14 @@ def flag(args: Arguments, key: str) -> bool:
     if not isinstance(value, bool):
         raise RefusedError(f"{key!r} must be true or false", USAGE)
     return value
+
+
+def count(text: str) -> int:
+    """How many, on a command line: 1 or more.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not text.isdecimal() or not int(text):
+        raise ValueError(text)
+    return int(text)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from supervisor.verbs import past, span
-from supervisor.verbs.interface import OK, REFUSED, USAGE, Arguments, RefusedError, chosen
+from supervisor.verbs.interface import OK, REFUSED, USAGE, Arguments, RefusedError, chosen, count
 from supervisor.verbs.screen import Screen
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def arguments(parser: ArgumentParser) -> None:
     """NAME…, which lines, how they are shown."""
     parser.add_argument("names", nargs="+", metavar="NAME", help="task, instance, group or glob")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with every new line, until Ctrl-C")
-    parser.add_argument("-n", "--lines", type=int, metavar="N", help="the last N of each file; default: 20, or all")
+    parser.add_argument("-n", "--lines", type=count, metavar="N", help="the last N of each file; default: 20, or all")
     parser.add_argument("--since", metavar="T", help='"10m" ago, or a time: 2026-11-21T14:02')
     parser.add_argument("--until", metavar="T", help="likewise")
     parser.add_argument("--run", metavar="ID", help="only what this run said; see `supctl runs`")

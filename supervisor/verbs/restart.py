@@ -25,7 +25,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     """What is down is started. While frozen it is refused: it would stop what could not be started again."""
     from supervisor.core.events import Outdate, Want  # noqa: PLC0415 - not in supctl
 
-    instances = chosen(parent, args)
+    instances, waits = chosen(parent, args), flag(args, "wait")
     if flag(args, "all"):
         instances = [i for i in instances if i.task.kind == "continuous"]
     frozen = [i.name for i in instances if parent.fleet.freezes_of(i.task.name)]
@@ -43,7 +43,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     def renewed(fleet: Fleet, instance: Instance) -> Result | None:
         return came_up(fleet, instance) if instance.runs > before[instance.key] or not instance.run else None
 
-    if flag(args, "wait"):
+    if waits:
         parent.follow(client, instances, renewed)
     else:
         client.answer(under_way(instances))

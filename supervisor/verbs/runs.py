@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from supervisor.verbs import past
-from supervisor.verbs.interface import OK, UNKNOWN, Arguments, RefusedError, chosen, strings
+from supervisor.verbs.interface import OK, UNKNOWN, Arguments, RefusedError, chosen, count, strings
 from supervisor.verbs.screen import Screen, age
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="task, instance (web:2), group (@etl) or glob ('w*')")
     parser.add_argument("--failed", action="store_true", help="only runs that failed")
     parser.add_argument("--since", type=past.moment, default=0.0, metavar="T", help="2h (ago), or a time as shown")
-    parser.add_argument("-n", type=int, default=20, metavar="N", help="the newest N; default: 20")
+    parser.add_argument("-n", type=count, default=20, metavar="N", help="the newest N; default: 20")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON")
     form.add_argument("--csv", action="store_true", help="as CSV with the keys of the JSON")

@@ -36,7 +36,9 @@ def request(options: Namespace) -> dict[str, Any]:
 
 def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     """Holds until the config's own `replicas` of the task changes. The highest numbers go first."""
-    asked = [_parse(parent, item) for item in strings(args, "scales")]
+    asked, waits = [_parse(parent, item) for item in strings(args, "scales")], flag(args, "wait")
+    if not asked:
+        raise RefusedError("which task, and how many? Give NAME=N", USAGE)
     before = {i.key: i for task, _ in asked for i in parent.fleet.copies(task)}
     for task, replicas in asked:
         parent.configuration.scale(task, replicas, client.by)
@@ -46,7 +48,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     def settled(fleet: Fleet, instance: Instance) -> Result | None:
         return (went_down if instance.retired or not instance.wanted else came_up)(fleet, instance)
 
-    if flag(args, "wait") and concerned:
+    if waits and concerned:
         parent.follow(client, concerned, settled)
     else:
         client.answer(under_way(concerned))

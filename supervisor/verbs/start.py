@@ -32,12 +32,12 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     """
     from supervisor.core.events import Want  # noqa: PLC0415 - not in supctl
 
-    instances = chosen(parent, args)
+    instances, waits = chosen(parent, args), flag(args, "wait")
     named = set(strings(args, "names"))
     instances = [i for i in instances if _kept_up(i) or not named.isdisjoint((i.task.name, i.key))]
     resting = [i.key for i in instances if not (i.wanted and i.state in ("starting", "running"))]
     parent.fleet.apply_all(resting, Want("start", client.by), parent.host.now())
-    if flag(args, "wait"):
+    if waits:
         parent.follow(client, [parent.fleet.instances[i.key] for i in instances], came_up)
     else:
         client.answer(under_way([parent.fleet.instances[i.key] for i in instances]))

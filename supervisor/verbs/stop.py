@@ -26,7 +26,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     from supervisor.control.wait import result  # noqa: PLC0415 - not in supctl
     from supervisor.core.events import Unwant  # noqa: PLC0415
 
-    before = chosen(parent, args)
+    before, waits = chosen(parent, args), flag(args, "wait")
     keys = [i.key for i in before]
     resting = {i.key for i in before if not (i.run or i.wanted)}
     parent.fleet.apply_all(keys, Unwant(client.by), parent.host.now())
@@ -37,7 +37,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
             return result(instance, "stopped", ok=True, text="was not running")
         return went_down(fleet, instance)
 
-    if flag(args, "wait"):
+    if waits:
         parent.follow(client, instances, settled)
     else:
         client.answer(under_way(instances))

@@ -426,3 +426,37 @@ def test_completion_without_shtab_says_what_is_missing(lab: Lab) -> None:
     answer = lab.ctl("completion", "bash", code=1, env={"PYTHONPATH": f"{lab.dir}:{lab.env.get('PYTHONPATH', '')}"})
     assert "pip install 'supctl[completion]'" in answer.err
     assert answer.out == ""
+
+
+def test_what_is_refused_is_not_done(lab: Lab) -> None:
+    lab.start('[task.a]\ncommand = "sleep 1000"')
+    before = lab.up("a")
+    for verb in ("stop", "restart", "start"):
+        refused = lab.ask(verb, names=["a"], wait="x")
+        assert refused["error"] == "'wait' must be true or false"
+    assert lab.ask("scale", scales=["a=2"], wait="x")["exit"] == 2
+    assert lab.ask("scale")["exit"] == 2
+    assert {name: task["pid"] for name, task in lab.tasks().items()} == before
+
+
+def test_a_supervisor_that_is_stopped_is_said_to_be(lab: Lab) -> None:
+    lab.start('[task.a]\ncommand = "sleep 1000"')
+    os.kill(lab.pid, signal.SIGSTOP)
+    try:
+        said = lab.ctl("status", code=5)
+    finally:
+        os.kill(lab.pid, signal.SIGCONT)
+    assert said.err == f"supctl: the supervisor (pid {lab.pid}) is stopped and does not answer; kill -CONT {lab.pid}\n"
+
+
+def test_nowhere_to_write_and_numbers_that_are_none(lab: Lab) -> None:
+    lab.start('[task.a]\ncommand = "sleep 1000"')
+    lab.up("a")
+    for words in (["logs", "a", "-n", "-5"], ["runs", "-n", "0"], ["logs", "a", "-n", "x"]):
+        assert "invalid count value" in lab.ctl(*words, code=2).err
+    with open("/dev/full", "w") as full:
+        said = subprocess.run(
+            [*SUPCTL, "status"], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env={**lab.env, "SUPERVISOR_SOCKET": str(lab.socket)},
+        )  # fmt: skip
+    assert (said.returncode, said.stderr) == (1, "supctl: cannot write: No space left on device\n")

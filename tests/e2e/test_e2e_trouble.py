@@ -483,6 +483,35 @@ def test_the_runtime_directory_is_taken_from_under_a_supervisor(lab: Lab, how: s
     assert {name: task["pid"] for name, task in lab.tasks().items()} == before
 
 
+def test_what_is_written_after_the_runtime_directory_was_removed_is_kept(lab: Lab) -> None:
+    """Also by a run that began before: it has no name any more in what it writes to."""
+    script = "while read word; do echo $word; done < HERE/in; exec sleep 1000".replace("HERE", str(lab.dir))
+    os.mkfifo(lab.dir / "in")
+    say = os.open(lab.dir / "in", os.O_RDWR)
+    to_file = 'log = { to = "file" }'
+    lab.start(
+        f'[task.old]\ncommand = ["sh", "-c", "{script}"]\n{to_file}\n'
+        f'[task.new]\ncommand = ["sh", "-c", "echo hi; sleep 1000"]\n{to_file}'
+    )
+    lab.up("old", "new")
+
+    def logged(name: str) -> str:
+        path = lab.dir / "log" / f"{name}.log"
+        return path.read_text() if path.exists() else ""
+
+    os.write(say, b"begin\n")
+    wait_for(lambda: "out begin\n" in logged("old") and "out hi\n" in logged("new"))
+    for how in ("once", "again"):
+        wait_for(lambda: shutil.rmtree(lab.run, ignore_errors=True) or not lab.run.exists())
+        wait_for(lambda: (lab.run / "supervisor.sock").exists() and (lab.run / "scribe.ledger").exists())
+        os.write(say, f"{how}\n".encode())
+        lab.ctl("restart", "new")
+        wait_for(lambda how=how: f"out {how}\n" in logged("old"))
+        runs = {"once": 2, "again": 3}[how]
+        wait_for(lambda runs=runs: logged("new").count("out hi\n") == runs)
+    os.close(say)
+
+
 IDLE = '[task.web]\ncommand = "sleep 1000"'
 
 
