@@ -36,10 +36,10 @@ _UPDATE = (
     " WHERE id = :id"
 )
 _TRIM = (
-    "DELETE FROM runs WHERE task = ?1 AND id <="
-    " (SELECT id FROM runs WHERE task = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)"
+    "DELETE FROM runs WHERE task = :task AND id <="
+    " (SELECT id FROM runs WHERE task = :task ORDER BY id DESC LIMIT 1 OFFSET :keep)"
 )
-_AGE = "DELETE FROM runs WHERE last_ended < ?1 - (SELECT max_age FROM limits WHERE limits.task = runs.task)"
+_AGE = "DELETE FROM runs WHERE last_ended < ? - (SELECT max_age FROM limits WHERE limits.task = runs.task)"
 
 
 def write(connection: sqlite3.Connection, records: Iterable[dict[str, Any]], tail: Tail, now: float) -> None:
@@ -65,7 +65,7 @@ def write(connection: sqlite3.Connection, records: Iterable[dict[str, Any]], tai
                 limits[record["task"]] = (record["keep"], record["max_age"])
         for task, (keep, max_age) in limits.items():
             connection.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?)", (task, keep, max_age))
-            connection.execute(_TRIM, (task, keep))
+            connection.execute(_TRIM, {"task": task, "keep": keep})
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -86,10 +86,10 @@ def _one(connection: sqlite3.Connection, account: Account, tail: Tail) -> None:
     epoch, first, last = numbers(account)
     key = account["instance"]
     known = (
-        "SELECT 1 FROM runs WHERE instance = ?1 AND epoch = ?2 AND last >= ?3 AND first <= ?3"
-        " AND began <= ?4 + 0.01 AND last_ended >= ?4 - 0.01"
+        "SELECT 1 FROM runs WHERE instance = :key AND epoch = :epoch AND last >= :first AND first <= :first"
+        " AND began <= :began + 0.01 AND last_ended >= :began - 0.01"
     )
-    if connection.execute(known, (key, epoch, first, account["began"])).fetchone():
+    if connection.execute(known, {"key": key, "epoch": epoch, "first": first, "began": account["began"]}).fetchone():
         return
     before = connection.execute("SELECT * FROM runs WHERE instance = ? ORDER BY id DESC LIMIT 1", (key,)).fetchone()
     storm = before is not None and alike(_account(before), account)
@@ -159,10 +159,11 @@ def _row_of(connection: sqlite3.Connection, name: str) -> sqlite3.Row | None:
     if not first.isdigit():
         return None
     sql = (
-        "SELECT * FROM runs WHERE (instance = ?1 OR name = ?1 OR instance = ?1 || ':1') AND first <= ?2 AND last >= ?2"
-        " AND (?3 = '' OR epoch = ?3) ORDER BY id DESC LIMIT 1"
+        "SELECT * FROM runs WHERE (instance = :who OR name = :who OR instance = :who || ':1')"
+        " AND first <= :run AND last >= :run"
+        " AND (:epoch = '' OR epoch = :epoch) ORDER BY id DESC LIMIT 1"
     )
-    found: sqlite3.Row | None = connection.execute(sql, (who, int(first), epoch)).fetchone()
+    found: sqlite3.Row | None = connection.execute(sql, {"who": who, "run": int(first), "epoch": epoch}).fetchone()
     return found
 
 
