@@ -7,15 +7,13 @@ its turn again after the others had theirs.
 
 from __future__ import annotations
 
-import select
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from supervisor.host.descriptors import Descriptors
+
 Reader = Callable[[int], None]
 """Called with the epoll events of a descriptor."""
-
-LONGEST = 86400.0
-"""Seconds of one sleep: epoll takes no more than 24 days."""
 
 
 class Part(Protocol):
@@ -40,34 +38,15 @@ class Part(Protocol):
         """The end, at SIGTERM: what has come so far is written, then everything is closed."""
 
 
-class Loop:
-    """Descriptors, and who reads them."""
-
-    def __init__(self) -> None:
-        self._epoll = select.epoll()
-        self._readers: dict[int, Reader] = {}
-
-    def watch(self, fd: int, reader: Reader, mask: int = select.EPOLLIN) -> None:
-        """Has `reader(events)` called whenever one of the events of `mask` is there."""
-        if fd in self._readers:
-            self._epoll.modify(fd, mask)
-        else:
-            self._epoll.register(fd, mask)
-        self._readers[fd] = reader
-
-    def unwatch(self, fd: int) -> None:
-        """Call it before the descriptor is closed."""
-        if self._readers.pop(fd, None):
-            self._epoll.unregister(fd)
+class Loop(Descriptors[Reader]):
+    """The scribe's."""
 
     def turn(self, parts: Sequence[Part], now: Callable[[], float], *, wait: bool = True) -> None:
         """Sleeps until something happens or somebody's deadline is over, and lets everybody concerned have a turn."""
         moments = [moment for part in parts if (moment := part.deadline()) is not None]
-        timeout = min(max(0.0, min(moments) - now()), LONGEST) if moments else None
-        for fd, events in self._epoll.poll(timeout if wait else 0):
-            reader = self._readers.get(fd)  # an earlier reader of this turn may have closed it
-            if reader:
-                reader(events)
+        timeout = max(0.0, min(moments) - now()) if moments else None
+        for reader, events in self.ready(timeout if wait else 0):
+            reader(events)
         for part in parts:
             moment = part.deadline()
             if moment is not None and moment <= now():

@@ -6,46 +6,25 @@ Signals arrive as bytes in a pipe (signal.set_wakeup_fd), so they are one more d
 from __future__ import annotations
 
 import os
-import select
 import signal
 
+from supervisor.host.descriptors import Descriptors
 from supervisor.host.interface import Occurrence, Reader
 
-LONGEST = 86400.0
-"""Seconds of one sleep. epoll takes no more than 24 days; to wake up once a day for nothing harms nobody."""
 
-
-class Loop:
-    """Descriptors and who reads them."""
+class Loop(Descriptors[Reader]):
+    """The parent's."""
 
     def __init__(self) -> None:
-        self._epoll = select.epoll()
-        self._readers: dict[int, Reader] = {}
+        super().__init__()
         self.turns = 0  # how often it has slept
 
-    def watch(self, fd: int, reader: Reader, mask: int = select.EPOLLIN) -> None:
-        """Has `reader(events)` called whenever one of the events of `mask` is there."""
-        if fd in self._readers:
-            self._epoll.modify(fd, mask)
-        else:
-            self._epoll.register(fd, mask)
-        self._readers[fd] = reader
-
-    def unwatch(self, fd: int) -> None:
-        """Must be called before the descriptor is closed: a child may still hold a copy of it."""
-        if self._readers.pop(fd, None):
-            self._epoll.unregister(fd)
-
     def wait(self, timeout: float | None) -> list[Occurrence]:
-        """Sleeps up to `timeout` seconds (None: for ever) and returns what occurred, in the order of the kernel."""
-        timeout = None if timeout is None else min(timeout, LONGEST)
+        """Sleeps up to `timeout` seconds (None: for ever) and returns what occurred."""
         occurred: list[Occurrence] = []
-        ready = self._epoll.poll(timeout)
         self.turns += 1
-        for fd, events in ready:
-            reader = self._readers.get(fd)  # an earlier reader of this turn may have closed it
-            if reader:
-                occurred += reader(events)
+        for reader, events in self.ready(timeout):
+            occurred += reader(events)
         return occurred
 
 
