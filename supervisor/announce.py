@@ -47,6 +47,7 @@ class Announcer:
                     self._killed(change.old, change.new.last)
             elif change.new is not None and change.new.run is not change.old.run:
                 self._health(change.old, change.new)
+                self._pause(change.old, change.new)
         if changes:
             self.overview()
 
@@ -94,6 +95,14 @@ class Announcer:
             self._host.log("warning" if after == "unwell" else "info", f"{new.name}: {why}")
         if old.run and says != old.run.health.says:
             self._host.log("debug", f"{new.name}: says: {says}")
+
+    def _pause(self, old: Instance, new: Instance) -> None:
+        """It stands still, or goes on."""
+        if old.run is None or new.run is None or old.run.paused == new.run.paused:
+            return
+        kind, by = "paused" if new.run.paused else "resumed", new.run.pause.by
+        self.event(kind, name=new.name, task=new.task.name, instance=new.index, run=new.run.id, by=by)
+        self._host.log("warning" if new.run.paused else "info", f"{new.name}: {kind} by {by}")
 
     def dropped(self, i: Instance, news: News) -> None:
         """Some of its output is lost; the log has the first of many."""

@@ -25,7 +25,7 @@ from supervisor.configuration import Configuration
 from supervisor.control.feed import Feed
 from supervisor.control.wait import Asker, Settled, Wait
 from supervisor.core import events as ev
-from supervisor.core.actions import Action, Ask, Destroy, Dump, Fork, Go, Terminate
+from supervisor.core.actions import Action, Ask, Destroy, Dump, Fork, Go, Pause, Resume, Terminate
 from supervisor.core.definition import Config, Kind, Task, identity
 from supervisor.core.fleet import Change, Fleet, Shutdown, new_instances
 from supervisor.core.immutable import replace
@@ -194,12 +194,24 @@ class Parent:
                     self.host.terminate(key, run, policy)
                 case Destroy(key, run):
                     self.host.destroy(key, run)
-                case Dump(key, signal):
-                    self.host.signal(key, signal)
-                case Ask(key, run, probe):
-                    self.host.ask(self._launch(self.fleet.instances[key], run), probe)
+                case Dump() | Pause() | Resume() | Ask():
+                    self._attend(action)
                 case Fork():
                     raise AssertionError("forks come first")
+
+    def _attend(self, action: Dump | Pause | Resume | Ask) -> None:
+        """What is done to a run that goes on living."""
+        match action:
+            case Dump(key, signal):
+                self.host.signal(key, signal)
+            case Pause(key, _) if self.memory.trouble:  # the next supervisor would not know why it stands still
+                self.fleet.apply(key, ev.Resume(f"the supervisor: {self.memory.trouble}"), self.host.now())
+            case Pause(key, run):
+                self.host.pause(key, run)
+            case Resume(key, run):
+                self.host.resume(key, run)
+            case Ask(key, run, probe):
+                self.host.ask(self._launch(self.fleet.instances[key], run), probe)
 
     def _tell(self, changes: list[Change]) -> None:
         self.announce.changes(changes)

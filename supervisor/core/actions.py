@@ -49,6 +49,22 @@ class Dump:
 
 
 @immutable
+class Pause:
+    """Have every process of the run stand still. Answered by Paused."""
+
+    key: str
+    run: Run
+
+
+@immutable
+class Resume:
+    """Let them go on."""
+
+    key: str
+    run: Run
+
+
+@immutable
 class Ask:
     """Put a question to the run. Answered by Probed."""
 
@@ -57,4 +73,4 @@ class Ask:
     probe: Probe
 
 
-Action = Fork | Go | Terminate | Destroy | Dump | Ask
+Action = Fork | Go | Terminate | Destroy | Dump | Pause | Resume | Ask

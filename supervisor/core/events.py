@@ -62,6 +62,21 @@ class Refresh:
 
 
 @immutable
+class Pause:
+    """A person wants the run to stand still."""
+
+    by: str
+    at: str  # the moment, as people read it
+
+
+@immutable
+class Resume:
+    """A person lets it go on."""
+
+    by: str
+
+
+@immutable
 class Leave:
     """Stop now: the order of dependents permits it. `blamed`: it is the run's own failure."""
 
@@ -106,6 +121,13 @@ class Started:
 @immutable
 class Adopted:
     """A new supervisor has found the run alive."""
+
+    run: int
+
+
+@immutable
+class Paused:
+    """Every process of the run stands still."""
 
     run: int
 
@@ -198,9 +220,9 @@ class Probed:
 
 Event = (
     Want | Unwant | Outdate | Redefine | Retire | Admit | Hold | Refresh
-    | Leave | Kill | Due | Alarm | Forked | Started | Adopted | NotStarted
+    | Pause | Resume | Leave | Kill | Due | Alarm | Forked | Started | Adopted | Paused | NotStarted
     | Notified | MainPid | Probed | Exited | Killed | Emptied
 )  # fmt: skip
 
-OF_A_RUN = (Forked, Started, Adopted, NotStarted, Notified, MainPid, Probed, Exited, Killed, Emptied)
+OF_A_RUN = (Forked, Started, Adopted, Paused, NotStarted, Notified, MainPid, Probed, Exited, Killed, Emptied)
 """The answers: they can only act on the run that they name."""

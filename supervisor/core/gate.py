@@ -95,12 +95,12 @@ def must_leave(fleet: Fleet, instance: Instance) -> str:
 def must_fail(fleet: Fleet, instance: Instance) -> str:
     """Why a living run has to be stopped as failed: its time is over, it gives no sign of life, its probe says so.
 
-    Never while frozen.
+    Never while frozen, nor while it stands still (`supctl pause`), when it cannot give any.
 
     Nobody is waited for then, as with a crash: what requires it goes down after it.
     """
     run, probe = instance.run, instance.task.health
-    if run is None or fleet.freezes_of(instance.task.name):
+    if run is None or run.paused or fleet.freezes_of(instance.task.name):
         return ""
     return health.over(instance) or run.health.fault or (health.unwell(instance) if probe and probe.restart else "")
 

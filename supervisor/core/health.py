@@ -114,6 +114,11 @@ def answered(probe: Probe, run: Run, e: Probed, now: float) -> Health:
     return replace(h, passed=0, failed=failed, well=well, answer=e.text, ask_at=ask_at)
 
 
+def waits(run: Run) -> bool:
+    """Whether an answer counts: not of a question that was put before a pause or a reload, nor in a pause."""
+    return run.health.ask_at is None and not run.paused
+
+
 def _share(run: Run, now: float) -> float:
     """A number from -1 to 1 that depends on the run and the moment."""
     return crc32(f"{run.id} {now:.3f}".encode()) / 2**31 - 1

@@ -61,6 +61,19 @@ class Health:
 
 
 @immutable
+class Pause:
+    """Whether a run stands still (`supctl pause`), and how long it has in all. See `core.pause`."""
+
+    since: float | None = None  # monotonic seconds; None: it does not
+    at: str = ""  # the same, as people read it
+    by: str = ""  # who has asked for that, or has let it go on
+    still: bool = False  # the kernel says so of every process
+    left: float = 0.0  # seconds of its start_timeout
+    rested: float = 0.0  # seconds of earlier pauses
+    undone: bool = False  # it was let go on; the next supervisor sees to it once more
+
+
+@immutable
 class Run:
     """One life of an instance, from the fork to the end of its last process."""
 
@@ -86,6 +99,12 @@ class Run:
     made_from: str = ""  # `definition.identity` of what it was started from
     health: Health = Health()
     overdue: float = 0.0  # the `limits.runtime` that it has lived longer than; 0: none
+    pause: Pause = Pause()
+
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still, or is about to."""
+        return self.pause.since is not None
 
 
 @immutable
@@ -134,12 +153,12 @@ class Instance:
         runtime = self.task.limits.runtime
         if self.run is None or runtime is None or self.run.overdue == runtime:
             return None
-        return self.run.began + runtime
+        return self.run.began + self.run.pause.rested + runtime
 
     @property
     def alarm(self) -> float | None:
-        """When its health has to be looked at, whatever else happens; for a run that is being stopped never."""
-        if self.run is None or self.state not in (State.STARTING, State.RUNNING):
+        """When its health has to be looked at, whatever else happens; never for one that is being stopped or paused."""
+        if self.run is None or self.run.paused or self.state not in (State.STARTING, State.RUNNING):
             return None
         moments = [at for at in (self.run.health.bark, self.run.health.ask_at, self.end) if at is not None]
         return min(moments, default=None)

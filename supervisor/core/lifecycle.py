@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from supervisor.core import actions, backoff, health
+from supervisor.core import actions, backoff, health, pause
 from supervisor.core import events as ev
 from supervisor.core.definition import Kind, Restart, identity, same_process
 from supervisor.core.immutable import replace
@@ -141,9 +141,9 @@ def _started(i: Instance, e: ev.Started | ev.Adopted, now: float) -> Step:
     """Its program runs; that makes it ready unless it has to say so, or a probe."""
     i = replace(i, run=replace(_run(i), program=True))
     if i.task.ready == "started":
-        return _ready(i, now), ()
+        return _ready(i, now), pause.once_more(i)
     again = now + i.task.start_timeout if isinstance(e, ev.Adopted) else i.deadline  # what it said meanwhile is lost
-    return _with(replace(i, deadline=again), health.starting(i.task, _run(i), now)), ()
+    return _with(replace(i, deadline=again), health.starting(i.task, _run(i), now)), pause.once_more(i)
 
 
 def _ready(i: Instance, now: float) -> Instance:
@@ -156,7 +156,7 @@ def _with(i: Instance, vitals: Health) -> Instance:
 
 
 def _adopted(i: Instance, e: ev.Adopted, now: float) -> Step:
-    return _with(i, health.adopted(i.task, _run(i), now)), ()
+    return _with(i, health.adopted(i.task, _run(i), now)), pause.once_more(i)
 
 
 def _started_stopping(i: Instance, e: ev.Started, now: float) -> Step:
@@ -172,9 +172,9 @@ def _stop_anew(i: Instance, e: ev.Adopted, now: float) -> Step:
     run = _run(i)
     if run.dumping:
         run = replace(run, dumping=False)
-        return replace(i, run=run, deadline=now + i.task.stop.grace), (actions.Terminate(i.key, run, i.task.stop),)
+        return replace(i, run=run, deadline=now + i.task.stop.grace), _stop_signal(i, run)
     over = run.kills or (i.deadline is not None and i.deadline <= now)
-    return (i, ()) if over else (i, (actions.Terminate(i.key, run, i.task.stop),))
+    return (i, ()) if over else (i, _stop_signal(i, run))
 
 
 def _restart_due(i: Instance, e: ev.Due | ev.Hold, now: float) -> Step:
@@ -227,14 +227,39 @@ def _alarm(i: Instance, e: ev.Alarm, now: float) -> Step:
 
 def _probed_starting(i: Instance, e: ev.Probed, now: float) -> Step:
     probe = health.ready_probe(i.task)
-    if probe is None:
+    if probe is None or not health.waits(_run(i)):
         return i, ()
     i = _with(i, health.answered(probe, _run(i), e, now))
     return (_ready(i, now) if _run(i).health.passed >= probe.successes else i), ()
 
 
 def _probed(i: Instance, e: ev.Probed, now: float) -> Step:
-    return (_with(i, health.answered(i.task.health, _run(i), e, now)) if i.task.health else i), ()
+    if i.task.health is None or not health.waits(_run(i)):
+        return i, ()
+    return _with(i, health.answered(i.task.health, _run(i), e, now)), ()
+
+
+# -- standing still ---------------------------------------------------------------------------------------------------
+
+
+def _pause(i: Instance, e: ev.Pause, now: float) -> Step:
+    """Not before its program runs: until then it is a part of ours."""
+    if _run(i).paused or not _run(i).program:
+        return i, ()
+    run = replace(_run(i), pause=pause.begun(i, e, now))
+    return replace(i, run=run), (actions.Pause(i.key, run),)
+
+
+def _resume(i: Instance, e: ev.Resume, now: float) -> Step:
+    if not _run(i).paused:
+        return i, ()
+    i = pause.over(i, e, now)
+    return i, (actions.Resume(i.key, _run(i)),)
+
+
+def _paused(i: Instance, e: ev.Paused, now: float) -> Step:
+    run = _run(i)
+    return (replace(i, run=replace(run, pause=replace(run.pause, still=True))) if run.paused else i), ()
 
 
 # -- down -------------------------------------------------------------------------------------------------------------
@@ -245,6 +270,8 @@ def _leave(i: Instance, e: ev.Leave, now: float) -> Step:
 
 
 def _too_slow(i: Instance, e: ev.Due, now: float) -> Step:
+    if _run(i).paused:  # that time does not pass for it; what is left of it is kept until it goes on
+        return replace(i, deadline=now + i.task.start_timeout), ()
     heard = f": {_run(i).health.answer}" if _run(i).health.answer else ""
     return _fail(i, f"not ready within {i.task.start_timeout:g} s{heard}", now)
 
@@ -259,8 +286,13 @@ def _fail(i: Instance, cause: str, now: float) -> Step:
 
 def _terminate(i: Instance, now: float, **why: object) -> Step:
     run = replace(_run(i), **why)
-    i = become(i, State.STOPPING, now, now + i.task.stop.grace, run=run)
-    return i, (actions.Terminate(i.key, run, i.task.stop),)
+    return become(i, State.STOPPING, now, now + i.task.stop.grace, run=run), _stop_signal(i, run)
+
+
+def _stop_signal(i: Instance, run: Run) -> tuple[actions.Action, ...]:
+    """What stands still goes on with the signal already there, so that it can act on it."""
+    signal = actions.Terminate(i.key, run, i.task.stop)
+    return (signal, actions.Resume(i.key, run)) if run.paused else (signal,)
 
 
 def _kill(i: Instance, e: ev.Kill, now: float) -> Step:
@@ -408,6 +440,8 @@ _ROWS: dict[type, tuple[Handler, ...]] = {
     ev.Refresh:    (_refresh, _refresh,  _refresh,     _refresh,     _refresh,         _refresh,         __),
     ev.Admit:      (no,       _admit,    no,           no,           no,               no,               no),
     ev.Hold:       (__,       __,        __,           __,           __,               _restart_due,     __),
+    ev.Pause:      (__,       __,        _pause,       _pause,       __,               __,               __),
+    ev.Resume:     (__,       __,        _resume,      _resume,      __,               __,               __),
     ev.Leave:      (no,       no,        _leave,       _leave,       __,               no,               no),
     ev.Kill:       (__,       __,        _kill,        _kill,        _kill_stopping,   __,               __),
     ev.Due:        (no,       no,        _too_slow,    no,           _due_stopping,    _restart_due,     no),
@@ -415,6 +449,7 @@ _ROWS: dict[type, tuple[Handler, ...]] = {
     ev.Forked:     (no,       no,        _forked,      no,           _forked_too_late, no,               no),
     ev.Started:    (no,       no,        _started,     no,           _started_stopping,no,               no),
     ev.Adopted:    (no,       no,        _started,     _adopted,     _stop_anew,       no,               no),
+    ev.Paused:     (no,       no,        _paused,      _paused,      __,               no,               no),
     ev.NotStarted: (no,       no,        _not_started, no,           _not_started,     no,               no),
     ev.Notified:   (no,       no,        _notified_starting, _notified, _notified_stopping, no,          no),
     ev.MainPid:    (no,       no,        _main_pid,    _main_pid,    _main_pid,        no,               no),

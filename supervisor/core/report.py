@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from supervisor.core import health
+from supervisor.core import health, pause
 from supervisor.core.definition import Config, Kind
 from supervisor.core.escalation import STAY, gave_up
 from supervisor.core.fleet import Fleet
@@ -83,6 +83,7 @@ def _one(fleet: Fleet, i: Instance, group: str | None, now: float, stamp: Stamp)
         "health": health.word(i),
         "ready": i.state is State.RUNNING if alive or i.task.kind is Kind.CONTINUOUS else i.ready,
         "says": (i.run.health.says or None) if i.run else None,
+        "paused": pause.told(i),
         "why": short_reason(fleet, i),
         "next": next_step(i, stamp),
         "last_exit": last_exit(i.last, stamp),
@@ -113,7 +114,7 @@ def killed(outcome: Outcome) -> str:
 
 def next_step(i: Instance, stamp: Stamp) -> dict[str, str] | None:
     """What happens next by itself, and when; None when nothing does."""
-    if i.deadline is None:
+    if i.deadline is None or pause.note(i):
         return None
     what = {
         State.STARTING: "stopped as not ready in time",
@@ -164,7 +165,7 @@ def _starting(i: Instance) -> str:
     if i.run is None or not i.run.program:
         return "forked, its program is not running yet"
     waits = "waits for READY=1" if i.task.ready == "notify" else "waits for a good answer to its probe"
-    return "; ".join([waits, *filter(None, [health.note(i)])])
+    return "; ".join(filter(None, [pause.note(i), waits, health.note(i)]))
 
 
 def _running(fleet: Fleet, i: Instance) -> str:
@@ -173,7 +174,7 @@ def _running(fleet: Fleet, i: Instance) -> str:
     unwell = health.unwell(i)
     if unwell and fleet.freezes_of(i.task.name):
         unwell += "; left alone while frozen"
-    return "; ".join(filter(None, [unwell, health.note(i)]))
+    return "; ".join(filter(None, [pause.note(i), unwell, health.note(i)]))
 
 
 def _stopping(i: Instance) -> str:
@@ -264,10 +265,20 @@ def not_ready(fleet: Fleet) -> list[str]:
     reasons += [freeze.says for freeze in fleet.freezes if not freeze.scope]
     for name, task in fleet.tasks.items():
         copies = list(fleet.copies(name))
-        if task.essential and not any(i.ready and health.word(i) != "unwell" for i in copies):
-            ailing = "; ".join(f"{i.name} is {'unwell' if i.ready else i.state}" for i in copies)
+        if task.essential and not any(i.ready and _serves(i) for i in copies):
+            ailing = "; ".join(f"{i.name} is {_ailment(i)}" for i in copies)
             reasons.append(f"{name} is essential: {ailing or 'it has no instance'}")
     return reasons
+
+
+def _serves(i: Instance) -> bool:
+    return health.word(i) != "unwell" and not pause.note(i)
+
+
+def _ailment(i: Instance) -> str:
+    if i.ready:
+        return "paused" if pause.note(i) else "unwell"
+    return str(i.state)
 
 
 def own_health(fleet: Fleet, name: str) -> dict[str, Any]:

@@ -238,6 +238,22 @@ class Cgroup:
         finally:
             os.close(fd)
 
+    def freeze(self, *, frozen: bool) -> None:
+        """Has all of it stand still, or go on; also what a task moved into cgroups of its own below."""
+        with suppress(OSError):  # removed
+            fd = os.open(f"{self.path}/cgroup.freeze", os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(fd, b"1" if frozen else b"0")
+            finally:
+                os.close(fd)
+
+    def frozen(self) -> bool:
+        """Whether all of it stands still; one in the middle of a system call needs a moment."""
+        try:
+            return b"frozen 1" in os.pread(self.watch(), 200, 0)
+        except OSError:  # removed
+            return False
+
     def close(self) -> None:
         """Looks no longer."""
         if self.watched >= 0:

@@ -130,6 +130,12 @@ class Host(Protocol):
     def signal(self, key: str, name: str) -> bool:
         """Sends any signal to the leader. False when it no longer lives."""
 
+    def pause(self, key: str, run: Run) -> None:
+        """Has all of a run stand still. `Paused` tells when it does; SIGKILL ends it all the same."""
+
+    def resume(self, key: str, run: Run) -> None:
+        """Lets all of it go on, whether it was paused by us or by an earlier supervisor."""
+
     def ask(self, launch: Launch, probe: Probe) -> None:
         """Puts a question to a run. Answered by `Probed` soon after the probe's timeout at the latest.
 

@@ -164,6 +164,14 @@ class Linux:
         """See `Host.signal`."""
         return self._processes.signal(key, name)
 
+    def pause(self, key: str, run: Run) -> None:
+        """See `Host.pause`."""
+        self._told += self._processes.pause(key, run)
+
+    def resume(self, key: str, run: Run) -> None:
+        """See `Host.resume`."""
+        self._processes.resume(key, run)
+
     def ask(self, launch: Launch, probe: Probe) -> None:
         """See `Host.ask`."""
         self._questions.ask(launch, probe, self.now())

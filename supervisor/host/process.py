@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from supervisor.core.definition import StopPolicy
-from supervisor.core.events import Emptied, Exited, Killed, MainPid, NotStarted, Started, Status, Used
+from supervisor.core.events import Emptied, Exited, Killed, MainPid, NotStarted, Paused, Started, Status, Used
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Run
 from supervisor.host import kin, mark, procfs
@@ -277,6 +277,35 @@ class Processes:
         """See `interface.Host.signal`."""
         process = self.by_key.get(key)
         return process is not None and not process.ended and _send(process, signal.Signals[name])
+
+    def pause(self, key: str, run: Run) -> list[Happened]:
+        """See `interface.Host.pause`. The leader first, who is known best; in a cgroup all are stopped together."""
+        process = self._of(key, run)
+        if process is None or process.ended:
+            return []
+        if isinstance(process.rest, ByMark):
+            _send(process, signal.SIGSTOP)
+        process.rest.pause()
+        process.rest.watch(lambda _: self._stands(process))
+        return self._stands(process)
+
+    def _stands(self, process: Process) -> list[Happened]:
+        """Whether all of a run that is to stand still does."""
+        if isinstance(process.rest, InCgroup) and not process.rest.cgroup.frozen():
+            return []
+        process.rest.unwatch()
+        return [Happened(process.key, Paused(process.run))]
+
+    def resume(self, key: str, run: Run) -> None:
+        """See `interface.Host.resume`."""
+        process = self._of(key, run)
+        if process is None:
+            return
+        if not process.ended:
+            process.rest.unwatch()
+        if isinstance(process.rest, ByMark) and not process.ended:
+            _send(process, signal.SIGCONT)
+        process.rest.resume()
 
     def _of(self, key: str, run: Run) -> Process | None:
         process = self.by_key.get(key)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 from collections.abc import Container
+from contextlib import suppress
 from typing import Protocol
 
 from supervisor.host import kin, mark, procfs
@@ -30,6 +32,12 @@ class Rest(Protocol):
 
     def lead(self, pid: int) -> None:
         """Another one is the leader from now on."""
+
+    def pause(self) -> None:
+        """Has all of them stand still."""
+
+    def resume(self) -> None:
+        """Lets them go on."""
 
     def watch(self, told: Reader) -> None:
         """Has `told` called when none may be left; it must then look, and watch again if there still is."""
@@ -58,6 +66,14 @@ class InCgroup:
     def lead(self, pid: int) -> None:
         """See `Rest.lead`."""
         self._leader = pid
+
+    def pause(self) -> None:
+        """See `Rest.pause`. The leader, too; `Cgroup.frozen` says when it is so."""
+        self.cgroup.freeze(frozen=True)
+
+    def resume(self) -> None:
+        """See `Rest.resume`. The leader, too."""
+        self.cgroup.freeze(frozen=False)
 
     def watch(self, told: Reader) -> None:
         """See `Rest.watch`."""
@@ -94,6 +110,10 @@ class Sight:
         """Others may be our children by now: something was reaped, or time has passed."""
         self._children = None
 
+    def forget(self) -> None:
+        """What has been seen in this turn is out of date: something has been done about it."""
+        self._turn, self._children = -1, None
+
     def orphans(self, of: int) -> list[int]:
         """Our own children that have this mark and are no leader. A zombie among them is about to be reaped.
 
@@ -103,6 +123,10 @@ class Sight:
         if self._children is None:
             self._children = [pid for pid in procfs.children(os.getpid()) if pid not in self._leaders]
         return [pid for pid in self._children if mark.of(pid) == of]
+
+
+ROUNDS = 20
+"""So often a run that is to stand still is looked for those that it has forked meanwhile."""
 
 
 class ByMark:
@@ -134,6 +158,22 @@ class ByMark:
         """See `Rest.lead`."""
         self._leader = pid
 
+    def pause(self) -> None:
+        """See `Rest.pause`. Looks again until there is nobody new: they may fork until they are stopped."""
+        met: set[int] = set()
+        for _ in range(ROUNDS):
+            self._sight.forget()
+            new = [pid for pid in self.others() if pid not in met]
+            if not new:
+                return
+            met.update(new)
+            _send(new, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """See `Rest.resume`."""
+        self._sight.forget()
+        _send(self.others(), signal.SIGCONT)
+
     def watch(self, told: Reader) -> None:
         """See `Rest.watch`. The end of orphans of ours is told by SIGCHLD anyway."""
         self.unwatch()
@@ -151,3 +191,9 @@ class ByMark:
             self._loop.unwatch(self._witness)
             os.close(self._witness)
             self._witness = -1
+
+
+def _send(pids: list[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):  # gone; a set-user-ID program
+            os.kill(pid, number)

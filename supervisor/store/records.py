@@ -19,7 +19,7 @@ from typing import Any
 
 from supervisor.core.definition import StopPolicy, Task
 from supervisor.core.immutable import plain
-from supervisor.core.instance import Health, Instance, Order, Outcome, Run
+from supervisor.core.instance import Health, Instance, Order, Outcome, Pause, Run
 from supervisor.core.states import ALIVE, WAITING, State
 
 VERSION = 1
@@ -286,6 +286,8 @@ def _check(i: Instance) -> None:
     run = i.run
     if run and not all(isinstance(one, int) and one >= 0 for one in (run.pid, run.birth, run.kills, run.number)):
         wrong.append("run")
+    if run and not isinstance(run.pause.since, (int, float, type(None))):
+        wrong.append("pause")
     if run and not (isinstance(run.began, (int, float)) and isinstance(run.id, str)):
         wrong.append("run")
     if i.index < 1 or not all(isinstance(at, (int, float)) for at in i.failed_at):
@@ -299,7 +301,8 @@ def _run(plain: dict[str, Any] | None) -> Run | None:
         return None
     lists = {name: tuple(plain.get(name, ())) for name in ("killed", "left")}
     values = {"order": _order(plain["order"]), "outcome": _outcome(plain["outcome"])}
-    return Run(**{**plain, **lists, **values, "health": Health(**plain.get("health", {}))})
+    health, pause = Health(**plain.get("health", {})), Pause(**plain.get("pause", {}))
+    return Run(**{**plain, **lists, **values, "health": health, "pause": pause})
 
 
 def _outcome(plain: dict[str, Any] | None) -> Outcome | None:

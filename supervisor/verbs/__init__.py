@@ -10,6 +10,8 @@ NAMES = {
     "start": "want tasks up, and wait until they are",
     "stop": "want tasks down, and wait until nothing of them is left",
     "restart": "stop and start again, dependents in order",
+    "pause": "have tasks stand still, with all that they hold",
+    "resume": "let what was paused go on",
     "freeze": "forbid every new process, of everything or of some tasks",
     "thaw": "undo what `supctl freeze` did",
     "run": "run a triggered task now",

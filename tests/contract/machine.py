@@ -6,6 +6,7 @@ The real one is used in a forked child per test (`conftest`), since it takes ove
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import select
@@ -23,7 +24,7 @@ from sim.fake import FakeHost
 from sim.world import Being, World
 
 from supervisor.core.definition import Log as LogTo
-from supervisor.core.definition import StopPolicy, Task
+from supervisor.core.definition import Probe, StopPolicy, Task
 from supervisor.core.events import Event, Exited, Started, Status
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Run
@@ -40,6 +41,7 @@ BOUND = 20.0
 BEINGS = {
     "sleeps": Being(),
     "exits 3": Being(lives=0.01, status=Status(3)),
+    "exits 3 soon": Being(lives=0.2, status=Status(3)),
     "dies of SIGUSR1": Being(lives=0.01, status=Status(None, "SIGUSR1")),
     "ignores SIGTERM": Being(stops=None),
     "leaves one": Being(lives=0.01, leaves=1),
@@ -54,6 +56,7 @@ BEINGS = {
 SCRIPTS = {
     "sleeps": "echo > {ready}; exec sleep 1000",
     "exits 3": "echo > {ready}; exit 3",
+    "exits 3 soon": "echo > {ready}; sleep 0.2; exit 3",
     "dies of SIGUSR1": "echo > {ready}; kill -USR1 $$",
     "ignores SIGTERM": "trap '' TERM; echo > {ready}; exec sleep 1000",
     "leaves one": "sleep 1000 & echo > {ready}; exit 0",
@@ -83,6 +86,7 @@ class Machine:
     def __init__(self, place: Path) -> None:
         self.place = place
         self.runs = 0
+        self.launches: dict[int, Launch] = {}  # by the number of the run
         self._kept: list[Any] = []  # told together with a start: on a busy machine it may have ended by then
 
     def launch(self, how: str, key: str = "web:1") -> Launch:
@@ -90,7 +94,8 @@ class Machine:
         self.runs += 1
         task = Task(key.partition(":")[0], command=self.command(how, key), log=LogTo("none"))
         run = Run(self.runs, f"{key}/{self.runs}@{self.place.name}", "start", 1, self.host.now())
-        return Launch(key, task, 1, run, "", str(self.place), str(self.place))
+        self.launches[run.number] = Launch(key, task, 1, run, "", str(self.place), str(self.place))
+        return self.launches[run.number]
 
     def fork(self, how: str, key: str = "web:1") -> Run:
         """Forks it; it waits. The run as the parent would keep it."""
@@ -158,6 +163,20 @@ class Machine:
         """The scribe says what it could not write."""
         raise NotImplementedError
 
+    def posted(self, name: str) -> Any:
+        """What a helper reads in a file of the runtime directory."""
+        raise NotImplementedError
+
+    def question(self, run: Run, answer: str, timeout: float) -> None:
+        """Asks a run by a command that is answered so: "well", "exit 1", "nothing" (it hangs), "missing"."""
+        words = {"well": ("true",), "exit 1": ("sh", "-c", "exit 1"), "nothing": ("sleep", "1000")}
+        probe = Probe("command", words.get(answer, ("/nowhere/program",)), timeout=timeout)
+        self._will_answer(answer)
+        self.host.ask(replace(self.launches[run.number], run=run), probe)
+
+    def _will_answer(self, answer: str) -> None:
+        """Where no command is run."""
+
     def end(self) -> None:
         """Leaves nothing behind."""
 
@@ -217,6 +236,15 @@ class Fake(Machine):
     def lose(self, sums: dict[str, Any]) -> None:
         self.world.lost = sums
         self.host.tell(Dropped())
+
+    def posted(self, name: str) -> Any:
+        return self.world.published[name]
+
+    def _will_answer(self, answer: str) -> None:
+        texts = {"well": "", "exit 1": "its command ended with exit 1", "nothing": "timeout"}
+        text = texts.get(answer, "its command cannot be run: exec /nowhere/program: No such file or directory")
+        for process in self.world.processes.values():
+            process.being = replace(process.being, answers=(text,))
 
 
 class Real(Machine):
@@ -304,6 +332,9 @@ class Real(Machine):
 
     def lose(self, sums: dict[str, Any]) -> None:
         losses.write(str(self.place), sums)
+
+    def posted(self, name: str) -> Any:
+        return json.loads((self.place / name).read_text())
 
     def end(self) -> None:
         for pid in self.pids.read_text().split():

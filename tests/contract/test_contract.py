@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from contract.machine import POLICY, TO_ALL, TO_MAIN, Machine, answer
 
-from supervisor.core.events import Emptied, Exited, Killed, NotStarted, Started, Status
+from supervisor.core.events import Emptied, Exited, Killed, NotStarted, Paused, Probed, Started, Status
 from supervisor.core.immutable import replace
 from supervisor.host.interface import CannotForkError, Done, Dropped
 
@@ -213,6 +213,112 @@ def test_any_signal_to_the_leader(machine: Machine):
     assert machine.host.signal("other:1", "SIGUSR2") is False
 
 
+# -- standing still ---------------------------------------------------------------------------------------------------
+
+
+def standing(seen):
+    return any(isinstance(one, Paused) for one in seen)
+
+
+def test_what_is_paused_does_nothing_until_it_goes_on(machine: Machine):
+    run = machine.start("exits 3 soon")
+    machine.host.pause("web:1", run)
+    assert machine.until(standing) == [Paused(1)]
+    assert machine.quiet(0.4) == []
+    assert machine.alive(run)
+    machine.host.resume("web:1", run)
+    assert machine.until(ended) == [Exited(1, Status(3), empty=True)]
+
+
+def test_a_stop_signal_is_there_when_it_goes_on(machine: Machine):
+    run = machine.start("sleeps")
+    machine.host.pause("web:1", run)
+    machine.until(standing)
+    machine.host.terminate("web:1", run, POLICY)
+    machine.host.resume("web:1", run)
+    assert machine.until(ended) == [Exited(1, Status(None, "SIGTERM"), empty=True)]
+
+
+@pytest.mark.parametrize("how", ["ignores SIGTERM", "has a stray"])
+def test_sigkill_ends_what_is_paused(machine: Machine, how: str):
+    run = machine.start(how)
+    machine.host.pause("web:1", run)
+    machine.until(standing)
+    machine.host.destroy("web:1", run)
+    until_empty(machine)
+    assert not machine.alive(run)
+
+
+def test_a_pause_of_another_run_is_not_meant(machine: Machine):
+    run = machine.start("exits 3 soon")
+    machine.host.pause("web:1", replace(run, number=run.number + 1))
+    machine.host.pause("other:1", run)
+    machine.host.resume("other:1", run)
+    assert machine.until(ended) == [Exited(1, Status(3), empty=True)]
+
+
+def test_paused_twice_goes_on_at_once(machine: Machine):
+    run = machine.start("exits 3 soon")
+    for _ in range(2):
+        machine.host.pause("web:1", run)
+        machine.until(standing)
+    machine.host.resume("web:1", run)
+    machine.host.resume("web:1", run)
+    assert machine.until(ended) == [Exited(1, Status(3), empty=True)]
+
+
+def test_what_an_earlier_supervisor_has_paused_goes_on(machine: Machine):
+    def begin():
+        run = machine.start("exits 3 soon")
+        machine.host.pause("web:1", run)
+        machine.until(standing)
+        return run
+
+    run = machine.life(begin)
+    assert machine.host.adopt("web:1", run) is True
+    assert machine.quiet(0.4) == []
+    machine.host.pause("web:1", run)  # as a supervisor does that is not sure
+    assert machine.until(standing) == [Paused(1)]
+    machine.host.resume("web:1", run)
+    status = Status(3) if machine.kernel_tells else None
+    assert machine.until(ended) == [Exited(1, status, empty=True)]
+
+
+# -- questions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("well", Probed(1, ok=True)),
+        ("exit 1", Probed(1, ok=False, text="its command ended with exit 1")),
+        (
+            "missing",
+            Probed(1, ok=False, text="its command cannot be run: exec /nowhere/program: No such file or directory"),
+        ),
+    ],
+    ids=str,
+)
+def test_a_question_is_answered_once(machine: Machine, answer: str, told: Probed):
+    run = machine.start("sleeps")
+    machine.question(run, answer, timeout=5)
+    assert machine.until(bool) == [told]
+    assert machine.quiet(0.05) == []
+    machine.host.terminate("web:1", run, POLICY)
+    assert machine.until(ended) == [Exited(1, Status(None, "SIGTERM"), empty=True)]
+
+
+def test_a_question_has_its_time(machine: Machine):
+    run = machine.start("sleeps")
+    began = machine.host.now()
+    machine.question(run, "nothing", timeout=0.2)
+    [told] = machine.until(bool)
+    assert (told.run, told.ok) == (1, False)
+    assert told.text
+    assert machine.host.now() - began >= 0.2
+    assert machine.quiet(0.05) == []
+
+
 # -- one supervisor after another -------------------------------------------------------------------------------------
 
 
@@ -337,3 +443,10 @@ def test_a_fork_that_is_refused(machine: Machine, monkeypatch: pytest.MonkeyPatc
 
 def test_nobody_has_measured_anything(machine: Machine):
     assert machine.host.samples() == {}
+
+
+def test_what_is_posted_is_there_as_a_whole_and_replaced(machine: Machine, place: Path):
+    machine.host.publish(str(place), {"tasks": {}, "instances": []})
+    for what in ({"ready": True, "why": []}, {"ready": False, "why": ["ü"] * 1000}):
+        machine.host.post("health.json", what)
+        assert machine.posted("health.json") == what

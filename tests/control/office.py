@@ -7,7 +7,7 @@ from typing import Any
 from supervisor.config import load
 from supervisor.control import wire
 from supervisor.core.definition import Probe, StopPolicy
-from supervisor.core.events import Exited, NotStarted, Probed, Started, Status
+from supervisor.core.events import Exited, NotStarted, Paused, Probed, Started, Status
 from supervisor.core.instance import Run
 from supervisor.host import clock
 from supervisor.host.interface import Done, Happened, Launch, Occurrence, Request
@@ -91,6 +91,11 @@ class Nothing:
 
     def signal(self, key: str, name: str) -> bool:
         return key in self.runs
+
+    def pause(self, key: str, run: Run) -> None:
+        self.happens.append(Happened(key, Paused(run.number)))
+
+    def resume(self, key: str, run: Run) -> None: ...
 
     def ask(self, launch: Launch, probe: Probe) -> None:
         self.happens.append(Happened(launch.key, Probed(launch.run.number, ok=True)))

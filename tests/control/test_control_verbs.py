@@ -21,6 +21,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "start": {"names": ["web"], "all": False, "wait": True},
     "stop": {"names": ["web"], "all": False, "wait": True},
     "restart": {"names": ["web"], "all": False, "wait": True},
+    "pause": {"names": ["web"], "all": False, "wait": True},
+    "resume": {"names": ["web"], "all": False, "wait": True},
     "freeze": {"names": ["web"], "reason": "r", "for": 1.5},
     "thaw": {"names": ["web"]},
     "run": {"names": ["import"], "wait": True, "env": ["A=b"], "args": ["x"]},

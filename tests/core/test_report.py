@@ -97,7 +97,8 @@ def test_status_has_every_key_of_the_contract(state: State):
     [told] = report.status(made, conf, [one], NOW, stamp)
     assert list(told) == [
         "name", "task", "instance", "group", "kind", "state", "wanted", "pid", "run", "since", "uptime_s", "restarts",
-        "failures", "health", "ready", "says", "why", "next", "last_exit", "cpu_percent", "memory_bytes", "processes",
+        "failures", "health", "ready", "says", "paused", "why", "next", "last_exit", "cpu_percent",
+        "memory_bytes", "processes",
     ]  # fmt: skip
     assert told["group"] == "all"
     alive = state in (State.STARTING, State.RUNNING, State.STOPPING)

@@ -27,6 +27,8 @@ Retire       =          stopped            =                    =               
 Admit        X          starting+Fork      X                    X                    X              X          X
 Hold         .          .                  .                    .                    .              held       .
 Refresh      =          =                  =                    =                    =              =          .
+Pause        .          .                  .                    =+Pause              .              .          .
+Resume       .          .                  .                    .                    .              .          .
 Leave        X          X                  stopping+Terminate   stopping+Terminate   .              X          X
 Kill         .          .                  stopping+Destroy     stopping+Destroy     =+Destroy      .          .
 Due          X          X                  stopping+Terminate   X                    =+Destroy      held       X
@@ -34,6 +36,7 @@ Alarm        .          .                  .                    .               
 Forked       .          .                  =+Go                 X                    =+Destroy      .          .
 Started      .          .                  running              X                    =              .          .
 Adopted      .          .                  running              .                    .+Terminate    .          .
+Paused       .          .                  .                    .                    .              .          .
 NotStarted   .          .                  backoff              X                    held           .          .
 Notified     .          .                  =                    =                    =              .          .
 MainPid      .          .                  =                    =                    =              .          .

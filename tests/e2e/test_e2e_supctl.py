@@ -58,6 +58,7 @@ TASK_SHAPE = {
     "health": (str, None),
     "ready": bool,
     "says": (str, None),
+    "paused": (dict, None),
     "why": str,
     "next": (dict, None),
     "last_exit": (dict, None),
@@ -403,14 +404,16 @@ def test_completion_in_bash(lab: Lab) -> None:
             COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _shtab_supctl; echo "${{COMPREPLY[*]}}"
         }}
         complete_it supctl st
+        complete_it supctl pau
         complete_it supctl freeze --
         complete_it supctl --
     """
     done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
     words = [line.split() for line in done.stdout.splitlines()]
     assert set(words[0]) == {"status", "start", "stop"}
-    assert {"--reason", "--for", "--json", "--socket"} <= set(words[1])
-    assert "--socket" in words[2]
+    assert words[1] == ["pause"]
+    assert {"--reason", "--for", "--json", "--socket"} <= set(words[2])
+    assert "--socket" in words[3]
 
 
 def test_completion_for_zsh_names_every_verb(lab: Lab) -> None:

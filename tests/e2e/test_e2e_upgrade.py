@@ -75,6 +75,7 @@ def went_well(asking: "subprocess.Popen[str]") -> None:
 def test_nothing_changes_but_the_program(lab: Lab) -> None:
     pids = begin(lab)
     lab.ctl("freeze", "steady", "--reason", "wait")
+    lab.ctl("pause", "told")
     before = lab.tasks()
     install(lab, "9.9.9")
     lab.hang_up()
@@ -83,7 +84,7 @@ def test_nothing_changes_but_the_program(lab: Lab) -> None:
     lab.follow()
     assert lab.ctl("version", "--json").json["supervisor"] == "9.9.9"
     after = lab.tasks()
-    kept = ("pid", "run", "state", "restarts", "failures", "since", "last_exit")
+    kept = ("pid", "run", "state", "restarts", "failures", "since", "last_exit", "paused")
     for name in before:
         assert {key: after[name][key] for key in kept} == {key: before[name][key] for key in kept}
     assert all(after[name]["pid"] == pid and alive(pid) for name, pid in pids.items())

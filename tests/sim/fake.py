@@ -18,7 +18,7 @@ from sim.world import Process, World
 
 from supervisor import errands
 from supervisor.core.definition import Probe, StopPolicy
-from supervisor.core.events import Emptied, Exited, Killed, Notified, NotStarted, Probed, Started, Status
+from supervisor.core.events import Emptied, Exited, Killed, Notified, NotStarted, Paused, Probed, Started, Status
 from supervisor.core.instance import Run
 from supervisor.host.interface import CannotForkError, Done, Happened, Launch, Occurrence
 from supervisor.store.records import _encode, _name
@@ -185,10 +185,31 @@ class FakeHost:
         self.world.signal(process, name, "main")
         return True
 
+    def pause(self, key: str, run: Run) -> None:
+        self._burn()
+        process = self._of(key, run)
+        if process and process.leader:
+            process.paused = True
+
+            def stands() -> None:
+                if self.alive and process.paused and self._known.get(key) is process:
+                    self.tell(Happened(key, Paused(run.number)))
+
+            self.world.later(0.001, stands)
+        self._burn()
+
+    def resume(self, key: str, run: Run) -> None:
+        self._burn()
+        process = self._of(key, run)
+        if process:
+            self.world.go_on(process)
+        self._burn()
+
     def ask(self, launch: Launch, probe: Probe) -> None:
         self._burn()
         process = self._of(launch.key, launch.run)
         text = self.world.answer(process) if process and process.leader else "connection refused"
+        text = "timeout" if process and process.paused else text
         late = text == "timeout"
 
         def answered() -> None:

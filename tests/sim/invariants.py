@@ -74,6 +74,7 @@ class Invariants:
         self._known()
         self._escalates_once()
         self._accounted()
+        self._paused()
 
     def _consistent(self, i: Instance) -> None:
         assert (i.run is not None) == (i.state in ALIVE), f"{i.key}: {i.state}, run {i.run}"
@@ -147,6 +148,15 @@ class Invariants:
         missing = {run for run in self.story.world.begun if run not in on and run not in told}
         assert not missing, f"the history was not told of {missing}"
         assert not on & told, f"the history was told of {on & told}, which is not over"
+
+    def _paused(self) -> None:
+        """What is paused stands still, and nothing else does, whoever dies meanwhile."""
+        assert self.story.parent
+        for process in self.story.world.processes.values():
+            i = self.story.parent.fleet.instances.get(process.key)
+            if process.leader and i and i.run and i.run.number == process.run and not i.run.kills:
+                asked = i.run.paused and i.state is not State.STOPPING
+                assert process.paused == asked, f"{process.key}: paused {process.paused}, asked for {asked}"
 
     # -- at the end ---------------------------------------------------------------------------------------------------
 

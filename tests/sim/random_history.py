@@ -193,6 +193,8 @@ class History:
                 "supctl thaw",
                 f"supctl scale {key.partition(':')[0]}={rng.randint(0, 4)}{wait}",
                 f"supctl signal {rng.choice(('TERM', 'KILL', 'HUP', 'USR1'))} {name}",
+                f"supctl pause {name}{wait}",
+                f"supctl resume {name}{wait}",
                 "supctl status",
                 f"supctl why {name}",
                 f"supctl show {key}",

@@ -72,6 +72,8 @@ class Process:
     grace_ends: float | None = None  # the supervisor has asked it to stop
     killed: int = 0
     asked: int = 0  # how often its probe has been answered
+    paused: bool = False
+    waiting: list[Callable[[], None]] = field(default_factory=list)  # what it does as soon as it goes on
 
     @property
     def alive(self) -> bool:
@@ -173,13 +175,26 @@ class World:
         if self.host:
             self.host.executed(process)
         if process.being.ready is not None:
-            self.later(process.being.ready, lambda: self.say(process, ready=True))
+            self._does(process, process.being.ready, lambda: self.say(process, ready=True))
         if process.being.lives is not None:
-            self.later(process.being.lives, lambda: self.end(process, process.being.status))
+            self._does(process, process.being.lives, lambda: self.end(process, process.being.status))
+
+    def _does(self, process: Process, seconds: float, act: Callable[[], None]) -> None:
+        """It does something by itself; when it stands still then, as soon as it goes on."""
+        self.later(seconds, lambda: process.waiting.append(act) if process.paused else act())
+
+    def go_on(self, process: Process) -> None:
+        """The end of a pause."""
+        process.paused = False
+        for act in process.waiting:
+            self.later(0.0001, act)
+        process.waiting = []
 
     def say(self, process: Process, **what: Any) -> None:
         """It says something by sd_notify; nobody hears it while there is no supervisor."""
-        if self.host and process.leader and process.program:
+        if process.paused:
+            process.waiting.append(lambda: self.say(process, **what))
+        elif self.host and process.leader and process.program:
             self.host.notified_by(process, Notified(process.run, **what))
 
     def answer(self, process: Process) -> str:
@@ -224,10 +239,10 @@ class World:
             takes = being.stops if process.program else 0.0  # default dispositions before the exec
             if takes is not None:
                 status = Status(0) if being.polite and process.program else Status(None, name)
-                self.later(takes, lambda: self.end(process, status))
+                self._does(process, takes, lambda: self.end(process, status))
         members, strays = to in ("group", "all"), to in ("all", "strays")
         if being.left_stop is not None:
-            self.later(being.left_stop, lambda: self.leave(process, members=members, strays=strays))
+            self._does(process, being.left_stop, lambda: self.leave(process, members=members, strays=strays))
 
     def _kill(self, process: Process, to: str) -> None:
         self.on_kill(process)

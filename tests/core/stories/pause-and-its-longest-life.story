@@ -1,0 +1,7 @@
+# limits.runtime is that of the life without the pauses.
+task web runtime=10 initial=5
+start
+at 4s supctl pause web
+at 104s supctl resume web
+at 109s expect web running
+at 110.2s expect web backoff "runtime: it has run for 10 s"
