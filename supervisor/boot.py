@@ -116,6 +116,7 @@ def _run(
     parent.take_over(journal.facts, loaded.freezes, loaded.packed)
     parent.configuration.broken(loaded.errors)
     host.settled()
+    came.pass_on(host.kept)
     _go_on(parent, came, journal, sweep=sweep)
     for signalled in early:
         parent.occur(signalled)
@@ -150,6 +151,7 @@ def _upgrade(parent: Parent, host: Linux, server: Server, premises: Premises) ->
     handover = parent.upgrade.handover()
     handover.lock, handover.guard = premises.held
     handover.socket = server.fd
+    handover.kept = host.kept
     host.log("warning", f"upgrade: executing {' '.join(handover.command)}")
     host.notify("RELOADING=1", f"MONOTONIC_USEC={int(host.now() * 1e6)}")
     handover.open_files = host.leave()

@@ -2,8 +2,9 @@
 
 Each run has its own, so what it said is told from what the next one says, and its end from its silence. The child
 opens them for reading and writing, so that it never has a pipe without a reader, whoever dies. The parent holds each
-open for reading, so that what a dying task wrote last is not lost with it while there is no scribe; the scribe removes
-the FIFO when it has read everything, and then the parent lets go of it.
+open for reading, so that what a dying task wrote last is not lost with it while there is no scribe, and has it held
+beyond its own death (`keeper`); the scribe removes the FIFO when it has read everything, and then the parent lets go
+of it.
 
 A scribe that does not come to it (its disk hangs) may leave many behind. From SPARE on an instance uses its newest
 ones again: a crash loop costs no more descriptors than that.
@@ -16,8 +17,10 @@ import fcntl
 import os
 import stat
 import termios
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+
+from supervisor.host.keeper import Keeper
 
 SPARE = 8
 """Runs of one instance that may wait for the scribe; each costs two descriptors of the parent."""
@@ -28,7 +31,9 @@ Pair = tuple[str, ...]
 class Fifos:
     """The FIFOs that the parent holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeper: Keeper) -> None:
+        """`keeper` holds them when the parent is gone."""
+        self._keeper = keeper
         self._held: dict[str, dict[Pair, list[int]]] = {}  # by instance, the oldest first
         self._taken_over = False
 
@@ -57,10 +62,18 @@ class Fifos:
         try:
             for path in paths:
                 fds.append(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))  # noqa: PERF401 - to close them
+            if self._keeper.full:
+                self._keeper.renew(self._all())
+            self._keeper.put(dict(zip(paths, fds, strict=True)))
         except OSError:
             _close(fds)
             raise
         self._held.setdefault(key, {})[paths] = fds
+
+    def _all(self) -> Iterator[tuple[str, int]]:
+        for held in self._held.values():
+            for paths, fds in held.items():
+                yield from zip(paths, fds, strict=True)
 
     def take_over(self, folder: str) -> None:
         """Holds what an earlier supervisor held. Once: afterwards it is all known.
@@ -79,6 +92,7 @@ class Fifos:
         for run, paths in found.items():
             with suppress(FileNotFoundError):  # the scribe has just removed it
                 self.hold(run.rpartition(".")[0], tuple(paths))
+        self._keeper.in_charge(os.path.dirname(folder))
 
     def sweep(self, keys: Iterable[str]) -> None:
         """Lets go of what the scribe has removed, of every instance but these, which do it when they start again."""

@@ -1,12 +1,13 @@
 """From one program to the next in one process: what outlives an execv(2), and the way back.
 
 `supctl upgrade` is a death and an adoption in the same pid. The new program comes up as every supervisor does, by the
-journal; all descriptors are closed by the exec and made anew, but three, whose numbers are in one variable of the
+journal; all descriptors are closed by the exec and made anew, but four, whose numbers are in one variable of the
 environment:
 
 - the lock file (a record lock belongs to the process, and goes when *any* descriptor of that file is closed) and the
   abstract socket beside it, so that there is no instant at which a second supervisor could start;
-- the socket that listens, so that who connects meanwhile just waits.
+- the socket that listens, so that who connects meanwhile just waits;
+- the socket behind which the FIFOs of the tasks are held (`keeper`), until the new program holds them itself.
 
 SIGTERM, SIGINT, SIGHUP and SIGCHLD are blocked before the exec: they wait in the kernel for the new program.
 
@@ -60,6 +61,13 @@ class Handover:
         self.lock: int = told.get("lock", -1)
         self.guard: int = told.get("guard", -1)
         self.socket: int = told.get("socket", -1)
+        self.kept: int = told.get("kept", -1)
+
+    def pass_on(self, kept: int) -> None:
+        """All FIFOs are held behind this descriptor as well: it is what the next program gets."""
+        if self.kept >= 0:
+            os.close(self.kept)
+        self.kept = kept
 
     def execute(self, command: list[str], hold: Callable[[], object] | None = None) -> NoReturn:
         """Replaces the program of this process. `hold` is called when no more signals are delivered.
@@ -72,7 +80,7 @@ class Handover:
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
         if hold:
             hold()
-        kept = [fd for fd in (self.lock, self.guard, self.socket) if fd >= 0]
+        kept = [fd for fd in (self.lock, self.guard, self.socket, self.kept) if fd >= 0]
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         try:
             for fd in kept:
@@ -136,7 +144,7 @@ def received(told: str) -> Handover | None:
     except (ValueError, TypeError, KeyError):
         return None
     handover = Handover(values)
-    for name in ("lock", "guard", "socket"):
+    for name in ("lock", "guard", "socket", "kept"):
         try:
             os.set_inheritable(getattr(handover, name), False)
         except OSError:  # it was not kept

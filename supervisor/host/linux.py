@@ -53,7 +53,7 @@ class Linux:
         self._errands = Errands(self.loop)
         self._processes = Processes(self.loop, self._spawner, self.errand, self._notifier)
         self._processes.reaps = reaps
-        self._fifos = Fifos()
+        self._fifos = Fifos(self._spawner.keeper)
         self._watch: Watch | None = None
         self._loss: Watch | None = None
         self._beat = self._notifier.watchdog()
@@ -270,6 +270,11 @@ class Linux:
         """Another program is to be executed in this process. Returns the tasks' soft limit of open files."""
         self._spawner.close()
         return self._spawner.open_files[0]
+
+    @property
+    def kept(self) -> int:
+        """The descriptor behind which the FIFOs are that are held: as long as it is open, also over an exec."""
+        return self._spawner.keeper.theirs.fileno()
 
     def hold_signals(self) -> None:
         """They wait in the kernel for the next program."""

@@ -13,6 +13,7 @@ machine wait for the kernel, up to 8 ms; it is done where clone3 is refused.) Th
 runs that are over.
 
 A spawner that dies or does not answer is replaced by a new one, forked from the parent as it is then: a bit larger.
+When the parent dies, the spawner stays for as long as it must hold what tasks have said (`keeper`).
 
 This module is what the spawner consists of; it imports as little as it can.
 """
@@ -32,7 +33,7 @@ import sys
 import time
 from contextlib import suppress
 
-from supervisor.host import cgroup, child, procfs
+from supervisor.host import cgroup, child, keeper, procfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Spawner:
         if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
         self.open_files = resource.getrlimit(resource.RLIMIT_NOFILE)  # the tasks'; the parent raises its own
+        self.keeper = keeper.Keeper()
         self._ordered: list[tuple[int, str]] = []  # of the children that are being made, in order: our end, the cgroup
         self._spares: list[Spare] = []  # those that are made
         try:
@@ -123,6 +125,8 @@ class Spawner:
 
     def rest(self) -> None:
         """Nothing else is to be done now: takes what is made already, and sees to it that there is one."""
+        if self._socket is not None and _await(self._pidfd, 0.0):  # it also holds what the tasks say (`keeper`)
+            self.close()
         with suppress(OSError):
             while self._ordered and self._made(socket.MSG_DONTWAIT):
                 pass
@@ -158,10 +162,10 @@ class Spawner:
     def close(self) -> None:
         """Ends it, and the children that are made ahead. A later `spawn` begins a new one."""
         if self._socket is not None:
+            with suppress(ProcessLookupError):  # first of all: it shall not take our end for our death
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             self._socket.close()
             self._socket = None
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             _await(self._pidfd, PATIENCE)  # it might be about to make another one
             os.close(self._pidfd)
         for spare in self._spares:
@@ -175,7 +179,7 @@ class Spawner:
             cgroup.remove(self.tree)  # as far as nothing lives in it
 
     def _begin(self) -> socket.socket:
-        self._socket, self._pidfd = _start(self.open_files, self.tree)
+        self._socket, self._pidfd = _start(self.open_files, self.tree, self.keeper.theirs)
         return self._socket
 
     def _take(self) -> Spare:
@@ -226,10 +230,10 @@ class Spawner:
         return True
 
 
-def _await(pidfd: int, seconds: float) -> None:
+def _await(pidfd: int, seconds: float) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    poll.poll(seconds * 1000)
+    return bool(poll.poll(seconds * 1000))
 
 
 def _discard(path: str) -> None:
@@ -246,14 +250,15 @@ def _discard(path: str) -> None:
         cgroup.remove(path)
 
 
-def _start(open_files: tuple[int, int], tree: str) -> tuple[socket.socket, int]:
+def _start(open_files: tuple[int, int], tree: str, kept: socket.socket) -> tuple[socket.socket, int]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    parent = os.getpid()
     old = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         pid = os.fork()
         if pid == 0:
             ours.close()
-            _serve(theirs, open_files, tree)
+            _serve(theirs, open_files, tree, kept, parent)
         pidfd = os.pidfd_open(pid)
     except OSError:
         ours.close()
@@ -265,36 +270,45 @@ def _start(open_files: tuple[int, int], tree: str) -> tuple[socket.socket, int]:
     return ours, pidfd
 
 
-def _serve(parent: socket.socket, open_files: tuple[int, int], tree: str) -> NoReturn:
-    """The spawner's life: until the parent hangs up."""
+def _serve(parent: socket.socket, open_files: tuple[int, int], tree: str, kept: socket.socket, pid: int) -> NoReturn:
+    """The spawner's life: until the parent, whose pid is given, has hung up and nothing of the tasks is to be held."""
     try:
-        _prepare(parent)
+        _prepare(parent.fileno(), kept.fileno())
         resource.setrlimit(resource.RLIMIT_NOFILE, open_files)
         if tree:
             cgroup.clear_old(tree, lambda pid, birth: procfs.birth(pid) == birth)
-        cloned = bool(tree) and os.uname().machine in _SYS_CLONE and _try_to_clone(f"{tree}/trial")
-        used: set[str] = set()  # cgroups of runs that are over
-        while True:
-            order, ancillary, _, _ = parent.recvmsg(8192, 64)
-            if not order:
-                break
-            path = order[1:].decode()
-            if order[:1] == REMOVE:
-                used = {old for old in (*used, path) if not _removed(old, tree)}
-                continue
-            channel = int.from_bytes(ancillary[0][2], sys.byteorder)
-            os.set_inheritable(channel, False)
-            pid, inside = _make(path, cloned=cloned)
-            if pid == 0:
-                parent.close()
-                _wait_for_launch(channel)
-            os.close(channel)
-            parent.send(pid.to_bytes(4, "little", signed=True) + bytes([inside]))
-    except (ConnectionResetError, BrokenPipeError):
-        pass  # the parent has hung up in the middle of something
+        _make_children(parent, tree)
+        parent.close()
+        keeper.stay(kept, pid)
     except BaseException:  # noqa: BLE001 - it must never run on as a second parent
         sys.excepthook(*sys.exc_info())
     os._exit(0)
+
+
+def _make_children(parent: socket.socket, tree: str) -> None:
+    """As they are ordered, until the parent hangs up."""
+    cloned = bool(tree) and os.uname().machine in _SYS_CLONE and _try_to_clone(f"{tree}/trial")
+    used: set[str] = set()  # cgroups of runs that are over
+    while True:
+        try:
+            order, ancillary, _, _ = parent.recvmsg(8192, 64)
+        except ConnectionResetError:  # in the middle of something
+            return
+        if not order:
+            return
+        path = order[1:].decode()
+        if order[:1] == REMOVE:
+            used = {old for old in (*used, path) if not _removed(old, tree)}
+            continue
+        channel = int.from_bytes(ancillary[0][2], sys.byteorder)
+        os.set_inheritable(channel, False)
+        pid, inside = _make(path, cloned=cloned)
+        if pid == 0:
+            parent.close()
+            _wait_for_launch(channel)
+        os.close(channel)
+        with suppress(BrokenPipeError, ConnectionResetError):
+            parent.send(pid.to_bytes(4, "little", signed=True) + bytes([inside]))
 
 
 def _packed(spec: child.Spec) -> bytes:
@@ -362,7 +376,7 @@ def _move(pid: int, path: str) -> bool:
     return True
 
 
-def _prepare(parent: socket.socket) -> None:
+def _prepare(*needed: int) -> None:
     """Out of the way of the terminal's signals, with nothing open but what it needs, and as children shall be."""
     os.setpgid(0, 0)
     for name in child.OWN_VARIABLES:
@@ -371,9 +385,11 @@ def _prepare(parent: socket.socket) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
     signal.pthread_sigmask(signal.SIG_SETMASK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
-    keep = parent.fileno()
-    os.closerange(3, keep)
-    os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
+    begin = 3
+    for fd in sorted(needed):
+        os.closerange(begin, fd)
+        begin = fd + 1
+    os.closerange(begin, os.sysconf("SC_OPEN_MAX"))
     try:
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("0")
@@ -387,10 +403,16 @@ def _prepare(parent: socket.socket) -> None:
 
 def _wait_for_launch(channel: int) -> NoReturn:
     """The life of a child until it knows what it will be. If the parent hangs up, it will be nothing."""
-    failure = child.get_ready()
-    length = int.from_bytes(_read(channel, 4), "little")
-    data = _read(channel, length)
-    child.become(marshal.loads(data), channel, failure)  # noqa: S302 - the parent wrote it
+    try:
+        failure = child.get_ready()
+        length = int.from_bytes(_read(channel, 4), "little")
+        data = _read(channel, length)
+        child.become(marshal.loads(data), channel, failure)  # noqa: S302 - the parent wrote it
+    except ConnectionResetError:
+        pass
+    except BaseException:  # noqa: BLE001 - it must never run on as a second spawner
+        sys.excepthook(*sys.exc_info())
+    os._exit(0)
 
 
 def _read(channel: int, length: int) -> bytes:
