@@ -20,7 +20,7 @@ from supervisor.helpers.historian import Historian, Keeper, Said
 from supervisor.helpers.part import Loop, Part
 from supervisor.helpers.sampler import Sampler
 from supervisor.host.clock import now
-from supervisor.host.inotify import IN_CREATE, Watch
+from supervisor.host.inotify import IN_MOVED_TO, Watch
 from supervisor.host.log import Log
 from supervisor.logs.output import Output
 from supervisor.store import plan
@@ -50,8 +50,8 @@ class Scribe:
         signal.signal(signal.SIGTERM, lambda *_: self._end())
         signal.signal(signal.SIGHUP, lambda *_: self._replace())
         self._replaced = False
-        self._watch = Watch(IN_CREATE)
-        self._watch.set(((plan.folder(runtime_dir), "*"),))
+        self._watch = Watch(IN_MOVED_TO)
+        self._watch.set(((plan.folder(runtime_dir), plan.NAME),))
         self.parts = parts(runtime_dir)
         for part in self.parts:
             part.attach(self._loop)
@@ -70,7 +70,7 @@ class Scribe:
         self._replaced = False
         os.makedirs(plan.folder(self._runtime_dir), mode=0o700, exist_ok=True)
         self._lock = _only_one(f"{self._runtime_dir}/scribe.lock")
-        self._watch.set(((plan.folder(self._runtime_dir), "*"),))
+        self._watch.set(((plan.folder(self._runtime_dir), plan.NAME),))
         for part in self.parts:
             part.replaced()
         self._tell()

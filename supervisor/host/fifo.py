@@ -84,14 +84,14 @@ class Fifos:
         if self._taken_over:
             return
         self._taken_over = True
-        found: dict[str, list[str]] = {}
-        for name in sorted(os.listdir(folder), reverse=True):  # NAME.out before NAME.err, as `make` gets them
-            run, _, stream = name.rpartition(".")
-            if stream in ("out", "err") and stat.S_ISFIFO(os.stat(f"{folder}/{name}").st_mode):
-                found.setdefault(run, []).append(f"{folder}/{name}")
-        for run, paths in found.items():
-            with suppress(FileNotFoundError):  # the scribe has just removed it
-                self.hold(run.rpartition(".")[0], tuple(paths))
+        for paths in _runs(folder):
+            key = os.path.basename(paths[0]).rpartition(".")[0].rpartition(".")[0]
+            try:
+                self.hold(key, paths)
+            except FileNotFoundError:  # the scribe has just removed one
+                for path in paths:
+                    with suppress(FileNotFoundError):
+                        self.hold(key, (path,))
         self._keeper.in_charge(os.path.dirname(folder))
 
     def sweep(self, keys: Iterable[str]) -> None:
@@ -116,6 +116,20 @@ class Fifos:
         if not held:
             self._held.pop(key, None)
         return held
+
+
+def _runs(folder: str) -> list[Pair]:
+    """The FIFOs of each run, the oldest first, with those of its stdout before those of its stderr, as in `make`."""
+    found: dict[str, list[str]] = {}
+    age: dict[str, int] = {}
+    for name in sorted(os.listdir(folder), reverse=True):
+        run, _, stream = name.rpartition(".")
+        with suppress(FileNotFoundError):  # the scribe has just removed it
+            there = os.stat(f"{folder}/{name}")
+            if stream in ("out", "err") and stat.S_ISFIFO(there.st_mode):
+                found.setdefault(run, []).append(f"{folder}/{name}")
+                age[run] = max(there.st_mtime_ns, age.get(run, 0))
+    return [tuple(found[run]) for run in sorted(found, key=age.__getitem__)]
 
 
 def _make(path: str) -> None:

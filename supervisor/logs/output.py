@@ -6,7 +6,8 @@ other; then it is shown as far as it is. Between stdout and stderr, two FIFOs, t
 well as it can be told; only `format = "raw"` with `stderr = "merged"` is one FIFO, and keeps the order byte by byte.
 
 When nobody can write to a FIFO any more and nothing is in it, the run has said its last word: the FIFO is removed.
-The newest of an instance stays, for what may reuse it (`host.fifo`), until the instance itself has gone.
+The newest of an instance stays until the instance itself has gone: it may be one that its child is about to open, or
+that is used again (`host.fifo`).
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Output:
         self._console = Console()
         self._journal = JournalSink()
         self._streams: dict[str, Stream] = {}
-        self._newest: dict[tuple[str, str], int] = {}
+        self._newest: dict[tuple[str, str], str] = {}  # FIFO of an instance and stream
         self._files: dict[str, LogFile] = {}
         self._ready: dict[str, None] = {}
         self._later: dict[str, float] = {}
@@ -115,7 +116,7 @@ class Output:
         self._watcher = loop
         loop.watch(self._watch.fd, lambda _: self._look())
         loop.watch(self._compressor.fd, lambda _: self._compressor.finished())
-        self._open(os.listdir(self._folder))
+        self._open(None)
 
     def planned(self, plan: dict[str, Any]) -> None:
         """See `Part`."""
@@ -133,7 +134,7 @@ class Output:
         """See `Part`. The FIFOs of runs that go on have no name any more, but are still what these write to."""
         self._ledger.reopen()
         self._watch.set(((self._folder, "*.out"), (self._folder, "*.err")))
-        self._open(os.listdir(self._folder))
+        self._open(None)
 
     def deadline(self) -> float | None:
         """See `Part`."""
@@ -166,14 +167,12 @@ class Output:
     def finish(self) -> None:
         """See `Part`. What is in the FIFOs now, and no more than that: a task that goes on finds the next scribe."""
         self._look()
-        for fifo, stream in list(self._streams.items()):
+        for fifo in list(self._streams):
             for _ in range(8):
                 self._ready.pop(fifo, None)
                 self._deal_with(fifo, clock.now(), patient=True)
                 if fifo not in self._ready:
                     break
-            if stream.ended and fifo in self._streams:
-                self._remove(stream)
         for file in self._files.values():
             file.close()
         if self._report_at is not None:
@@ -184,18 +183,26 @@ class Output:
         self._open(self._watch.names())
 
     def _open(self, names: list[str] | None) -> None:
-        for fifo in sorted(os.listdir(self._folder) if names is None else names, key=_stdout_first):
+        for fifo in self._by_age() if names is None else sorted(names, key=_in_order):
             found = run_of(fifo)
             if found and fifo not in self._streams:
                 with suppress(OSError):
                     self._begin(Stream(self._folder, fifo, *found))
 
+    def _by_age(self) -> list[str]:
+        """All that are there. Numbers of runs may have begun anew, with another journal."""
+        found = {}
+        for fifo in os.listdir(self._folder):
+            with suppress(FileNotFoundError):
+                found[fifo] = (os.stat(f"{self._folder}/{fifo}").st_mtime_ns, *_in_order(fifo))
+        return sorted(found, key=found.__getitem__)
+
     def _begin(self, stream: Stream) -> None:
         self._streams[stream.fifo] = stream
         self._route(stream)
         self._ready[stream.fifo] = None
-        who, number = (stream.origin.key, stream.origin.stream), number_of(stream.origin.run)
-        self._newest[who] = max(number, self._newest.get(who, 0))
+        who = (stream.origin.key, stream.origin.stream)
+        self._newest[who] = stream.fifo
         for fifo, older in self._streams.items():
             if older.ended and (older.origin.key, older.origin.stream) == who:
                 self._ready[fifo] = None
@@ -284,7 +291,7 @@ class Output:
             self.tails.keep(stream.origin, stream.tail)
             stream.tail = b""
         who = (stream.origin.key, stream.origin.stream)
-        if stream.retired or number_of(stream.origin.run) < self._newest.get(who, 0):
+        if stream.retired or self._newest[who] != stream.fifo:
             self._remove(stream)
 
     def _remove(self, stream: Stream) -> None:
@@ -324,9 +331,11 @@ class Output:
         return Rules(**given, gid=_gid(self._plan.get("group")), user=user)
 
 
-def _stdout_first(fifo: str) -> tuple[str, bool]:
+def _in_order(fifo: str) -> tuple[int, str, bool]:
+    """Of one moment: the older run first, its stdout first."""
     base, _, stream = fifo.rpartition(".")
-    return base, stream != OUT
+    run = run_of(fifo)
+    return number_of(run[0]) if run else 0, base, stream != OUT
 
 
 def _gid(group: str | None) -> int:

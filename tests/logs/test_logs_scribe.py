@@ -140,6 +140,22 @@ def test_a_fifo_goes_when_its_run_has_said_its_last_word(paper: Paper) -> None:
     assert paper.read("web.log").count(b"text") == 3
 
 
+def test_a_scribe_that_ends_leaves_the_fifo_that_a_child_is_about_to_open(paper: Paper) -> None:
+    """It is told to end while the next supervisor makes children; also with the numbers of another journal."""
+    paper.plan(format="raw")
+    paper.write("web:1.7@e.out", b"before\n").join()
+    paper.scribe()
+    wait_for(lambda: paper.read("web.log") == b"before\n")
+    paper.open("web:1.1@f.out").close()
+    wait_for(lambda: paper.fifos() == ["web:1.1@f.out"], "it is the newer one")
+    paper.process.send_signal(signal.SIGTERM)
+    assert paper.process.wait(30) == 0
+    with paper.open("web:1.1@f.out") as out:
+        out.write(b"after\n")
+        paper.scribe()
+        wait_for(lambda: paper.read("web.log") == b"before\nafter\n")
+
+
 def test_the_last_words_of_a_run(paper: Paper) -> None:
     paper.plan(stderr="separate")
     paper.scribe()
