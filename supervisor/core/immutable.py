@@ -13,20 +13,19 @@ from typing import Any, NoReturn, TypeVar, dataclass_transform
 
 T = TypeVar("T")
 
-_put = object.__setattr__
-
 
 @dataclass_transform(frozen_default=True)
 def immutable(cls: type[T]) -> type[T]:
-    """Makes a class of annotations a class of values, with `__slots__`, taking what `__init__` needs from them."""
+    """Makes a class of annotations a class of values, taking what `__init__` needs from them."""
     names = tuple(cls.__annotations__)
-    body = dict(cls.__dict__)
-    defaults = {name: body.pop(name) for name in names if name in body}
-    del body["__dict__"], body["__weakref__"]
+    defaults = {name: cls.__dict__[name] for name in names if name in cls.__dict__}
+    for name in defaults:
+        delattr(cls, name)
     methods = {"__setattr__": _frozen, "__delattr__": _frozen, "__init__": _maker(cls.__name__, names, defaults)}
-    shared = {"__eq__": _equal, "__hash__": _hash, "__repr__": _repr, "__reduce__": _reduce}
-    made: type[T] = type(cls.__name__, (), {**body, **methods, **shared, "__slots__": names, "__match_args__": names})
-    return made
+    shared = {"__eq__": _equal, "__hash__": _hash, "__repr__": _repr, "__reduce__": _reduce, "__match_args__": names}
+    for name, content in {**methods, **shared}.items():
+        setattr(cls, name, content)
+    return cls
 
 
 def replace(old: T, **changes: object) -> T:
@@ -36,54 +35,49 @@ def replace(old: T, **changes: object) -> T:
         TypeError: it has no such field.
     """
     new = object.__new__(type(old))
-    take = changes.pop
-    for name in old.__slots__:  # type: ignore[attr-defined]
-        _put(new, name, take(name) if name in changes else getattr(old, name))
-    if changes:
-        raise TypeError(f"{type(old).__name__} has no {', '.join(changes)}")
+    fields = new.__dict__
+    fields.update(old.__dict__)
+    fields.update(changes)
+    if len(fields) != len(old.__dict__):
+        raise TypeError(f"{type(old).__name__} has no {', '.join(changes.keys() - old.__dict__)}")
     return new
 
 
 def names_of(kind: type) -> tuple[str, ...]:
     """The names of the fields, in order."""
-    names: tuple[str, ...] = kind.__slots__  # type: ignore[attr-defined]
+    names: tuple[str, ...] = kind.__match_args__  # type: ignore[attr-defined]
     return names
 
 
 def plain(one: object) -> dict[str, Any]:
     """Its fields by name; those that are values themselves likewise."""
-    fields = {name: getattr(one, name) for name in names_of(type(one))}
-    return {name: plain(inner) if hasattr(inner, "__match_args__") else inner for name, inner in fields.items()}
+    return {name: plain(inner) if hasattr(inner, "__match_args__") else inner for name, inner in one.__dict__.items()}
 
 
 def _maker(kind: str, names: tuple[str, ...], defaults: dict[str, Any]) -> Callable[..., None]:
-    needed = len(names) - len(defaults)
+    known, needed = frozenset(names), names[: len(names) - len(defaults)]
 
     def __init__(self: object, *contents: object, **named: object) -> None:  # noqa: N807
-        for name, content in zip(names, contents, strict=False):
-            _put(self, name, content)
-        given = len(contents)
-        if given == len(names) and not named:
-            return
-        for name in names[given:]:
-            if name in named:
-                _put(self, name, named.pop(name))
-            elif name in defaults:
-                _put(self, name, defaults[name])
-            else:
-                raise TypeError(f"{kind} needs {', '.join(names[:needed])}")
-        if named or given > len(names):
+        fields = self.__dict__
+        fields.update(zip(names, contents, strict=False))
+        twice = contents and named and not fields.keys().isdisjoint(named)
+        fields.update(named)
+        if len(fields) < len(names):
+            fields.update({**defaults, **fields})
+        if twice or fields.keys() != known or len(contents) > len(names):
+            if missing := [name for name in needed if name not in fields]:
+                raise TypeError(f"{kind} needs {', '.join(missing)}")
             raise TypeError(f"{kind} takes {', '.join(names)}; each once")
 
     return __init__
 
 
-def _contents(self: object) -> tuple[object, ...]:
-    return tuple([getattr(self, name) for name in self.__slots__])  # type: ignore[attr-defined]
-
-
 def _equal(self: object, other: object) -> bool:
-    return NotImplemented if type(self) is not type(other) else _contents(self) == _contents(other)
+    return NotImplemented if type(self) is not type(other) else self.__dict__ == other.__dict__
+
+
+def _contents(self: object) -> tuple[object, ...]:
+    return tuple(self.__dict__[name] for name in names_of(type(self)))
 
 
 def _hash(self: object) -> int:
@@ -91,7 +85,7 @@ def _hash(self: object) -> int:
 
 
 def _repr(self: object) -> str:
-    inside = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)  # type: ignore[attr-defined]
+    inside = ", ".join(f"{name}={getattr(self, name)!r}" for name in names_of(type(self)))
     return f"{type(self).__qualname__}({inside})"
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from supervisor.core.definition import Config
 from supervisor.core.events import Notified, Status
+from supervisor.core.immutable import immutable
 from supervisor.errands import Loaded
 from supervisor.store.lastgood import find, pack
 
@@ -33,7 +34,7 @@ ENDS_OF_ITSELF = frozenset({"SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1",
 DONE = Status(0)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Being:
     """How one run behaves. Times are seconds."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.core.definition import StopPolicy, Task
+from supervisor.core.immutable import names_of
 from supervisor.core.instance import Instance, Order, Outcome, Run
 from supervisor.core.states import State
 from supervisor.store import records
@@ -53,7 +54,7 @@ def test_a_task_that_is_gone_from_the_config_can_still_be_stopped() -> None:
 
 def test_every_field_of_an_instance_is_remembered_or_is_its_definition() -> None:
     """A new field that nobody writes down would be lost by a crash."""
-    assert set(Instance.__slots__) - {"task", "index"} <= set(record_of(INSTANCES[0]))
+    assert set(names_of(Instance)) - {"task", "index"} <= set(record_of(INSTANCES[0]))
 
 
 def test_later_lines_win_and_what_is_gone_is_gone(tmp_path: Path) -> None:
