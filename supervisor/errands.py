@@ -191,13 +191,17 @@ def rehearse(command: tuple[str, ...], program: str) -> str:
 
 
 def _helper(name: str, *arguments: str) -> tuple[str, ...]:
-    """The command of a helper, of the same program as this one, which may run from a copy (`host.handover`)."""
-    package = os.path.dirname(os.path.abspath(__file__))
-    if os.path.isdir(package):
-        return (sys.executable, "-m", f"supervisor.helpers.{name}", *arguments)
-    start = f"import sys, runpy; sys.path.insert(0, {os.path.dirname(package)!r}); "
-    start += f"runpy.run_module('supervisor.helpers.{name}', run_name='__main__', alter_sys=True)"
-    return (sys.executable, "-c", start, *arguments)
+    """The command of a helper: of the same program as this one, whatever lies in the directory it was started in.
+
+    The program may be installed, or be where only we were told to look: a checkout, a copy (`host.handover`).
+    """
+    module = f"supervisor.helpers.{name}"
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if home in sys.path[1:]:  # the first is the directory of the script, or the current one
+        return (sys.executable, "-P", "-m", module, *arguments)
+    start = f"import sys, runpy; sys.path.insert(0, {home!r}); "
+    start += f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    return (sys.executable, "-P", "-c", start, *arguments)
 
 
 def scribe_command(runtime_dir: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import subprocess
 
 import pytest
@@ -174,6 +175,17 @@ def test_a_scribe_that_stands_still_delays_nothing(lab: Lab) -> None:
     finally:
         os.kill(scribe, signal.SIGCONT)
     wait_for(lambda: not lab.unread())
+
+
+def test_what_lies_where_it_was_started_is_not_taken_for_the_program(lab: Lab) -> None:
+    """A directory `supervisor` there, of whatever content, is no part of it: the scribe is the installed one."""
+    (lab.dir / "supervisor").mkdir()
+    (lab.dir / "supervisor/__init__.py").write_text("raise SystemExit('a stranger')")
+    lab.start(
+        f'[task.web]\nlog = {{ to = "{lab.dir}/web.log" }}\ncommand = ["sh", "-c", "echo up; exec sleep 1000"]\n',
+        command=[sys.executable, "-P", "-m", "supervisor", "-c", str(lab.path)],
+    )
+    wait_for(lambda: (lab.dir / "web.log").exists() and "up" in (lab.dir / "web.log").read_text())
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
