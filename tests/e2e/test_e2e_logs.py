@@ -3,8 +3,8 @@
 import json
 import os
 import signal
-import sys
 import subprocess
+import sys
 
 import pytest
 from lab import SUPCTL, Lab, wait_for
