@@ -115,6 +115,8 @@ class Upgrade:
             self._parent.host.log("warning", f"no copy of this program for the case of an upgrade: {done.error}")
 
     def _rehearse(self, done: Done) -> None:
+        if self._client is None:  # a shutdown has begun meanwhile
+            return
         if done.error:
             self.failed(f"no copy of the running program can be kept: {done.error}")
             return
@@ -124,10 +126,10 @@ class Upgrade:
 
     def _rehearsed(self, done: Done) -> None:
         wrong = done.error or done.value
+        if self._client is None:
+            return
         if wrong:
             self.failed(f"the installed version cannot take over, nothing was changed: {wrong}")
-        elif self._parent.fleet.shutdown:
-            self.failed("the supervisor is shutting down")
         else:
             self.due = self._parent.host.now() + PATIENCE
 
@@ -145,8 +147,8 @@ class Upgrade:
         """Whether the moment has come."""
         if self.due is None:
             return False
-        if self._parent.fleet.shutdown or self._parent.memory.trouble:
-            self.failed("the supervisor has begun to shut down, or cannot write its journal")
+        if self._parent.memory.trouble:
+            self.failed(f"nothing may be lost now: {self._parent.memory.trouble}")
             return False
         return not self._parent.under_way or self.due <= self._parent.host.now()
 
@@ -155,7 +157,9 @@ class Upgrade:
         return min((at for at in (self.due, self._copy_at, self._trial_ends) if at is not None), default=None)
 
     def look(self) -> None:
-        """The copy, when everything else has been done; the end of the trial."""
+        """The copy, when everything else has been done; the end of the trial; a shutdown, which comes first."""
+        if self._client and self._parent.fleet.shutdown:
+            self.failed(f"the supervisor is shutting down: {self._parent.fleet.shutdown.reason}")
         now = self._parent.host.now()
         if self._copy_at is not None and self._copy_at <= now:
             self._copy(self._copied_now)

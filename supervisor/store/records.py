@@ -3,24 +3,23 @@
 One append-only file in the runtime directory, which is memory and lost at boot. Each line is a JSON object: the
 first a header, the others the newest facts of one instance (`"instance"`), or of the fleet (`"fleet"`). A later
 line replaces an earlier one with the same name. All facts of one turn of the loop are one write(2), before anything
-that depends on them is done; so a supervisor that dies at any instruction leaves either all of them or none.
+that depends on them is done; so a supervisor that dies at any instruction leaves all of them or none, or, killed in
+the middle of that write, the first of them.
 
 A line that is torn or of an unknown shape is reported and not trusted; a file of another boot or of a
-version that is not known is set aside.
+version that is not known is set aside. What can become of the file is in `sheet`.
 """
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-from contextlib import suppress
 from typing import Any
 
 from supervisor.core.definition import StopPolicy, Task
 from supervisor.core.immutable import plain
 from supervisor.core.instance import Health, Instance, Order, Outcome, Pause, Run
 from supervisor.core.states import ALIVE, WAITING, State
+from supervisor.store.sheet import Sheet
 
 VERSION = 1
 
@@ -33,13 +32,20 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 class Journal:
     """The file, and the newest line of each name in it."""
 
-    def __init__(self, path: str, boot: str, epoch: str) -> None:
-        """Opens or makes it. `boot` is the kernel's boot id; `epoch` is used when a new file is begun.
+    def __init__(self, path: str, boot: str, epoch: str, sheet: Sheet | None = None) -> None:
+        """Opens or makes it.
+
+        Args:
+            path: the file.
+            boot: the kernel's boot id.
+            epoch: is used when a new file is begun.
+            sheet: what the file is on; default: the disk.
 
         Raises:
             OSError: it can be neither read nor made.
         """
         self.path = path
+        self._sheet = sheet or Sheet(path)
         self.boot = boot
         self.epoch = epoch
         self.complaints: list[str] = []
@@ -77,14 +83,14 @@ class Journal:
         self._size += len(data)
         outdated = self._size > COMPACT_ABOVE and self._size > 4 * sum(map(len, self._lines.values()))
         whole, self._whole = self._whole, False
-        if outdated or not whole or os.write(self._fd, data) != len(data):  # a short write: the disk is full, or was
+        if outdated or not whole or self._sheet.append(data) != len(data):  # a short write: the disk is full, or was
             self._rewrite()
         self._whole = True
 
     @property
     def fd(self) -> int:
         """The file that is written to."""
-        return self._fd
+        return self._sheet.fd
 
     def anew(self) -> None:
         """The file is gone: it is written as a whole.
@@ -98,22 +104,20 @@ class Journal:
 
     def clear(self) -> None:
         """Nothing is left that a next supervisor has to know: it begins afresh."""
-        with suppress(FileNotFoundError):
-            os.unlink(self.path)
+        self._sheet.remove()
 
     def _load(self) -> None:
-        try:
-            with open(self.path, "rb") as file:
-                lines = file.read().split(b"\n")
-        except FileNotFoundError:
+        content = self._sheet.read()
+        if content is None:
             return
+        lines = content.split(b"\n")
         header = _parse(lines[0]) or {}
         if header.get("boot") != self.boot:
             self.complaints.append(f"{self.path} is of another boot: what it says of processes is not trusted")
             return
         if header.get("journal") != VERSION:
             aside = self.path + ".unknown"
-            os.rename(self.path, aside)
+            self._sheet.put_aside(aside)
             self.complaints.append(
                 f"{self.path} has version {header.get('journal')!r}, not {VERSION}: set aside as {aside}"
             )
@@ -126,38 +130,25 @@ class Journal:
 
     def _go_on(self) -> None:
         """There is no room for a second file, but tasks live, and somebody has to see to them: with the first one."""
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        self._size, self._whole = os.fstat(self._fd).st_size, False
+        self._size, self._whole = self._sheet.go_on(), False
 
     def _rewrite(self) -> None:
         header = _encode({"journal": VERSION, "boot": self.boot, "epoch": self.epoch})
         data = ("\n".join([header, *self._lines.values()]) + "\n").encode()
-        fd = os.open(self.path + ".new", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            if os.write(fd, data) != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
-            os.rename(self.path + ".new", self.path)
-        except OSError:
-            os.close(fd)
-            os.unlink(self.path + ".new")  # the room that it takes is needed
-            raise
-        old = getattr(self, "_fd", None)
-        if old is not None:
-            os.close(old)
-        self._fd, self._size = fd, len(data)
+        self._sheet.replace(data)
+        self._size = len(data)
 
 
-def peek(path: str, boot: str) -> dict[str, dict[str, Any]]:
+def peek(path: str, boot: str, sheet: Sheet | None = None) -> dict[str, dict[str, Any]]:
     """What a journal of this boot and version says, without touching it; nothing when there is none.
 
     Raises:
         OSError: it cannot be read.
     """
-    try:
-        with open(path, "rb") as file:
-            lines = file.read().split(b"\n")
-    except FileNotFoundError:
+    content = (sheet or Sheet(path)).read()
+    if content is None:
         return {}
+    lines = content.split(b"\n")
     header = _parse(lines[0]) or {}
     return _facts(lines)[0] if (header.get("boot"), header.get("journal")) == (boot, VERSION) else {}
 
@@ -168,11 +159,10 @@ def unreadable(path: str, boot: str) -> str:
     Raises:
         OSError: it cannot be read.
     """
-    try:
-        with open(path, "rb") as file:
-            lines = file.read().split(b"\n")
-    except FileNotFoundError:
+    content = Sheet(path).read()
+    if content is None:
         return ""
+    lines = content.split(b"\n")
     header = _parse(lines[0]) or {}
     if header.get("boot") == boot and header.get("journal") != VERSION:
         return f"{path} has version {header.get('journal')!r}, not {VERSION}"

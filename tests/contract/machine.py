@@ -199,8 +199,14 @@ class Fake(Machine):
     def __init__(self, place: Path) -> None:
         super().__init__(place)
         self.world = World()
-        self.host = FakeHost(self.world)
+        self.lives = 0
         self.kernel_tells = True
+        self._begin()
+
+    def _begin(self) -> None:
+        self.lives += 1
+        self.host = host = FakeHost(self.world, pid=self.lives)
+        host.keep_in(Journal("journal", self.world.boot, "e", host.paper()))
 
     def command(self, how: str, key: str) -> tuple[str, ...]:
         self.world.will[key].append(BEINGS[how])
@@ -224,7 +230,7 @@ class Fake(Machine):
         value = act()
         self.world.supervisor_ended()
         self._kept = []
-        self.host = FakeHost(self.world)
+        self._begin()
         return value
 
     def facts(self) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from sim.paper import Paper
 from sim.world import Process, World
 
 from supervisor import errands
@@ -21,7 +22,7 @@ from supervisor.core.definition import Probe, StopPolicy
 from supervisor.core.events import Emptied, Exited, Killed, Notified, NotStarted, Paused, Probed, Started, Status
 from supervisor.core.instance import Run
 from supervisor.host.interface import CannotForkError, Done, Happened, Launch, Occurrence
-from supervisor.store.records import _encode, _name
+from supervisor.store.records import Journal
 
 
 class Died(BaseException):
@@ -35,9 +36,12 @@ class AsleepError(Exception):
 class FakeHost:
     """Implements `interface.Host`."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, pid: int = 1) -> None:
+        """`pid` stays over an exec, and with it the children do; it is another one after a death."""
         self.world = world
+        self.pid = pid
         self.alive = True
+        self.journal: Journal | None = None
         self.fuse: int | None = None  # calls until it dies; two to each: before and after
         self.watched: tuple[tuple[str, str], ...] = ()
         self.notified: list[str] = []
@@ -48,7 +52,6 @@ class FakeHost:
         self._ended: dict[str, Process] = {}
         self._failed: dict[int, str] = {}
         self._errands = 0
-        self._unwritten: list[dict[str, Any]] = []
         self._begun: dict[str, tuple[str, float]] = {}  # the newest run of each instance, and when it began
         world.host = self
 
@@ -106,6 +109,7 @@ class FakeHost:
             raise CannotForkError(f"fork: {process.being.cannot_fork}")
         self._known[launch.key] = process
         self._begun[launch.key] = (launch.run.id, launch.run.began)
+        self.world.made.add(self._begun[launch.key])
         self._burn()
         return process.pid, process.birth, f"/cgroup/{process.pid}"
 
@@ -128,14 +132,18 @@ class FakeHost:
 
     def adopt(self, key: str, run: Run) -> bool:
         self._burn()
+        zombie = self.world.zombies.pop((run.pid, run.birth), None)
         process = self.world.processes.get(run.pid)
         if process is None or process.birth != run.birth:
-            return False
+            if zombie:  # our child, by an exec: its end is still to be told
+                self.tell(Happened(key, Exited(run.number, zombie, empty=True)))
+            return zombie is not None
         self._known[key] = process
         process.told = ""
+        self._inbox += [Happened(key, said) for said in self.world.heard_late(process)]
         if not process.leader:
             self._ended[key] = process
-            self.tell(Happened(key, Exited(run.number, self.post_mortem(run), empty=False)))
+            self.tell(Happened(key, Exited(run.number, zombie or self.post_mortem(run), empty=False)))
         return True
 
     def post_mortem(self, run: Run) -> Status | None:
@@ -255,7 +263,7 @@ class FakeHost:
             return
         if self._ours(process) and not process.program:
             self.tell(Happened(key, Started(run)))  # its end of the channel is closed: that looks like an exec
-        told = status if self._ours(process) or not self.world.old_kernel else None
+        told = status if process.child_of == self.pid or not self.world.old_kernel else None
         self.tell(Happened(key, Exited(run, told, empty=not process.rest)))
         if process.rest:
             self._ended[key] = process
@@ -273,28 +281,29 @@ class FakeHost:
                 del self._ended[key], self._known[key]
 
     def _ours(self, process: Process) -> bool:
+        """Whether there is a channel to it: this program has forked it."""
         return process.parent is self
 
     # -- memory, errands, the world -----------------------------------------------------------------------------------
 
-    def remember(self, records: list[dict[str, Any]]) -> None:
-        """Line by line, so that a death in the middle leaves a torn last line: one that is not there.
+    def keep_in(self, journal: Journal) -> None:
+        """From now on `remember` writes there, as the real one does."""
+        self.journal = journal
 
-        What cannot be written is not forgotten: it is written with what follows.
-        """
+    def paper(self) -> Paper:
+        """The file of the journal."""
+        return Paper(self.world, self._written)
+
+    def remember(self, records: list[dict[str, Any]]) -> None:
+        """The real journal, on paper."""
         self._burn()
-        self._unwritten += records
-        if self.world.journal_full:
-            raise OSError(28, "No space left on device")
-        records, self._unwritten = self._unwritten, []
-        for record in records:
-            name = _name(record)
-            if record.get("gone"):
-                self.world.journal.pop(name, None)
-            else:
-                self.world.journal[name] = _encode(record)
-                self._promised(record)
-            self._burn()
+        if self.journal:
+            self.journal.write(records)
+
+    def _written(self, line: bytes) -> None:
+        """It may die after each line."""
+        self._promised(json.loads(line))
+        self._burn()
 
     def publish(self, runtime_dir: str, plan: dict[str, Any]) -> None:
         self._burn()
@@ -313,7 +322,7 @@ class FakeHost:
     def _promised(self, record: dict[str, Any]) -> None:
         """The grace begins with the decision; it is the same one for the next supervisor."""
         process = self._known.get(record.get("instance", ""))
-        if process is None or record["state"] != "stopping" or record["run"]["number"] != process.run:
+        if process is None or record.get("state") != "stopping" or record["run"]["number"] != process.run:
             return
         if process.grace_ends is None and not record["run"]["dumping"]:
             process.grace_ends = record["deadline"]
@@ -352,6 +361,10 @@ class FakeHost:
             if self.world.disk_full:
                 raise OSError(28, "No space left on device")
             self.world.disk = json.loads(json.dumps(arguments[1]))
+            return None
+        if function is errands.rehearse:
+            return self.world.file if isinstance(self.world.file, str) else ""
+        if function is errands.copy_program:
             return None
         if function is errands.tell:
             self.world.told.append(json.loads(json.dumps(arguments[1])))

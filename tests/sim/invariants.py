@@ -72,7 +72,7 @@ class Invariants:
         self._overlooks_nothing()
         self._freezes()
         self._known()
-        self._escalates_once()
+        self._events()
         self._accounted()
         self._paused()
 
@@ -126,19 +126,23 @@ class Invariants:
                 known = run.number if run else None
                 assert known == process.run, f"{process.key}: run {process.run} lives, known is {known}"
 
-    def _escalates_once(self) -> None:
-        """What an earlier supervisor has on record as given up had its consequences then."""
+    def _events(self) -> None:
+        """They tell of every run that is up; and of what an earlier supervisor had given up, nothing follows again."""
         assert self.story.parent
-        done = {
+        given_up = {
             (fact["instance"].removesuffix(":1"), fact["runs"])
             for fact in self.story.inherited.values()
             if fact.get("state") == "failed"
         }
+        told = set()
         for line in self.story.parent.feed.since(None):
             event = json.loads(line)["event"]
+            told.add(event.get("pid"))
             if event["event"] == "escalation" and event["name"]:
-                given_up = (event["name"].removesuffix(":1"), event["run"])
-                assert given_up not in done, f"escalated again: {given_up}"
+                escalated = (event["name"].removesuffix(":1"), event["run"])
+                assert escalated not in given_up, f"escalated again: {escalated}"
+        up = {i.pid for i in self.story.parent.fleet.instances.values() if i.pid and i.state is not State.STARTING}
+        assert up <= told, f"no event tells of pid {up - told}"
 
     def _accounted(self) -> None:
         """The history is told of every run that is over, whoever dies meanwhile, and of none that is not."""
@@ -148,6 +152,8 @@ class Invariants:
         missing = {run for run in self.story.world.begun if run not in on and run not in told}
         assert not missing, f"the history was not told of {missing}"
         assert not on & told, f"the history was told of {on & told}, which is not over"
+        made_up = told - self.story.world.made
+        assert not made_up, f"the history was told of {made_up}, which this boot has not seen"
 
     def _paused(self) -> None:
         """What is paused stands still, and nothing else does, whoever dies meanwhile."""

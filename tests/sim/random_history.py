@@ -22,6 +22,7 @@ MISHAPS = (
     "disk full", "disk free", "journal full", "journal free", "journal free",
     "wall jumps -7200", "wall jumps 86400", "errands take 2s", "hang up",
     "notify_command fails", "notify_command works",
+    "pids come round", "pids come round", "power fails", "power fails on_disk",
 )  # fmt: skip
 
 
@@ -140,8 +141,8 @@ class History:
         elif roll < 0.58:
             fate = rng.choice(("exits 0", "exits 1", "dies of SIGKILL", "loses its group", "loses its strays"))
             yield f"{self.key()} {fate}"
-        elif roll < 0.62:
-            yield rng.choice(MISHAPS)
+        elif roll < 0.64:
+            yield from [rng.choice(MISHAPS)] if roll < 0.62 else self._full(alive=alive)
         elif roll < 0.72:
             yield from self._edit(alive=alive)
         elif not alive:
@@ -152,6 +153,20 @@ class History:
             yield rng.choice(("SIGTERM", "SIGINT", "supctl shutdown"))
         else:
             yield self._ask()
+
+    def _full(self, *, alive: bool) -> Iterator[str]:
+        """The journal cannot be written for a while, and somebody dies of it, or soon after."""
+        yield f"writes tear at {self.rng.randint(0, 100)}%"
+        if not alive:
+            return
+        yield "journal full"
+        yield self._ask()
+        yield f"{self.key()} exits 1"
+        yield f"after {self.rng.choice(('1ms', '200ms', '3s'))}"
+        yield "journal free"
+        yield self.rng.choice((self._ask(), f"{self.key()} exits 1", f"after {self.rng.choice(('1ms', '2s'))}"))
+        yield self.rng.choice(("crash", "crash in 20 calls", "after 1s"))
+        yield "after 1s"
 
     def _edit(self, *, alive: bool) -> Iterator[str]:
         rng = self.rng
@@ -198,6 +213,7 @@ class History:
                 "supctl status",
                 f"supctl why {name}",
                 f"supctl show {key}",
+                "supctl upgrade",
             )
         ).strip()
 

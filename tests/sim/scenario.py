@@ -21,6 +21,10 @@ A line is a config line (`wording`), an expectation (`expectations`), or one of 
     SIGTERM | SIGINT | SIGHUP    to the supervisor
     touched                      the file of the config has changed (a config line after `start` changes only the file)
     crash | crash in 7 calls     kill -9 to the supervisor: now, or at a call to its host
+    writes tear at 40%           of a line of the journal: when the supervisor dies in the write, or the disk is full
+    power fails [on_disk]        the machine stops, and boots, and `at` counts from here. The journal was in memory,
+                                 or on a disk, which has so much of it as `writes tear` says
+    pids come round              from now on pids are given that others had before
     wall jumps 3600              seconds
     disk full | disk free | journal full | journal free | errands take 2s
     notify_command fails | notify_command works
@@ -45,13 +49,19 @@ from supervisor import verbs
 from supervisor.core.events import Status
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance
+from supervisor.host.handover import Handover
 from supervisor.host.interface import Dropped, Request, Signalled, Touched
-from supervisor.parent import Parent
+from supervisor.parent import SHUTDOWN, Parent
 from supervisor.store.lastgood import unpack
+from supervisor.store.records import Journal
 from supervisor.verbs.interface import RefusedError
 
 SPIN = 2000
 """Turns of the loop without any time passing: more than that is a loop that never sleeps."""
+
+
+EXEC = 0.05
+"""Seconds until another program has come up in a process."""
 
 
 class StoryError(Exception):
@@ -157,7 +167,7 @@ class Scenario:
         self.world.file = self.draft.config()
         return True
 
-    def _world(self, words: list[str], line: str) -> bool:  # noqa: C901, PLR0912 - a table of lines
+    def _world(self, words: list[str], line: str) -> bool:  # noqa: C901, PLR0912, PLR0915 - a table of lines
         """What happens on the machine."""
         match words:
             case [key, "will", *_]:
@@ -197,6 +207,13 @@ class Scenario:
                 self.world.errand_takes = duration(moment)
             case ["crash", "in", count, "calls"]:
                 self.host.fuse = int(count)
+            case ["writes", "tear", "at", percent]:
+                self.world.torn = int(percent.rstrip("%")) / 100
+            case ["power", "fails", *where]:
+                self._died()
+                self.world.lose_power(on_disk=where == ["on_disk"])
+            case ["pids", "come", "round"]:
+                self.world.come_round()
             case _:
                 return False
         return True
@@ -251,25 +268,51 @@ class Scenario:
 
     def start(self) -> None:
         """One comes up over what is there: its journal, its disk, its processes."""
+        if not self.world.executing:  # two are impossible
+            self.lives += 1
+            self._come_up(FakeHost(self.world, pid=self.lives))
+
+    def _come_up(self, host: FakeHost, came: Handover | None = None) -> None:
         loaded = self.world.load()
         packed = loaded.packed or self.world.last_good()
         if not packed:
             self.ended = 78
             return
-        self.lives += 1
         self.ended = None
-        host = FakeHost(self.world)
+        self.inherited = self.world.facts()
         try:
+            journal = Journal("journal", self.world.boot, "e", host.paper())
+            host.keep_in(journal)
             self.parent = Parent(host, unpack(packed), epoch="e", life=f"l{self.lives}")
-            self.inherited = self.world.facts()
-            self.parent.take_over(self.world.facts(), self.world.disk, packed)
+            self.parent.take_over(journal.facts, self.world.disk, packed)
             self.parent.configuration.broken(loaded.errors)
+            self.world.executing = 0
+            self.parent.upgrade.begin(["supervisor"], came)
+            if came and SHUTDOWN in journal.facts:
+                self.parent.shut_down(str(journal.facts[SHUTDOWN].get("why")))
             self.parent.settle()
+        except OSError:
+            self.ended = 1
+            self._died()
         except Died:
             self._died()
 
-    def _died(self) -> None:
-        self.world.supervisor_ended()
+    def _execute(self) -> None:
+        """As `boot` does: another program in the same process. What dies in so many calls still does."""
+        assert self.parent
+        old, came = self.host, self.parent.upgrade.handover()
+        self._died(executing=old.pid)
+
+        def up() -> None:
+            if self.world.executing:
+                host = FakeHost(self.world, pid=old.pid)
+                host.fuse = old.fuse
+                self._come_up(host, came)
+
+        self.world.later(EXEC, up)
+
+    def _died(self, executing: int = 0) -> None:
+        self.world.supervisor_ended(executing)
         self.parent = None
         for client in self.clients:
             client.lost = client.lost or not client.done
@@ -283,7 +326,8 @@ class Scenario:
         waiting = [client.asked for client in self.clients if not (client.done or client.lost or client.verb in errand)]
         assert not waiting, f"the supervisor ends without an answer to {waiting}"
         self.ended = self.parent.fleet.shutdown.exit_code if self.parent.fleet.shutdown else 0
-        self.world.journal.clear()
+        self.world.journal = None
+        self.world.made.clear()
         self.world.begun.clear()  # the next one counts its runs anew, in an epoch of its own
         self.world.spooled.clear()
         self._died()
@@ -311,7 +355,7 @@ class Scenario:
             return True
         try:
             if not self.parent.turn(moment):
-                self._through()
+                (self._through if self.parent.upgrade.due is None else self._execute)()
                 return True
         except Died:
             self._died()

@@ -2,8 +2,14 @@
 
 Each seed is a config and some fifty lines of a story: processes that end, hang, ignore signals and leave others
 behind; forks that fail; people who ask for everything; edits and reloads, valid or not; a wall clock that jumps; and a
-supervisor that is killed at any call to its host, also between the journal and what depends on it. After each line the
-promises are checked (`invariants`); in the end every switch is off, everybody has an answer, a shutdown leaves nothing.
+supervisor that is killed at any call to its host, also between the journal and what depends on it, or replaces itself
+by an exec. After each line the promises are checked (`invariants`); in the end every switch is off, everybody has an
+answer, a shutdown leaves nothing.
+
+The records are lost and torn as a machine can do it, by the real journal on a fake file. A death of the supervisor
+alone loses no byte that was written: it tears the write that it was in the middle of. So does a full disk. What takes
+the end of a file with it is a power failure, and then every process is gone and the records are of another boot. Pids
+come round: a run may have the pid of an earlier one that the journal, the history or the service manager still know.
 
     SIMULATION_SEEDS=20000 pytest tests/sim          more of them
     SIMULATION_FIRST=1234 SIMULATION_SEEDS=1 …       a certain one
@@ -65,6 +71,8 @@ def _chaos(story: Scenario, drawn: random_history.History, do: Callable[[str], N
 
 
 def _calm(story: Scenario, drawn: random_history.History, do: Callable[[str], None]) -> None:
+    if story.world.executing:  # what it comes to then is the last death
+        do("after 1s")
     for line in random_history.ending(drawn.lines):
         if story.parent is not None:
             story.host.fuse = None  # no more deaths

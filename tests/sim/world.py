@@ -2,22 +2,29 @@
 
 The world goes on when a supervisor dies; `fake.FakeHost` is what one supervisor sees of it. A process is a `Being`:
 how long it lives, how it ends, what it does about signals, what it leaves behind.
+
+What can happen to it is what can happen to a real one. A supervisor that is killed leaves everything that it has
+written, and of the write that it was in the beginning (`sheet` says why). A machine that stops takes everything with
+it, but what is on a disk; what nobody has synced there may lack its end. Pids are given again, but never within
+one tick of the clock that births are told by.
 """
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
+from sim.paper import Paper
+
 from supervisor.core.definition import Config
 from supervisor.core.events import Notified, Status
 from supervisor.core.immutable import immutable
 from supervisor.errands import Loaded
 from supervisor.store.lastgood import find, pack
+from supervisor.store.records import peek
 
 if TYPE_CHECKING:
     from sim.fake import FakeHost
@@ -30,6 +37,9 @@ WALL = 1_795_000_000.0
 
 ENDS_OF_ITSELF = frozenset({"SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"})
 
+
+HELD_FOR = 60.0
+"""Seconds for which what tasks say is kept without a supervisor (`host.keeper`)."""
 
 DONE = Status(0)
 
@@ -62,7 +72,8 @@ class Process:
     pid: int
     birth: int
     being: Being
-    parent: FakeHost  # the supervisor that forked it
+    child_of: int  # the supervisor's pid
+    parent: FakeHost  # the program that forked it
     leader: bool = True
     members: int = 0  # of its group, without the leader
     strays: int = 0  # of the run, without the group
@@ -91,6 +102,7 @@ class Process:
 class World:
     """Everything outside of the supervisor."""
 
+    made: set[tuple[str, float]] = field(default_factory=set)  # every run that was forked, and when it began
     begun: list[tuple[str, float]] = field(default_factory=list)  # every run that was let go, and when it began
     samples: dict[str, Any] = field(default_factory=dict)  # what @scribe has measured
     spooled: list[dict[str, Any]] = field(default_factory=list)  # what the history was told
@@ -99,7 +111,9 @@ class World:
     processes: dict[int, Process] = field(default_factory=dict)
     will: dict[str, deque[Being]] = field(default_factory=lambda: defaultdict(deque))
     file: Config | str = ""  # the config as it is written; a text: what is wrong with it
-    journal: dict[str, str] = field(default_factory=dict)
+    journal: bytes | None = None  # the file; None: there is none
+    torn: float = 0.0  # how much of the line that it was at does a write leave that comes to nothing: 0 to 1
+    boots: int = 1  # of the machine
     disk: dict[str, Any] | None = None  # the freezes in the state directory
     published: dict[str, Any] = field(default_factory=dict)  # files of the runtime directory, for helpers
     lost: dict[str, Any] = field(default_factory=dict)  # what of the output could not be written
@@ -117,6 +131,10 @@ class World:
     log: list[str] = field(default_factory=list)
     on_fork: Callable[[Process], None] = lambda process: None
     on_kill: Callable[[Process], None] = lambda process: None
+    unheard: list[tuple[Process, Notified]] = field(default_factory=list)  # said while there was no supervisor
+    alone_since: float = 0.0  # since when there is none
+    executing: int = 0  # the pid in which another program is about to come up
+    zombies: dict[tuple[int, int], Status] = field(default_factory=dict)  # its children that have ended meanwhile
     _last_pid: int = 100
     _count: int = 0
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
@@ -144,8 +162,8 @@ class World:
         """A child that waits; the being has been taken already."""
         queue = self.will[key]
         being = queue.popleft() if queue else Being()
-        self._last_pid += 1
-        process = Process(key, run, self._last_pid, int(self.time * 100), being, host)
+        self._last_pid = self._free_pid()
+        process = Process(key, run, self._last_pid, int(self.time * 100), being, host.pid, host)
         if being.cannot_fork:
             return process
         self.processes[process.pid] = process
@@ -153,6 +171,13 @@ class World:
         self.on_fork(process)
         self.later(being.hangs, lambda: self._waits(process))
         return process
+
+    def _free_pid(self) -> int:
+        """The next one that is nobody's, and was nobody's who was born in this very tick."""
+        pid = self._last_pid + 1
+        while pid in self.processes or (pid, int(self.time * 100)) in self.ends:
+            pid += 1
+        return pid
 
     def _waits(self, process: Process) -> None:
         process.ready = True
@@ -192,11 +217,22 @@ class World:
         process.waiting = []
 
     def say(self, process: Process, **what: Any) -> None:
-        """It says something by sd_notify; nobody hears it while there is no supervisor."""
+        """It says something by sd_notify; what nobody hears waits for the next supervisor."""
         if process.paused:
             process.waiting.append(lambda: self.say(process, **what))
-        elif self.host and process.leader and process.program:
-            self.host.notified_by(process, Notified(process.run, **what))
+        elif process.leader and process.program:
+            said = Notified(process.run, **what)
+            if self.host:
+                self.host.notified_by(process, said)
+            elif self.time - self.alone_since < HELD_FOR:
+                self.unheard.append((process, said))
+
+    def heard_late(self, process: Process) -> list[Notified]:
+        """What it has said while there was no supervisor, for the one that listens to it from now on."""
+        held = self.time - self.alone_since < HELD_FOR
+        said = [what for who, what in self.unheard if who is process and held]
+        self.unheard = [(who, what) for who, what in self.unheard if who is not process]
+        return said
 
     def answer(self, process: Process) -> str:
         """What is wrong with it, as its probe finds out; "" for nothing."""
@@ -209,6 +245,8 @@ class World:
         if process.leader:
             process.leader = False
             self.ends[process.pid, process.birth] = status
+            if process.child_of == self.executing:
+                self.zombies[process.pid, process.birth] = status
             if self.host:
                 self.host.leader_ended(process, status)
             self._tidy(process)
@@ -256,18 +294,53 @@ class World:
 
     # -- the supervisor -----------------------------------------------------------------------------------------------
 
-    def supervisor_ended(self) -> None:
-        """It is gone: children that still wait see that and end; the others live on."""
+    def supervisor_ended(self, executing: int = 0) -> None:
+        """It is gone: children that still wait see that and end; the others live on.
+
+        `executing` is its pid, if another program is about to come up in it.
+        """
         host, self.host = self.host, None
+        self.executing, self.alone_since = executing, self.time
+        self.zombies.clear()
         if host:
             host.alive = False
         for process in list(self.processes.values()):
             if process.ready and not process.go:
                 self.end(process, Status(0))
 
+    def lose_power(self, *, on_disk: bool) -> None:
+        """The machine stops, and boots: nothing is left but the state directory.
+
+        If the runtime directory is `on_disk` as well, so is the journal, without its end perhaps.
+        """
+        self.supervisor_ended()
+        self.processes.clear()
+        self.unheard.clear()
+        self._agenda.clear()
+        self.ends.clear()
+        self.made.clear()
+        self.begun.clear()  # nobody knows of them any more
+        self.spooled.clear()
+        self.lost, self.published = {}, {}
+        kept = int(len(self.journal or b"") * self.torn)
+        self.journal = (self.journal or b"")[:kept] if on_disk else None
+        self.boots += 1
+        self.wall += self.time - BOOT
+        self.time = BOOT
+        self._last_pid = 100
+
+    def come_round(self) -> None:
+        """The kernel has given the highest pid, and begins anew."""
+        self._last_pid = 100
+
+    @property
+    def boot(self) -> str:
+        """The kernel's name of this boot."""
+        return f"boot {self.boots}"
+
     def facts(self) -> dict[str, dict[str, Any]]:
         """The journal as the next supervisor reads it."""
-        return {name: json.loads(line) for name, line in self.journal.items()}
+        return peek("journal", self.boot, Paper(self))
 
     def load(self) -> Loaded:
         """What the errand that reads the config finds."""

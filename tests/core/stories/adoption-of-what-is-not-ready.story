@@ -1,4 +1,4 @@
-# What it said while nobody listened is lost, so its time to become ready begins anew; a probe is simply asked again.
+# Its time to become ready begins anew, as what it has to say could have been lost; a probe is simply asked again.
 task web ready=notify start_timeout=10
 task db ready=probe start_timeout=10
 db will answer refused then well

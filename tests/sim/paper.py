@@ -1,0 +1,62 @@
+"""The journal's file on a fake machine: what a full disk and a death in the middle of a write make of it.
+
+Both leave the beginning of what was written: whole lines, and so much of the next one as `World.torn` says. A real
+kernel stops at the borders of its pages; here it may be any byte.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from supervisor.store.sheet import Sheet
+
+if TYPE_CHECKING:
+    from sim.world import World
+
+
+class Paper(Sheet):
+    """The file as one supervisor sees it."""
+
+    def __init__(self, world: World, written: Callable[[bytes], None] = lambda line: None) -> None:
+        """`written` is told of each line that is there to stay; the supervisor may die of that."""
+        super().__init__("journal")
+        self._world = world
+        self._written = written
+
+    def read(self) -> bytes | None:
+        return self._world.journal
+
+    def append(self, data: bytes) -> int:
+        world = self._world
+        before = world.journal or b""
+        lines = data.splitlines(keepends=True)
+        if world.journal_full:
+            world.journal = before + self._torn(lines[0])
+            return len(world.journal) - len(before)
+        for number, line in enumerate(lines):
+            done = b"".join(lines[: number + 1])
+            world.journal = before + done + b"".join(map(self._torn, lines[number + 1 : number + 2]))
+            self._written(line)
+        return len(data)
+
+    def _torn(self, line: bytes) -> bytes:
+        """What is left of it; not all, as then it would count."""
+        return line[: min(int(len(line) * self._world.torn), len(line) - 2)]
+
+    def replace(self, data: bytes) -> None:
+        if self._world.journal_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._world.journal = data
+        for line in data.splitlines(keepends=True):
+            self._written(line)
+
+    def go_on(self) -> int:
+        return len(self._world.journal or b"")
+
+    def put_aside(self, path: str) -> None:
+        self._world.journal = None
+
+    def remove(self) -> None:
+        self._world.journal = None
