@@ -22,6 +22,7 @@ from supervisor.host.handover import Handover
 from supervisor.host.interface import Done, Signalled
 from supervisor.host.linux import Linux
 from supervisor.host.log import Log
+from supervisor.host.unheard import Unheard
 from supervisor.parent import SHUTDOWN, Parent
 from supervisor.premises import Premises, TakenError
 from supervisor.store.records import Journal, boot_id
@@ -177,6 +178,9 @@ def _to_sweep(journal: Journal, log: Callable[[str, str], None]) -> bool:
         log("info", f"the tasks are left to the next supervisor: this one has ended by {result}")
     if meant and not left:
         journal.clear()
+        unheard = Unheard()
+        unheard.fetch(os.path.dirname(journal.path))
+        unheard.settled()
     return meant and left
 
 

@@ -109,11 +109,15 @@ def _receive(theirs: socket.socket) -> Held:
     return dict(zip(map(os.fsdecode, data.split(b"\0")), fds, strict=False))
 
 
+def be_silent() -> None:
+    """Nobody shall wait for the end of what the supervisor says, which is gone."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in range(3):
+        os.dup2(null, fd)
+
+
 def stay(theirs: socket.socket, parent: int) -> None:
     """The spawner's end, when the parent is gone, whose pid is given: holds what was under way, as long as needed."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in range(3):  # nobody shall wait for the end of what the supervisor says
-        os.dup2(null, fd)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     held: Held = {}

@@ -63,7 +63,7 @@ class Linux:
         self._newest = Newest("")
         self._told: list[Occurrence] = []  # found outside of the loop
         self._runtime_dir = ""
-        self._ears = Ears(self.loop, self._processes, self.log)
+        self._ears = Ears(self.loop, self._processes, self._spawner, self.log)
         self._questions = Questions(self.loop, self._spawner, self._processes)
 
     now = staticmethod(clock.now)
@@ -179,9 +179,10 @@ class Linux:
     # -- memory, errands, the world -----------------------------------------------------------------------------------
 
     def keep_in(self, journal: Journal) -> None:
-        """From now on `remember` writes there."""
+        """From now on `remember` writes there. What an earlier one's spawner holds is fetched."""
         self._journal = journal
         self._runtime_dir = os.path.dirname(journal.path)
+        self._ears.unheard.fetch(self._runtime_dir)
 
     def remember(self, records: list[dict[str, Any]]) -> None:
         """See `Host.remember`."""
@@ -263,12 +264,13 @@ class Linux:
     def settled(self) -> None:
         """Everything that lives is adopted: what was kept of other runs is let go."""
         self._processes.kept.clear(self._processes.knows)
+        self._ears.unheard.settled()
         self._processes.reaps = True
         self._told += self._processes.reap()[0]
 
     def leave(self) -> int:
         """Another program is to be executed in this process. Returns the tasks' soft limit of open files."""
-        self._spawner.close()
+        self._spawner.leave()
         return self._spawner.open_files[0]
 
     @property

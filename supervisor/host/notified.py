@@ -2,8 +2,8 @@
 
 **One socket for a run**, not one for all: the address itself says who is meant. With one for all, as systemd has it, a
 sender is known by its pid only, and `systemd-notify`, which has often ended before its word is read, is not known any
-more. The path has the number of the run, so what is late from an old run cannot speak for the new one; and it is the
-same for the next supervisor, which binds it again for the runs that it takes over.
+more. The path has the number of the run, so what is late from an old run cannot speak for the new one. The next
+supervisor goes on with the same socket and what was said meanwhile (see `unheard`), or binds the path again.
 
 **Who may speak.** Everybody can write to the socket (a task may change its user), so the kernel tells who did
 (SCM_CREDENTIALS): a process of the run, or one that has ended already and was the same user as the main process. Such a
@@ -31,6 +31,8 @@ from supervisor.host.launch import notify_path
 from supervisor.host.loop import Loop
 from supervisor.host.process import Processes
 from supervisor.host.sender import is_of_run, lives_in_run
+from supervisor.host.spawner import Spawner
+from supervisor.host.unheard import Unheard
 
 BURST = 16
 """Datagrams of one run that are read in one turn."""
@@ -70,9 +72,11 @@ class Heard:
 class Ears:
     """Every socket on which a task may speak."""
 
-    def __init__(self, loop: Loop, processes: Processes, log: Callable[[str, str], None]) -> None:
-        """`processes` know whose pid it is; `log(level, text)`."""
+    def __init__(self, loop: Loop, processes: Processes, spawner: Spawner, log: Callable[[str, str], None]) -> None:
+        """`processes` know whose pid it is; `spawner` holds the sockets as well; `log(level, text)`."""
+        self.unheard = Unheard()
         self._loop = loop
+        self._spawner = spawner
         self._processes = processes
         self._log = log
         self._ears: dict[str, Ear] = {}
@@ -93,19 +97,30 @@ class Ears:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             made.bind(path)
             os.chmod(path, 0o666)  # noqa: S103 - who may speak is told by the kernel, see above
-            ear = Ear(key, run, mark.number(run.id, runtime_dir), path, made)
+        except OSError:
+            made.close()
+            raise
+        self._listen(runtime_dir, key, run, made)
+
+    def _listen(self, runtime_dir: str, key: str, run: Run, made: socket.socket) -> None:
+        ear = Ear(key, run, mark.number(run.id, runtime_dir), notify_path(runtime_dir, key, run.number), made)
+        try:
             self._loop.watch(made.fileno(), lambda _: self._readable(ear))
         except OSError:
             made.close()
             raise
         self._ears[key] = ear
+        self._spawner.hold(ear.path, made.fileno())
 
     def reopen(self, runtime_dir: str, key: str, run: Run, *, lives: bool) -> None:
         """For a run of an earlier supervisor, if it had a socket; what is left of one that has ended goes."""
         path = notify_path(runtime_dir, key, run.number)
         try:
             if not lives:
+                self.unheard.close(path)
                 os.unlink(path)
+            elif kept := self.unheard.take(path):
+                self._listen(runtime_dir, key, run, kept)
             elif os.path.exists(path):
                 self.open(runtime_dir, key, run)
         except FileNotFoundError:
@@ -118,6 +133,7 @@ class Ears:
         ear = self._ears.pop(key, None)
         if ear:
             self._loop.unwatch(ear.socket.fileno())
+            self._spawner.drop(ear.path)
             ear.socket.close()
             with suppress(FileNotFoundError):
                 os.unlink(ear.path)

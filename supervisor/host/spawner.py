@@ -12,8 +12,12 @@ is not known before its launch. (To move a child by writing its pid to `cgroup.p
 machine wait for the kernel, up to 8 ms; it is done where clone3 is refused.) The spawner also removes the cgroups of
 runs that are over.
 
-A spawner that dies or does not answer is replaced by a new one, forked from the parent as it is then: a bit larger.
-When the parent dies, the spawner stays for as long as it must hold what tasks have said (`keeper`).
+A spawner that dies or does not answer is replaced by a new one, forked from the parent as it is then: a bit larger. The
+parent waits for an answer only when a start cannot go on without, and looks then what the spawner is doing: for one
+that somebody has stopped (SIGSTOP, a debugger) it waits no longer than a few milliseconds.
+
+When the parent dies, the spawner stays for as long as it must hold what tasks have written (`keeper`) or what they have
+said by sd_notify (`unheard`).
 
 This module is what the spawner consists of; it imports as little as it can.
 """
@@ -33,7 +37,7 @@ import sys
 import time
 from contextlib import suppress
 
-from supervisor.host import cgroup, child, keeper, procfs
+from supervisor.host import cgroup, child, keeper, procfs, unheard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,11 +55,15 @@ _SYS_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 PATIENCE = 1.0
 """Seconds after which a spawner that does not answer is replaced. It does nothing that could take long."""
 
+GLANCE = 0.005
+"""Seconds between two looks at whether it has been stopped. An answer takes less than one of them."""
+
 LONGEST = 120 * 1024
 """Bytes of a launch: what a socket takes at once, with room for the go byte."""
 
-MAKE, REMOVE = b"+", b"-"
-"""The words of the parent: make a child in this cgroup; remove a cgroup."""
+MAKE, REMOVE, HOLD, DROP, EXECUTE = b"+", b"-", b"h", b"d", b"x"
+"""The words of the parent: make a child in this cgroup; remove a cgroup; hold a notify socket; let it go; I shall
+execute another program, which has what `keeper` holds."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _python = ctypes.PyDLL(None, use_errno=True)
@@ -107,6 +115,9 @@ class Spawner:
         self.keeper = keeper.Keeper()
         self._ordered: list[tuple[int, str]] = []  # of the children that are being made, in order: our end, the cgroup
         self._spares: list[Spare] = []  # those that are made
+        self._held: dict[str, int] = {}  # notify sockets, by their path
+        self._place = ""  # the folder in which they can be asked for after our death
+        self._late: list[str] = []  # paths of which the spawner has still to be told
         try:
             self.tree = cgroup.plant(os.getpid(), procfs.birth(os.getpid()))
             self.cgroups = f"each run has a cgroup of its own, in {self.tree}"
@@ -128,8 +139,10 @@ class Spawner:
         if self._socket is not None and _await(self._pidfd, 0.0):  # it also holds what the tasks say (`keeper`)
             self.close()
         with suppress(OSError):
-            while self._ordered and self._made(socket.MSG_DONTWAIT):
+            while self._ordered and self._made(wait=False):
                 pass
+        if self._late:
+            self._tell_late()
         self.prepare(1)
 
     def spawn(self, spec: child.Spec) -> Spare:
@@ -157,16 +170,49 @@ class Spawner:
         """Has the cgroup of a run that is over removed; "": there is none. What cannot be now is removed later."""
         if path and self._socket is not None:
             with suppress(OSError):  # a spawner that is not there, or busy: `close`, or the next supervisor
-                self._socket.send(REMOVE + path.encode(), socket.MSG_DONTWAIT)
+                self._socket.send(REMOVE + path.encode())
 
-    def close(self) -> None:
+    def hold(self, path: str, fd: int) -> None:
+        """Has a notify socket outlive us."""
+        self._held[path], self._place = fd, unheard.folder(path)
+        self._late.append(path)
+        self._tell_late()
+
+    def drop(self, path: str) -> None:
+        """Its run is over."""
+        if self._held.pop(path, None) is not None:
+            self._late.append(path)
+            self._tell_late()
+
+    def _tell_late(self) -> None:
+        """What a spawner that is busy does not take now is told in the next calm moment."""
+        with suppress(OSError):
+            spawner = self._socket or self._begin()
+            while self._late:
+                path = self._late[0]
+                fds = [self._held[path]] if path in self._held else []
+                socket.send_fds(spawner, [(HOLD if fds else DROP) + path.encode()], fds)
+                del self._late[0]
+
+    def leave(self) -> None:
+        """As `close`, but what it holds is for the next program: it waits for that, and ends then."""
+        with suppress(OSError):
+            if self._socket and self._held:
+                self._socket.send(EXECUTE)
+        self.close(kill=not self._held)
+
+    def close(self, *, kill: bool = True) -> None:
         """Ends it, and the children that are made ahead. A later `spawn` begins a new one."""
         if self._socket is not None:
-            with suppress(ProcessLookupError):  # first of all: it shall not take our end for our death
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            if kill:
+                with suppress(ProcessLookupError):  # first of all: it shall not take our end for our death
+                    signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             self._socket.close()
             self._socket = None
-            _await(self._pidfd, PATIENCE)  # it might be about to make another one
+            if kill:
+                _await(self._pidfd, PATIENCE)  # it might be about to make another one
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{self._place}/{self._pid}")
             os.close(self._pidfd)
         for spare in self._spares:
             spare.close()
@@ -179,7 +225,10 @@ class Spawner:
             cgroup.remove(self.tree)  # as far as nothing lives in it
 
     def _begin(self) -> socket.socket:
-        self._socket, self._pidfd = _start(self.open_files, self.tree, self.keeper.theirs)
+        self._socket, self._pid, self._pidfd = _start(self.open_files, self.tree, self.keeper.theirs)
+        self._late = list(self._held)
+        if self._held:
+            self._tell_late()
         return self._socket
 
     def _take(self) -> Spare:
@@ -193,9 +242,9 @@ class Spawner:
                 while not self._spares:
                     if not self._ordered:
                         self._order()
-                    self._made()
+                    self._made(wait=True)
                 return self._spares.pop(0)
-            except (TimeoutError, BrokenPipeError, ConnectionResetError, EOFError):
+            except (TimeoutError, BlockingIOError, BrokenPipeError, ConnectionResetError, EOFError):
                 self.close()
         raise OSError(errno.EAGAIN, "the spawner does not answer")
 
@@ -208,10 +257,17 @@ class Spawner:
             ours.setblocking(False)
             self._ordered.append((ours.detach(), path))
 
-    def _made(self, flags: int = 0) -> bool:
-        """Takes the next one that was ordered. False when it is not made yet, and `flags` says not to wait for it."""
+    def _made(self, *, wait: bool) -> bool:
+        """Takes the next one that was ordered. False when it is not made yet, and is not waited for.
+
+        Raises:
+            TimeoutError: the spawner does not answer.
+            EOFError: it is gone.
+        """
         try:
-            answer = self._socket.recv(5, flags) if self._socket else b""
+            if wait and self._socket:
+                _await_answer(self._socket, self._pid)
+            answer = self._socket.recv(5) if self._socket else b""
         except BlockingIOError:
             return False
         if len(answer) < 5:
@@ -236,6 +292,20 @@ def _await(pidfd: int, seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
+def _await_answer(spawner: socket.socket, pid: int) -> None:
+    """Waits for it, as long as it may be on its way.
+
+    Raises:
+        TimeoutError: it is not.
+    """
+    poll = select.poll()
+    poll.register(spawner, select.POLLIN)
+    end = time.monotonic() + PATIENCE
+    while not poll.poll(GLANCE * 1000):
+        if procfs.stat(pid).state in "Tt" or time.monotonic() > end:
+            raise TimeoutError
+
+
 def _discard(path: str) -> None:
     """The cgroup of a child that nobody needs: whatever is in it ends at once."""
     if path:
@@ -250,7 +320,7 @@ def _discard(path: str) -> None:
         cgroup.remove(path)
 
 
-def _start(open_files: tuple[int, int], tree: str, kept: socket.socket) -> tuple[socket.socket, int]:
+def _start(open_files: tuple[int, int], tree: str, kept: socket.socket) -> tuple[socket.socket, int, int]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     parent = os.getpid()
     old = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -266,49 +336,67 @@ def _start(open_files: tuple[int, int], tree: str, kept: socket.socket) -> tuple
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
         theirs.close()
-    ours.settimeout(PATIENCE)
-    return ours, pidfd
+    ours.setblocking(False)
+    return ours, pid, pidfd
 
 
 def _serve(parent: socket.socket, open_files: tuple[int, int], tree: str, kept: socket.socket, pid: int) -> NoReturn:
     """The spawner's life: until the parent, whose pid is given, has hung up and nothing of the tasks is to be held."""
     try:
         _prepare(parent.fileno(), kept.fileno())
-        resource.setrlimit(resource.RLIMIT_NOFILE, open_files)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files[1], open_files[1]))  # it may hold many sockets
         if tree:
             cgroup.clear_old(tree, lambda pid, birth: procfs.birth(pid) == birth)
-        _make_children(parent, tree)
+        sockets = unheard.Holder()
+        executes = _obey(parent, tree, open_files, sockets)
         parent.close()
-        keeper.stay(kept, pid)
+        keeper.be_silent()
+        if not sockets.serve() and not executes:
+            keeper.stay(kept, pid)
     except BaseException:  # noqa: BLE001 - it must never run on as a second parent
         sys.excepthook(*sys.exc_info())
     os._exit(0)
 
 
-def _make_children(parent: socket.socket, tree: str) -> None:
-    """As they are ordered, until the parent hangs up."""
+def _obey(parent: socket.socket, tree: str, open_files: tuple[int, int], sockets: unheard.Holder) -> bool:
+    """Does what it is told, until the parent hangs up. Returns whether it executes another program then."""
+    executes = False
     cloned = bool(tree) and os.uname().machine in _SYS_CLONE and _try_to_clone(f"{tree}/trial")
     used: set[str] = set()  # cgroups of runs that are over
-    while True:
-        try:
-            order, ancillary, _, _ = parent.recvmsg(8192, 64)
-        except ConnectionResetError:  # in the middle of something
-            return
-        if not order:
-            return
-        path = order[1:].decode()
-        if order[:1] == REMOVE:
+    while order := _next_order(parent):
+        word, path, fd = order
+        if word == REMOVE:
             used = {old for old in (*used, path) if not _removed(old, tree)}
-            continue
-        channel = int.from_bytes(ancillary[0][2], sys.byteorder)
-        os.set_inheritable(channel, False)
-        pid, inside = _make(path, cloned=cloned)
-        if pid == 0:
-            parent.close()
-            _wait_for_launch(channel)
-        os.close(channel)
-        with suppress(BrokenPipeError, ConnectionResetError):
-            parent.send(pid.to_bytes(4, "little", signed=True) + bytes([inside]))
+        elif word == HOLD:
+            sockets.hold(path, fd)
+        elif word == DROP:
+            sockets.drop(path)
+        elif word == EXECUTE:
+            executes = True
+        else:
+            _answer(parent, fd, *_make(path, cloned=cloned), open_files)
+    return executes
+
+
+def _next_order(parent: socket.socket) -> tuple[bytes, str, int] | None:
+    """A word, a path, a descriptor or -1. None: the parent has hung up."""
+    try:
+        order, ancillary, _, _ = parent.recvmsg(8192, 64, socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:  # it has left an answer unread; what it had said before that is still to be heard
+        return _next_order(parent)
+    fd = int.from_bytes(ancillary[0][2], sys.byteorder) if ancillary else -1
+    return (order[:1], order[1:].decode(), fd) if order else None
+
+
+def _answer(parent: socket.socket, channel: int, pid: int, inside: bool, open_files: tuple[int, int]) -> None:
+    """Tells of a child that was made; or becomes it."""
+    if pid == 0:
+        parent.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, open_files)
+        _wait_for_launch(channel)
+    os.close(channel)
+    with suppress(BrokenPipeError, ConnectionResetError):  # it has hung up in the middle of something
+        parent.send(pid.to_bytes(4, "little", signed=True) + bytes([inside]))
 
 
 def _packed(spec: child.Spec) -> bytes:

@@ -119,6 +119,29 @@ def test_an_exit_after_the_exec_is_known(lab: Lab) -> None:
     assert lab.until(name="told", pid=pids["told"])["exit"]["code"] == 7
 
 
+def test_what_is_said_during_the_exec_is_heard(lab: Lab) -> None:
+    script = lab.dir / "speaks.py"
+    script.write_text(
+        "import os, socket, time\n"
+        "open('fifo').read()\n"
+        "mouth = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+        "mouth.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])\n"
+        "open('said', 'w').close()\n"
+        "time.sleep(1000)\n"
+    )
+    os.mkfifo(lab.dir / "fifo")
+    task = f'[task.web]\nready = "notify"\ndirectory = "{lab.dir}"\ncommand = "python3 {script}"\n'
+    lab.start(task, env={"PYTHONPATH": str(lab.dir / "new")})
+    install(lab, "9.9.9", old=AT_START, new=WAITS.format(dir=lab.dir))
+    asking = upgrading(lab)
+    (lab.dir / "fifo").write_text("now\n")
+    wait_for((lab.dir / "said").exists, "it has spoken to nobody")
+    (lab.dir / "go").touch()
+    lab.follow()
+    assert lab.until(name="web", to="running")
+    went_well(asking)
+
+
 def test_sigterm_during_the_exec_is_obeyed(lab: Lab) -> None:
     pids = begin(lab)
     install(lab, "9.9.9", old=AT_START, new=WAITS.format(dir=lab.dir))

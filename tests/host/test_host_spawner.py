@@ -49,9 +49,36 @@ runs(made)
 """,
     "stopped": """
 made = spawner.Spawner()
-made.prepare(1)
+import time
+runs(made)
+spawner.PATIENCE = 60
 signal.pidfd_send_signal(made._pidfd, signal.SIGSTOP)
-for _ in range(3): runs(made)
+os.waitid(os.P_PIDFD, made._pidfd, os.WSTOPPED)
+began = time.monotonic()
+made.rest()
+made.prepare(3)
+made.hold("/tmp/of/nobody", 0)
+made.remove("/tmp/of/nobody")
+made.rest()
+assert time.monotonic() - began < 0.05, "a calm moment waits for nobody"
+runs(made)
+assert time.monotonic() - began < 5, "it is looked at, not waited for"
+runs(made)
+made.drop("/tmp/of/nobody")
+""",
+    "cannot be made at first": """
+made = spawner.Spawner()
+signal.pidfd_send_signal(made._pidfd, signal.SIGKILL)
+fork, os.fork = os.fork, lambda: (_ for _ in ()).throw(BlockingIOError(11, "Resource temporarily unavailable"))
+for _ in range(2):
+    try: made.spawn(SPEC)
+    except OSError as error: assert error.errno == 11, error
+    else: raise AssertionError("made out of nothing")
+    made.rest()
+    made.prepare(2)
+os.fork = fork
+runs(made)
+runs(made)
 """,
     "a spare is killed": """
 made = spawner.Spawner()

@@ -39,7 +39,7 @@ ENDS_OF_ITSELF = frozenset({"SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1",
 
 
 HELD_FOR = 60.0
-"""Seconds for which what tasks say is kept without a supervisor (`host.keeper`)."""
+"""Seconds for which what tasks say is kept without a supervisor (`host.unheard`)."""
 
 DONE = Status(0)
 
