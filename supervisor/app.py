@@ -105,6 +105,7 @@ def check(explicit: str | None) -> int:
     except ConfigErrors as errors:
         sys.stderr.write("".join(f"{error}\n" for error in errors.errors))
         return EX_CONFIG
+    sys.stderr.write("".join(f"warning: {text}\n" for text in config.warnings))
     sys.stdout.write(f"{path}: ok, {len(config.tasks)} task{'' if len(config.tasks) == 1 else 's'}\n")
     return 0
 

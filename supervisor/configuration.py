@@ -6,7 +6,7 @@ a file that changed are taken (contract, section 4). `core.reload` says what a n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from supervisor import errands, planning
@@ -59,6 +59,11 @@ class Configuration:
         """The config in force goes to the journal: the next supervisor may find a broken one on the disk."""
         if packed:
             self._parent.memory.facts.append(lastgood.record(self.written.path, packed))
+
+    def begin(self) -> None:
+        """What lives is adopted: what the config says of it counts from now on."""
+        self.limit(name for name, group in self.current.groups.items() if any(group.limits.of_the_run.values()))
+        self._warn(self.written)
 
     def broken(self, errors: tuple[str, ...]) -> None:
         """The supervisor came up with the last good config, as the one on the disk has errors and tasks were alive."""
@@ -162,6 +167,8 @@ class Configuration:
         self._parent.announce.name = new.settings.name
         self._parent.switch.follow(new)
         reload.apply(self._parent.fleet, plan, self.current, by, now)
+        self.limit(plan.limited)
+        self._warn(new)
         planning.publish(self._parent)
         self._parent.start_helpers(now)
         self._parent.host.watch(new.watched)
@@ -169,6 +176,22 @@ class Configuration:
         self._parent.host.log("warning", f"reloaded by {by}: {text}")
         self._parent.announce.event("reload", by=by, why=text)
         self._parent.announce.reloaded()
+
+    def limit(self, groups: Iterable[str]) -> None:
+        """What lives of these groups has their limits from now on; what is started later brings them along."""
+        for name in groups:
+            limits, place = self.current.groups[name].limits, self._parent.host.place_of(name)
+            if place:
+                wanted = (place, name, limits.of_the_run, limits.best_effort)
+                self._parent.errand(self._limited, errands.limit, *wanted)
+
+    def _limited(self, done: Done) -> None:
+        if done.error:
+            self._parent.host.log("error", f"a limit is not in force for what runs already: {done.error}")
+
+    def _warn(self, config: Config) -> None:
+        for warning in config.warnings:
+            self._parent.host.log("warning", f"config: {warning}")
 
     def scale(self, task: str, replicas: int, by: str) -> None:
         """Another number of instances, until the config says another one."""
@@ -194,7 +217,8 @@ def _plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
         "dry_run": dry_run,
         "added": list(plan.added),
         "removed": list(plan.removed),
-        "changed": {name: list(keys) for name, keys in plan.changed.items()},
+        "changed": {name: list(keys) for name, keys in plan.changed.items()}
+        | {f"@{g}": ["limits"] for g in plan.limited},
         "restarted": {name: list(keys) for name, keys in plan.restarted.items()},
         "unchanged": list(plan.unchanged),
         "at_next_start": list(plan.at_next_start),
@@ -207,7 +231,7 @@ def _in_words(plan: Plan) -> str:
         for what, names in (
             ("added", plan.added),
             ("removed", plan.removed),
-            ("changed", plan.changed),
+            ("changed", (*plan.changed, *(f"@{name}" for name in plan.limited))),
             ("restarted", plan.restarted),
             ("at the next start only", plan.at_next_start),
         )

@@ -145,6 +145,21 @@ def keep_freezes(state_dir: str, kept: dict[str, Any]) -> None:
     freezes.save(state_dir, kept)
 
 
+def limit(directory: str, group: str, limits: dict[str, float | None], best_effort: bool) -> None:
+    """Has the cgroup of a group say what its config says now. Who is above a lower one loses memory, or is killed.
+
+    Raises:
+        OSError: the kernel does not take it.
+    """
+    from supervisor.host import share  # noqa: PLC0415
+    from supervisor.host.child import StepError  # noqa: PLC0415
+
+    try:
+        share.take_together(directory, group, limits, best_effort=best_effort)
+    except StepError as error:
+        raise OSError(str(error)) from None
+
+
 TELL_LIMIT = 10.0
 """Seconds for one `notify_command`. A shutdown waits for two of them, and the unit has 30 s above stop_grace."""
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from supervisor import errands, escalate, planning
+from supervisor import errands, escalate, limits, planning
 from supervisor.announce import Announcer
 from supervisor.audit import audited
 from supervisor.configuration import Configuration
@@ -32,6 +32,7 @@ from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance, Run
 from supervisor.core.states import ALIVE
 from supervisor.host.interface import (
+    Beyond,
     CannotForkError,
     Done,
     Dropped,
@@ -153,6 +154,8 @@ class Parent:
                 self.configuration.reread()
             case Dropped():
                 self.losses.look()
+            case Beyond():
+                limits.look(self)
 
     def _fork(self, actions: list[Action], now: float) -> tuple[list[Action], list[Change]]:
         """Makes the children. Returns what follows from that: their go bytes, or their failures."""
@@ -172,7 +175,8 @@ class Parent:
         settings = self.running_settings
         last = instance.last.reason if instance.last else ""
         log_dir = self.config.settings.log_dir
-        return Launch(instance.key, instance.task, instance.index, run, last, settings.runtime_dir, log_dir)
+        group = self.config.groups.get(instance.task.group_limits)
+        return Launch(instance.key, instance.task, instance.index, run, last, settings.runtime_dir, log_dir, group)
 
     def _account(self, changes: list[Change]) -> None:
         """Runs that are over go to the history before the journal says so, which is the last word on them."""
@@ -257,8 +261,10 @@ class Parent:
                 status = self.host.post_mortem(instance.run)
                 self.fleet.note(key, ev.Exited(instance.run.number, status, empty=True), now)
         self.fleet.settle(now)
+        self.configuration.begin()
         self.notices.recall(facts)
         self.losses.recall()
+        limits.look(self)
         self.host.watch(self.config.watched)
 
     def _adopt(self, fact: dict[str, Any], now: float) -> str:
@@ -317,7 +323,7 @@ class Parent:
         """The helpers that this config needs, by the key of their instance."""
         tasks, runtime_dir = self.config.tasks.values(), self.running_settings.runtime_dir
         commands: dict[str, tuple[str, ...]] = {}
-        if self.config.settings.sample or any(task.log.to != "none" or task.history.keep for task in tasks):
+        if self.config.settings.sample or any(_concerns_the_scribe(task) for task in tasks):
             commands[SCRIBE] = errands.scribe_command(runtime_dir)
         if any(probe.kind != "command" for task in tasks for probe in task.probes):
             commands["@prober"] = errands.prober_command(runtime_dir)
@@ -401,6 +407,11 @@ class Parent:
     def errand(self, then: Callable[[Done], None], function: Callable[..., Any], *arguments: object) -> None:
         """Has something done that may block, and calls `then` with how it went."""
         self._errands[self.host.errand(function, *arguments)] = then
+
+
+def _concerns_the_scribe(task: Task) -> bool:
+    """Whether it has to read, keep or measure anything of it."""
+    return bool(task.log.to != "none" or task.history.keep or task.limits.watched)
 
 
 def _with_place(error: BaseException) -> str:

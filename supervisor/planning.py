@@ -36,4 +36,4 @@ def plan_of(parent: Parent) -> dict[str, Any]:
 
 
 def _of_task(task: Task) -> dict[str, Any]:
-    return {"log": plain(task.log), "user": task.user}
+    return {"log": plain(task.log), "user": task.user, "limits": task.limits.watched}

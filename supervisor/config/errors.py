@@ -74,10 +74,11 @@ class Section:
 
 
 class Report:
-    """The errors so far, each one once."""
+    """The errors so far, each one once; and the warnings, which are no errors."""
 
     def __init__(self) -> None:
         self._errors: dict[ConfigError, None] = {}
+        self._warnings: dict[ConfigError, None] = {}
 
     def __len__(self) -> int:
         return len(self._errors)
@@ -93,8 +94,17 @@ class Report:
     def problems(self, section: Section, problems: Iterable[Problem]) -> None:
         """Add what a check of this table found."""
         for path, message in problems:
-            line = section.line(*path)
-            self._errors[ConfigError(section.source.file, line, section.subject, dotted(path), message)] = None
+            self._errors[_placed(section, path, message)] = None
+
+    def warn(self, section: Section, problems: Iterable[Problem]) -> None:
+        """Add what can be so, and that people should know of."""
+        for path, message in problems:
+            self._warnings[_placed(section, path, message)] = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Each as a line, by file and line."""
+        return tuple(map(str, sorted(self._warnings, key=lambda one: (one.file, one.line))))
 
     def finish(self) -> None:
         """Raise what was found, if anything was.
@@ -104,3 +114,7 @@ class Report:
         """
         if self._errors:
             raise ConfigErrors(self._errors)
+
+
+def _placed(section: Section, path: tuple[str, ...], message: str) -> ConfigError:
+    return ConfigError(section.source.file, section.line(*path), section.subject, dotted(path), message)

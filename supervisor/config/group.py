@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from supervisor.config.errors import Report
 from supervisor.config.gather import Table
 from supervisor.config.key import walk
+from supervisor.config.limits import unenforceable
 from supervisor.config.schema import GROUP
 from supervisor.config.wording import meant, quote
-from supervisor.core.definition import Group
+from supervisor.core.controllers import CONTROLLERS
+from supervisor.core.definition import Group, Limits, Task
+from supervisor.core.immutable import replace
 
 _MAGIC = re.compile(r"[*?\[]")
 
@@ -27,10 +30,31 @@ def build(name: str, table: Table, tasks: Collection[str], whole: bool, report: 
         if not found and whole:
             problems.append((("tasks",), _nobody(pattern, tasks)))
         members.update(found)
+    limits = Limits(**values.get("limits", {}))
+    problems += unenforceable(limits, table.scope.world, CONTROLLERS)
     report.problems(table.section, problems)
     return Group(
-        name, tuple(task for task in tasks if task in members), values.get("freeze", False), table.section.where()
+        name,
+        tuple(task for task in tasks if task in members),
+        values.get("freeze", False),
+        limits,
+        table.section.where(),
     )
+
+
+def share(
+    tasks: Mapping[str, Task], groups: Mapping[str, Group], tables: Mapping[str, Table], report: Report
+) -> dict[str, Task]:
+    """Each task with the group whose limits it has a share in. There is one at most: a cgroup is in one other."""
+    found: dict[str, str] = {}
+    for name, group in groups.items():
+        if not any(group.limits.of_the_run.values()):
+            continue
+        for task in group.tasks:
+            if found.setdefault(task, name) != name:
+                what = f"{quote(task)} shares those of the group {quote(found[task])}"
+                report.wrong(tables[name].section, "limits", f"{what}; allowed: each task in one group with limits")
+    return {name: replace(task, group_limits=found[name]) if name in found else task for name, task in tasks.items()}
 
 
 def _nobody(pattern: str, tasks: Collection[str]) -> str:

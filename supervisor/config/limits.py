@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from supervisor.config.errors import Wrong
+from supervisor.config.errors import Problem, Wrong
 from supervisor.config.key import Type
 from supervisor.config.wording import quote, show
-from supervisor.config.world import Scope
+from supervisor.config.world import Scope, World
+from supervisor.core.controllers import CONTROLLERS
+from supervisor.core.definition import Limits
 
 _PROCESSORS = 'allowed: numbers of processors, such as [0, 1] or "0-3,8"'
 _RANGES = re.compile(r"\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*", re.ASCII)
@@ -83,6 +85,24 @@ def io_priority(value: object, _scope: Scope) -> int | str:
         return value
     what = "is unknown" if isinstance(value, str) else "is out of range" if type(value) is int else "is no priority"
     raise Wrong(f"{quote(value) if isinstance(value, str) else show(value)} {what}; {_PRIORITIES}")
+
+
+def unenforceable(limits: Limits, world: World, keys: Iterable[str]) -> list[Problem]:
+    """Those of a whole run, or of a group, that nothing on this machine could enforce."""
+    problems: list[Problem] = []
+    for key in keys:
+        if getattr(limits, key) is None or limits.best_effort or CONTROLLERS[key] in world.controllers():
+            continue
+        what = f"the cgroups of this machine have no {CONTROLLERS[key]} controller, so nothing could enforce it"
+        problems.append((("limits", key), f"{what}; allowed: no such limit, or best_effort = true"))
+    return problems
+
+
+def approximate(limits: Limits, world: World) -> list[Problem]:
+    """Those that are only watched."""
+    found = [key for key in limits.watched if CONTROLLERS[key] not in world.controllers()]
+    what = "controller, so it is only measured each second, and the run stopped when it is beyond: approximate"
+    return [(("limits", key), f"the cgroups of this machine have no {CONTROLLERS[key]} {what}") for key in found]
 
 
 CPU_AFFINITY = Type("list of processors", cpu_affinity)

@@ -47,12 +47,13 @@ def load(path: str, environ: Mapping[str, str] | None = None) -> Config:
     defaults = tasks_of.check(tables.defaults, report)
     tasks = {name: tasks_of.build(name, own, defaults, world, report) for name, own in checked.items()}
     groups = {name: groups_of.build(name, table, tasks, tables.whole, report) for name, table in tables.groups.items()}
+    tasks = groups_of.share(tasks, groups, tables.groups, report)
     _check_between(made, tasks, checked, defaults, tables, report)
     if tables.whole:
         _check_groups(checked, groups, report)
     report.finish()
     freezes = tuple(_freezes(tables, made, groups, checked, defaults))
-    return Config(path, made, tasks, groups, freezes, tables.watched)
+    return Config(path, made, tasks, groups, freezes, tables.watched, report.warnings)
 
 
 def _check_between(

@@ -110,13 +110,16 @@ HEALTH_PROBE = READY_PROBE | keys(
     Key("restart", BOOLEAN, True, "whether it is restarted when it is unwell"),
 )
 
-LIMITS = keys(
+GROUP_LIMITS = keys(
     Key("memory", size(), None, "bytes of memory of the run; beyond them all of it is killed"),
     Key("cpu", number(0.01, 10_000), None, "processors that the run may keep busy"),
     Key("cpu_weight", integer(1, 10_000), None, "its share of busy processors; usual is 100"),
     Key("processes", integer(1, 4_194_304), None, "processes and threads of the run"),
     Key("io_weight", integer(1, 10_000), None, "its share of a busy disk; usual is 100"),
     Key("best_effort", BOOLEAN, False, "whether a limit that this machine cannot enforce may be left out"),
+)
+
+LIMITS = GROUP_LIMITS | keys(
     Key("open_files", below_hard("NOFILE", integer(8, 1_073_741_816)), None, "open files of a process"),
     Key("runtime", TIME, None, "the longest life of a run; then it is stopped, and has failed"),
     Key("core", below_hard("CORE", size(zero=True)), None, "bytes of a core dump"),
@@ -261,6 +264,7 @@ TASK = keys(
 GROUP = keys(
     Key("tasks", names('["web", "import-*"]'), (), "members: names or globs"),
     Key("freeze", BOOLEAN, False, "the switch of its members"),
+    Key("limits", table(GROUP_LIMITS), Limits(), "what all its members may use together"),
 )
 
 SUPERVISOR = keys(

@@ -21,11 +21,12 @@ from typing import Any
 from supervisor.config.errors import Report, Section, Wrong
 from supervisor.config.gather import Table
 from supervisor.config.key import walk
+from supervisor.config.limits import approximate, unenforceable
 from supervisor.config.program import Setting, check_program
 from supervisor.config.schema import TASK
 from supervisor.config.wording import quote_path
 from supervisor.config.world import World
-from supervisor.core.controllers import CONTROLLERS
+from supervisor.core.controllers import CONTROLLERS, WATCHED
 from supervisor.core.definition import Backoff, GiveUp, History, Kind, Limits, Log, Probe, Restart, StopPolicy, Task
 from supervisor.core.immutable import immutable
 
@@ -176,13 +177,11 @@ def _settle_context(draft: Draft) -> None:
 
 def _check_limits(draft: Draft) -> None:
     """Whether this machine can enforce those of the whole run."""
-    limits = draft.values.get("limits", Limits())
-    for key, controller in CONTROLLERS.items():
-        if getattr(limits, key) is None or limits.best_effort or controller in draft.world.controllers():
-            continue
-        what = f"the cgroups of this machine have no {controller} controller, so nothing could enforce it"
-        problem = (("limits", key), f"{what}; allowed: no such limit, or best_effort = true")
-        draft.report.problems(draft.section("limits"), [problem])
+    limits, section = draft.values.get("limits", Limits()), draft.section("limits")
+    draft.report.problems(
+        section, unenforceable(limits, draft.world, [key for key in CONTROLLERS if key not in WATCHED])
+    )
+    draft.report.warn(section, approximate(limits, draft.world))
 
 
 def _check_source(draft: Draft) -> None:

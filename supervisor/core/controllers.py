@@ -3,3 +3,6 @@
 from __future__ import annotations
 
 CONTROLLERS = {"memory": "memory", "cpu": "cpu", "cpu_weight": "cpu", "processes": "pids", "io_weight": "io"}
+
+WATCHED = ("memory", "processes")
+"""Those that are measured and enforced by the stop protocol where no controller can be had (`helpers.limiter`)."""

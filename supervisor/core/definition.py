@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from zlib import crc32
 
+from supervisor.core.controllers import CONTROLLERS, WATCHED
 from supervisor.core.immutable import immutable, replace
 
 
@@ -128,6 +129,17 @@ class Limits:
     best_effort: bool = False  # what this machine cannot enforce is left out
 
     @property
+    def of_the_run(self) -> dict[str, float | None]:
+        """What a cgroup enforces, by key."""
+        return {key: getattr(self, key) for key in CONTROLLERS}
+
+    @property
+    def watched(self) -> dict[str, int]:
+        """Those that can be measured, where no cgroup enforces them; only what is set."""
+        found = {key: getattr(self, key) for key in WATCHED}
+        return {key: value for key, value in found.items() if value is not None}
+
+    @property
     def of_the_process(self) -> Limits:
         """What a process was made with: how long it may live is kept outside of it."""
         return replace(self, runtime=None)
@@ -190,6 +202,7 @@ class Task:
     network: str = "host"  # "none": a loopback of its own, nothing else
     credentials: dict[str, str] = NOTHING  # names, and the files that they are read from
     system_calls: tuple[str, ...] = ()  # what it may call; what begins with "~" it may not
+    group_limits: str = ""  # the group of tasks whose limits it shares; "": none has any
     where: str = ""  # "FILE:LINE" of its table, for people
 
     @property
@@ -220,6 +233,7 @@ class Group:
     name: str
     tasks: tuple[str, ...]
     freeze: bool = False
+    limits: Limits = Limits()  # those of a whole run, for all members together
     where: str = ""
 
 
@@ -261,6 +275,7 @@ class Config:
     groups: dict[str, Group]
     freezes: tuple[ConfigFreeze, ...] = ()
     watched: tuple[tuple[str, str], ...] = ()  # directories, and globs of the names whose change may concern the config
+    warnings: tuple[str, ...] = ()  # what is not as good as it sounds
 
 
 IDENTITY = (
@@ -272,7 +287,7 @@ IDENTITY = (
 """The keys that a running process was made from: a change of one of them needs a restart, no other does.
 
 Of `log` only what the process has got counts (`Log.descriptors`): where its lines go, how they are written and kept
-is the scribe's business. And of `limits` all but `runtime`.
+is the scribe's business. And of `limits` all but `runtime`, and which group's it shares, but not what those are.
 """
 
 
@@ -289,5 +304,6 @@ def same_process(old: Task, new: Task) -> bool:
 
 
 def _made_from(task: Task) -> list[object]:
-    parts = {"log": task.log.descriptors, "limits": task.limits.of_the_process}
+    limits = task.limits.of_the_process
+    parts = {"log": task.log.descriptors, "limits": (limits, task.group_limits) if task.group_limits else limits}
     return [parts[key] if key in parts else getattr(task, key) for key in IDENTITY]

@@ -160,6 +160,14 @@ class Status:
 
 
 @immutable
+class Exceeded:
+    """The run is beyond a limit that nothing but a measurement enforces."""
+
+    run: int
+    reason: str
+
+
+@immutable
 class Exited:
     """The leader ended. `empty`: no other process of the run is left."""
 
@@ -221,8 +229,8 @@ class Probed:
 Event = (
     Want | Unwant | Outdate | Redefine | Retire | Admit | Hold | Refresh
     | Pause | Resume | Leave | Kill | Due | Alarm | Forked | Started | Adopted | Paused | NotStarted
-    | Notified | MainPid | Probed | Exited | Killed | Emptied
+    | Notified | MainPid | Probed | Exceeded | Exited | Killed | Emptied
 )  # fmt: skip
 
-OF_A_RUN = (Forked, Started, Adopted, Paused, NotStarted, Notified, MainPid, Probed, Exited, Killed, Emptied)
+OF_A_RUN = (Forked, Started, Adopted, Paused, NotStarted, Notified, MainPid, Probed, Exceeded, Exited, Killed, Emptied)
 """The answers: they can only act on the run that they name."""

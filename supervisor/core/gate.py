@@ -95,11 +95,14 @@ def must_leave(fleet: Fleet, instance: Instance) -> str:
 def must_fail(fleet: Fleet, instance: Instance) -> str:
     """Why a living run has to be stopped as failed: its time is over, it gives no sign of life, its probe says so.
 
-    Never while frozen, nor while it stands still (`supctl pause`), when it cannot give any.
+    Never while frozen, nor while it stands still (`supctl pause`), when it cannot give any sign; but for a limit,
+    beyond which it would hurt others.
 
     Nobody is waited for then, as with a crash: what requires it goes down after it.
     """
     run, probe = instance.run, instance.task.health
+    if run and run.breach:
+        return run.breach
     if run is None or run.paused or fleet.freezes_of(instance.task.name):
         return ""
     return health.over(instance) or run.health.fault or (health.unwell(instance) if probe and probe.restart else "")

@@ -100,6 +100,7 @@ class Run:
     health: Health = Health()
     overdue: float = 0.0  # the `limits.runtime` that it has lived longer than; 0: none
     pause: Pause = Pause()
+    breach: str = ""  # the limit that it is beyond, as it was measured
 
     @property
     def paused(self) -> bool:

@@ -239,6 +239,10 @@ def _probed(i: Instance, e: ev.Probed, now: float) -> Step:
     return _with(i, health.answered(i.task.health, _run(i), e, now)), ()
 
 
+def _exceeded(i: Instance, e: ev.Exceeded, now: float) -> Step:
+    return (i if _run(i).breach else replace(i, run=replace(_run(i), breach=e.reason))), ()
+
+
 # -- standing still ---------------------------------------------------------------------------------------------------
 
 
@@ -454,6 +458,7 @@ _ROWS: dict[type, tuple[Handler, ...]] = {
     ev.Notified:   (no,       no,        _notified_starting, _notified, _notified_stopping, no,          no),
     ev.MainPid:    (no,       no,        _main_pid,    _main_pid,    _main_pid,        no,               no),
     ev.Probed:     (no,       no,        _probed_starting, _probed,  __,               no,               no),
+    ev.Exceeded:   (no,       no,        _exceeded,    _exceeded,    __,               no,               no),
     ev.Exited:     (no,       no,        _exited,      _exited,      _exited_stopping, no,               no),
     ev.Killed:     (no,       no,        no,           no,           _killed,          no,               no),
     ev.Emptied:    (no,       no,        no,           no,           _emptied,         no,               no),

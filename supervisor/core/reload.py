@@ -8,7 +8,7 @@ running finishes with the definition that it began with.
 from __future__ import annotations
 
 from supervisor.core import events as ev
-from supervisor.core.definition import Config, Kind, Settings, Task, same_process
+from supervisor.core.definition import Config, Kind, Limits, Settings, Task, same_process
 from supervisor.core.fleet import Fleet, new_instances
 from supervisor.core.immutable import immutable, names_of, replace
 from supervisor.core.states import ALIVE
@@ -26,10 +26,11 @@ class Plan:
     changed: dict[str, tuple[str, ...]]  # in place
     restarted: dict[str, tuple[str, ...]]  # with new processes
     unchanged: tuple[str, ...]
+    limited: tuple[str, ...]  # groups with other limits
     at_next_start: tuple[str, ...]  # keys of [supervisor] that take effect when the supervisor is started again
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.changed or self.restarted or self.at_next_start)
+        return bool(self.added or self.removed or self.changed or self.restarted or self.limited or self.at_next_start)
 
 
 def compare(old: Config, new: Config) -> Plan:
@@ -50,6 +51,7 @@ def compare(old: Config, new: Config) -> Plan:
         changed={name: keys for name, keys in differing.items() if keys and name not in anew},
         restarted=anew,
         unchanged=tuple(name for name, keys in differing.items() if not keys),
+        limited=tuple(name for name, group in new.groups.items() if group.limits != _limits_of(old, name)),
         at_next_start=tuple(key for key in AT_START if getattr(old.settings, key) != getattr(new.settings, key)),
     )
 
@@ -99,3 +101,7 @@ def settled(settings: Settings, running: Settings) -> Settings:
 def _differing(old: Task, new: Task) -> tuple[str, ...]:
     names = (name for name in names_of(Task) if name != "where")
     return tuple(name for name in names if getattr(old, name) != getattr(new, name))
+
+
+def _limits_of(config: Config, group: str) -> Limits:
+    return config.groups[group].limits if group in config.groups else Limits()

@@ -17,6 +17,7 @@ import sys
 from contextlib import suppress
 
 from supervisor.helpers.historian import Historian, Keeper, Said
+from supervisor.helpers.limiter import Limiter
 from supervisor.helpers.part import Loop, Part
 from supervisor.helpers.sampler import Sampler
 from supervisor.host.clock import now
@@ -33,7 +34,7 @@ def parts(runtime_dir: str) -> list[Part]:
     keeper = Keeper(say)
     sampler = Sampler(runtime_dir, keeper, say)
     historian = Historian(runtime_dir, keeper, Said(output.reads, output.tails.of), sampler.watched)
-    return [output, sampler, historian]
+    return [output, Limiter(runtime_dir, say), sampler, historian]
 
 
 class Scribe:

@@ -8,7 +8,8 @@ Wherever the supervisor may write the unified hierarchy (as root, or where a ser
             1731977               a run; named by the moment at which it was made, so that no name comes twice
 
 A cgroup is never used for a second run: after `cgroup.kill`, some kernels (6.12 to 6.18) kill whatever is cloned
-into it. A parent for the runs of a group, with limits for all of them, would be one more level in the tree.
+into it. The runs of a group that has limits are one level lower, in `@GROUP`, which has the limits of all of them. It
+goes with the last run in it; a new supervisor takes the one in which runs live, as two would allow twice as much.
 
 Controllers are enabled only when a task has limits that need them, by its own child (`share`), from the tree upwards. A
 cgroup that has them must have no process of its own, so they can be had where the supervisor was put beside the tree
@@ -157,14 +158,24 @@ def _below(path: str) -> Iterator[str]:
         return
 
 
-def _size(text: str) -> str:
-    """Bytes as the config writes them: 536870912 is 512M."""
-    size, unit = int(text), ""
-    for larger in "KMG":
-        if size % 1024:
-            break
-        size, unit = size // 1024, larger
-    return f"{size}{unit}"
+def _events(directory: str) -> dict[str, int]:
+    pairs = (line.split() for line in _read(directory, "memory.events").splitlines())
+    return {name: int(count) for name, count in pairs}
+
+
+def _limit(directory: str) -> str:
+    from supervisor.core.size import words  # noqa: PLC0415 - hardly ever
+
+    return words(int(_read(directory, "memory.max")))
+
+
+def _read(directory: str, name: str) -> str:
+    """A file of a cgroup; empty when there is none."""
+    try:
+        with open(f"{directory}/{name}") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 # -- one run ----------------------------------------------------------------------------------------------------------
@@ -214,18 +225,15 @@ class Cgroup:
 
     def out_of_memory(self) -> str:
         """That the kernel has killed in it for want of memory, and whose limit it was; "" if it has not."""
-        events = dict(line.split() for line in self._read("memory.events").splitlines())
-        if int(events.get("oom_kill", 0)) == 0:
+        events = _events(self.path)
+        if events.get("oom_kill", 0) == 0:
             return ""
-        return f"memory limit {_size(self._read('memory.max'))}" if int(events["oom"]) else "out of memory"
-
-    def _read(self, name: str) -> str:
-        """A file of it; empty when there is none."""
-        try:
-            with open(f"{self.path}/{name}") as file:
-                return file.read().strip()
-        except OSError:
-            return ""
+        if events["oom"]:
+            return f"memory limit {_limit(self.path)}"
+        group = os.path.dirname(self.path)
+        if os.path.basename(group).startswith("@") and _events(group).get("oom", 0):
+            return f"memory limit {_limit(group)} of {os.path.basename(group)}"
+        return "out of memory"
 
     def kill(self) -> None:
         """SIGKILL to all of it; no fork escapes."""

@@ -67,7 +67,13 @@ def _of(spec: Spec) -> dict[str, Any]:
 def _share(spec: Spec) -> None:
     """Of the run as a whole; its cgroup is the spawner's, which has filled in which one."""
     wanted = _of(spec)
-    share.take(wanted.get("cgroup", ""), wanted["of_the_run"], best_effort=wanted["best_effort"])
+    cgroup = wanted.get("cgroup", "")
+    if wanted["group_limits"]:
+        group, limits, best_effort = wanted["group_limits"]
+        share.take_together(os.path.dirname(cgroup), group, limits, best_effort=best_effort)
+        if limits["memory"] is not None:
+            share.die_together(cgroup)
+    share.take(cgroup, wanted["of_the_run"], best_effort=wanted["best_effort"])
 
 
 def _network(spec: Spec) -> None:

@@ -6,8 +6,7 @@ from math import ceil
 from typing import Any
 
 from supervisor.core.capabilities import CAPABILITIES
-from supervisor.core.controllers import CONTROLLERS
-from supervisor.core.definition import Limits, Task
+from supervisor.core.definition import Group, Limits, Task
 
 _UNCONFINED = Task("")
 _KEYS = (
@@ -19,16 +18,17 @@ _RESOURCES = {
 }  # fmt: skip
 
 
-def confinement(task: Task, runtime_dir: str) -> dict[str, Any] | None:
-    """What `confine` needs to know; None when there is nothing to do for it."""
-    same = all(getattr(task, key) == getattr(_UNCONFINED, key) for key in (*_KEYS, "capabilities"))
+def confinement(task: Task, group: Group | None, runtime_dir: str) -> dict[str, Any] | None:
+    """What `confine` needs to know; None when there is nothing to do for it. `group`: whose limits it shares."""
+    same = group is None and all(getattr(task, key) == getattr(_UNCONFINED, key) for key in (*_KEYS, "capabilities"))
     if same and task.limits.of_the_process == _UNCONFINED.limits:
         return None
     names, limits = task.capabilities, task.limits
     return {
         **{key: getattr(task, key) for key in _KEYS},
         **{key: getattr(limits, key) for key in ("nice", "io_priority", "cpu_affinity", "oom_score_adj")},
-        "of_the_run": {key: getattr(limits, key) for key in CONTROLLERS},
+        "group_limits": group and (group.name, group.limits.of_the_run, group.limits.best_effort),
+        "of_the_run": limits.of_the_run,
         "best_effort": limits.best_effort,
         "capabilities": None if names is None else tuple(map(CAPABILITIES.index, names)),
         "credentials_at": credentials_directory(runtime_dir),

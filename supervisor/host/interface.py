@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from supervisor.core.definition import Probe, StopPolicy, Task
+from supervisor.core.definition import Group, Probe, StopPolicy, Task
 from supervisor.core.events import Event, Status
 from supervisor.core.immutable import immutable
 from supervisor.core.instance import Run
@@ -26,6 +26,7 @@ class Launch:
     last_exit: str  # how the last run ended, in words; "" for none
     runtime_dir: str
     log_dir: str
+    group: Group | None = None  # whose limits it shares
 
 
 @immutable
@@ -54,6 +55,11 @@ class Dropped:
 
 
 @immutable
+class Beyond:
+    """A run is beyond a limit; `Host.breaches` says which."""
+
+
+@immutable
 class Done:
     """An errand is done; `error` says in a sentence why it is not."""
 
@@ -71,7 +77,7 @@ class Request:
     arguments: dict[str, Any]
 
 
-Occurrence = Happened | Signalled | Touched | Dropped | Done | Request
+Occurrence = Happened | Signalled | Touched | Dropped | Beyond | Done | Request
 
 Reader = Callable[[int], Sequence[Occurrence]]
 """Called with the epoll events of a descriptor; says what has occurred."""
@@ -142,6 +148,9 @@ class Host(Protocol):
         An answer that cannot be had for the host's own reasons is None, not a failure.
         """
 
+    def place_of(self, group: str) -> str:
+        """The directory of the cgroup that the runs of a group of tasks are in; "" while there is none."""
+
     def remember(self, records: list[dict[str, Any]]) -> None:
         """Writes records where the next supervisor finds them."""
 
@@ -164,6 +173,9 @@ class Host(Protocol):
 
     def losses(self) -> dict[str, Any]:
         """What of the output could not be written, by instance: {"bytes", "lines", "why", "at"} (`store.losses`)."""
+
+    def breaches(self) -> dict[str, Any]:
+        """The runs that @scribe has found beyond a limit, by instance: {"run", "why"} (`store.breaches`)."""
 
     def samples(self) -> dict[str, Any]:
         """What runs used at the last look of @scribe (`store.samples.Newest.read`); empty when nobody looks."""

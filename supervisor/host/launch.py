@@ -38,7 +38,7 @@ def spec_of(launch: Launch, output: tuple[str, str]) -> Spec:
         "bound": False,
         "mark": mark.number(run.id, launch.runtime_dir),
         "no_new_privileges": task.no_new_privileges,
-        "confine": confinement(task, launch.runtime_dir),
+        "confine": confinement(task, launch.group, launch.runtime_dir),
     }
 
 

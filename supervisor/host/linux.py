@@ -14,7 +14,17 @@ from supervisor.host import clock
 from supervisor.host.errand import Errands
 from supervisor.host.fifo import Fifos
 from supervisor.host.inotify import IN_MOVED_TO, Watch
-from supervisor.host.interface import CannotForkError, Done, Dropped, Happened, Launch, Occurrence, Signalled, Touched
+from supervisor.host.interface import (
+    Beyond,
+    CannotForkError,
+    Done,
+    Dropped,
+    Happened,
+    Launch,
+    Occurrence,
+    Signalled,
+    Touched,
+)
 from supervisor.host.launch import fifo_paths
 from supervisor.host.log import Log
 from supervisor.host.loop import Loop, Signals
@@ -23,6 +33,9 @@ from supervisor.host.notify import AGAIN, Notifier
 from supervisor.host.process import Processes
 from supervisor.host.questions import PROBER, Questions
 from supervisor.host.spawner import Spawner
+from supervisor.store.breaches import NAME as BREACHES
+from supervisor.store.breaches import folder as breaches_folder
+from supervisor.store.breaches import read as read_breaches
 from supervisor.store.losses import NAME as LOSSES
 from supervisor.store.losses import folder as losses_folder
 from supervisor.store.losses import read as read_losses
@@ -56,6 +69,7 @@ class Linux:
         self._fifos = Fifos(self._spawner.keeper)
         self._watch: Watch | None = None
         self._loss: Watch | None = None
+        self._breach: Watch | None = None
         self._beat = self._notifier.watchdog()
         self._next_beat = 0.0 if self._beat else None
         self._journal: Journal | None = None
@@ -176,6 +190,10 @@ class Linux:
         """See `Host.ask`."""
         self._questions.ask(launch, probe, self.now())
 
+    def place_of(self, group: str) -> str:
+        """See `Host.place_of`."""
+        return self._spawner.place_of(group)
+
     # -- memory, errands, the world -----------------------------------------------------------------------------------
 
     def keep_in(self, journal: Journal) -> None:
@@ -194,24 +212,32 @@ class Linux:
         write_plan(runtime_dir, plan)
         self._fifos.take_over(f"{runtime_dir}/output")
         self._fifos.sweep(plan["instances"])
-        self._watch_losses(runtime_dir)
+        what = "lost output will only be seen in the log files"
+        self._loss = self._hear(self._loss, losses_folder(runtime_dir), LOSSES, Dropped(), what)
+        if any(task.get("limits") for task in plan["tasks"].values()):
+            what = "limits that only @scribe watches are not enforced"
+            self._breach = self._hear(self._breach, breaches_folder(runtime_dir), BREACHES, Beyond(), what)
 
-    def _watch_losses(self, runtime_dir: str) -> None:
-        os.makedirs(losses_folder(runtime_dir), mode=0o700, exist_ok=True)
+    def _hear(self, old: Watch | None, folder: str, name: str, told: Occurrence, otherwise: str) -> Watch | None:
+        """Tells of a file that a helper puts into a folder. The folder may be another one than the last time."""
+        os.makedirs(folder, mode=0o700, exist_ok=True)
         try:
-            if self._loss is None:
-                self._loss = Watch(IN_MOVED_TO)
-                self.loop.watch(self._loss.fd, self._lost)
-            self._loss.set(((losses_folder(runtime_dir), LOSSES),))
+            watch = old or Watch(IN_MOVED_TO)
+            if watch is not old:
+                self.loop.watch(watch.fd, lambda _: [told] if watch.concerned() else [])
+            watch.set(((folder, name),))
         except OSError as error:
-            self.log("warning", f"lost output will only be seen in the log files: {error}")
-
-    def _lost(self, _: int) -> list[Occurrence]:
-        return [Dropped()] if self._loss and self._loss.concerned() else []
+            self.log("warning", f"{otherwise}: {error}")
+            return old
+        return watch
 
     def losses(self) -> dict[str, Any]:
         """See `Host.losses`."""
         return read_losses(self._runtime_dir)
+
+    def breaches(self) -> dict[str, Any]:
+        """See `Host.breaches`."""
+        return read_breaches(self._runtime_dir)
 
     def post(self, name: str, what: dict[str, Any]) -> None:
         """See `Host.post`."""

@@ -83,7 +83,7 @@ class Processes:
     def fork(self, launch: Launch, output: tuple[str, str]) -> tuple[int, int, str]:
         """See `interface.Host.fork`. `output`: the FIFOs of stdout and stderr."""
         try:
-            spare = self._spawner.spawn(spec_of(launch, output))
+            spare = self._spawner.spawn(spec_of(launch, output), launch.task.group_limits)
         except OSError as error:
             raise CannotForkError(f"fork: {error.strerror or error}") from error
         number = mark.number(launch.run.id, launch.runtime_dir)
@@ -134,6 +134,7 @@ class Processes:
             process.ours = leader.parent == os.getpid()  # by an exec: its end is to be told, also if it is over
             if leader.birth == run.birth and (leader.alive or process.ours):
                 self._add(process)
+                self._spawner.adopt(run.cgroup)
                 return True
             os.close(process.pidfd)
         return self._adopt_rest(process)
@@ -146,6 +147,8 @@ class Processes:
             self._close(process)
             return False
         self.by_key[process.key] = self.by_pid[process.pid] = process
+        if isinstance(process.rest, InCgroup):
+            self._spawner.adopt(process.rest.cgroup.path)
         self._watch_rest(process)
         return True
 

@@ -1,7 +1,8 @@
-"""The limits of a whole run: what its cgroup says to the kernel (cgroup-v2.rst). Written by its child, as root.
+"""The limits of a whole run, or of a group: what its cgroup says to the kernel (cgroup-v2.rst). A child writes them.
 
-A limit that the kernel does not take is no start, unless the task has `best_effort`. Why it may not take it: no cgroup
-can be had, or its controller cannot be enabled in what is above it (see `cgroup`).
+A limit that the kernel does not take is no start, unless the task has `best_effort`, or it is one that can be watched
+(`helpers.limiter`). Why it may not take it: no cgroup can be had, or its controller cannot be enabled in what is above
+it (see `cgroup`).
 
 `memory` has two parts: from nine tenths on (memory.high) the run is slowed down and its memory taken back, and at
 the whole (memory.max) all of it is killed together (memory.oom.group): half a run is worth nothing.
@@ -12,10 +13,12 @@ from __future__ import annotations
 import errno
 import os
 
+from supervisor.core.controllers import WATCHED
 from supervisor.host.child import StepError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 _PERIOD = 100_000
@@ -23,27 +26,73 @@ _PERIOD = 100_000
 
 
 def take(directory: str, wanted: dict[str, Any], *, best_effort: bool) -> None:
-    """Writes the limits into the cgroup of the run. `wanted`: the keys of `limits`, None for no such limit."""
+    """Writes the limits into the cgroup of a run. `wanted`: the keys of `limits`, None for no such limit.
+
+    Raises:
+        StepError: one of them cannot be had, nor be watched, and is not `best_effort`.
+    """
     for key, value in wanted.items():
         if value is None:
             continue
         try:
-            _take(directory, key, value)
+            _write_all(directory, key, _files(key, value))
         except OSError as error:
-            if not best_effort:
+            if not best_effort and key not in WATCHED:
                 raise StepError(f"limits.{key}: {_why(directory, error)}; see best_effort") from None
 
 
-def _take(directory: str, key: str, value: float) -> None:
+def take_together(directory: str, group: str, wanted: dict[str, Any], *, best_effort: bool) -> None:
+    """The same for a group of tasks; `directory` is the cgroup that those of their runs are in.
+
+    What is not limited any more is said, too: the cgroup may be there since another config. For want of the memory of
+    a group one run is killed, as a whole, and not all.
+
+    Raises:
+        StepError: one of them cannot be had, and is not `best_effort`.
+    """
+    for key, value in wanted.items():
+        files = _files(key, value)
+        try:
+            if value is not None:
+                _write_all(directory, key, [one for one in files if one[0] != "memory.oom.group"])
+            else:
+                _forget(directory, files)
+        except OSError as error:
+            if not best_effort:
+                raise StepError(f"group {group}: limits.{key}: {_why(directory, error)}; see best_effort") from None
+
+
+def die_together(directory: str) -> None:
+    """A run that is killed for want of memory of others, its group's, is killed as a whole, too."""
+    try:
+        _write_all(directory, "memory", [("memory.oom.group", "1")])
+    except OSError:
+        return  # without the controller there is no such limit: it is `best_effort`
+
+
+def _forget(directory: str, files: tuple[tuple[str, str], ...]) -> None:
+    for name, _ in files:
+        if name != "memory.oom.group" and os.path.exists(f"{directory}/{name}"):
+            _write(f"{directory}/{name}", _UNLIMITED[name])
+
+
+_UNLIMITED = {
+    "memory.max": "max", "memory.high": "max", "cpu.max": f"max {_PERIOD}", "cpu.weight": "100", "pids.max": "max",
+    "io.weight": "default 100",
+}  # fmt: skip
+
+
+def _write_all(directory: str, key: str, files: Iterable[tuple[str, str]]) -> None:
     if not directory:
         raise OSError(errno.ENOENT, "none")
-    for name, text in _files(key, value):
+    for name, text in files:
         if not os.path.exists(f"{directory}/{name}"):
             _enable(name.partition(".")[0], directory)
         _write(f"{directory}/{name}", text)
 
 
-def _files(key: str, value: float) -> tuple[tuple[str, str], ...]:
+def _files(key: str, value: float | None) -> tuple[tuple[str, str], ...]:
+    value = value or 0.0
     match key:
         case "memory":
             high = int(value) // 10 * 9
@@ -59,10 +108,17 @@ def _files(key: str, value: float) -> tuple[tuple[str, str], ...]:
 
 
 def _enable(controller: str, directory: str) -> None:
-    """In the tree, and in the cgroup that it is in, where that does not have it yet."""
-    tree = os.path.dirname(directory)
-    for place in (os.path.dirname(tree), tree):
+    """From the cgroup that our tree is in down to the one that this is in, where they do not have it yet."""
+    for place in reversed(_above(directory)):
         _write(f"{place}/cgroup.subtree_control", f"+{controller}")
+
+
+def _above(directory: str) -> list[str]:
+    """The cgroup that a run, or a group, is in; the next; and so on up to that which our tree is in."""
+    above = [os.path.dirname(directory)]
+    if os.path.basename(above[0]).startswith("@"):
+        above.append(os.path.dirname(above[0]))
+    return [*above, os.path.dirname(above[-1])]
 
 
 def _write(path: str, text: str) -> None:
@@ -75,8 +131,7 @@ def _write(path: str, text: str) -> None:
 
 def _why(directory: str, error: OSError) -> str:
     if error.errno == errno.EBUSY:
-        above = os.path.dirname(os.path.dirname(directory))
-        return f"the supervisor is itself in {above}; DelegateSubgroup= of systemd 254 helps"
+        return f"the supervisor is itself in {_above(directory)[-1]}; DelegateSubgroup= of systemd 254 helps"
     if error.errno == errno.ENOENT:
         return "no cgroup that has its controller can be had here"
     return error.strerror or str(error)

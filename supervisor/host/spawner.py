@@ -72,9 +72,9 @@ _python = ctypes.PyDLL(None, use_errno=True)
 class Spare:
     """A child that exists already and waits for its launch."""
 
-    __slots__ = ("birth", "cgroup", "channel", "pid", "pidfd")
+    __slots__ = ("birth", "cgroup", "channel", "folder", "pid", "pidfd")
 
-    def __init__(self, pid: int, channel: int, cgroup: str) -> None:
+    def __init__(self, pid: int, channel: int, cgroup: str, folder: str) -> None:
         """Takes over the channel.
 
         Raises:
@@ -83,6 +83,7 @@ class Spare:
         self.pid = pid
         self.channel = channel  # our end
         self.cgroup = cgroup  # the directory of the cgroup that it is in, or ""
+        self.folder = folder  # that in which this was to be made
         try:
             self.pidfd = os.pidfd_open(pid)
         except OSError:
@@ -114,6 +115,7 @@ class Spawner:
         self.open_files = resource.getrlimit(resource.RLIMIT_NOFILE)  # the tasks'; the parent raises its own
         self.keeper = keeper.Keeper()
         self._ordered: list[tuple[int, str]] = []  # of the children that are being made, in order: our end, the cgroup
+        self._places: dict[str, str] = {}  # the directories of the groups with limits
         self._spares: list[Spare] = []  # those that are made
         self._held: dict[str, int] = {}  # notify sockets, by their path
         self._place = ""  # the folder in which they can be asked for after our death
@@ -132,7 +134,18 @@ class Spawner:
         """So many are needed soon: they are made while the parent does something else."""
         with suppress(OSError):  # no descriptor is left, or it has just died: the next start will tell
             while len(self._ordered) + len(self._spares) < count:
-                self._order()
+                self._order(self.tree)
+
+    def place_of(self, group: str) -> str:
+        """The cgroup that the runs of a group are in, if there is one; also that of an earlier supervisor."""
+        place = self._places.get(group) or f"{self.tree}/@{group}"
+        return place if self.tree and os.path.isdir(place) else ""
+
+    def adopt(self, run: str) -> None:
+        """A run of an earlier supervisor lives in this cgroup; later ones of its group go where it is: one limit."""
+        place = os.path.dirname(run)
+        if os.path.basename(place).startswith("@"):
+            self._places[os.path.basename(place)[1:]] = place
 
     def rest(self) -> None:
         """Nothing else is to be done now: takes what is made already, and sees to it that there is one."""
@@ -145,15 +158,15 @@ class Spawner:
             self._tell_late()
         self.prepare(1)
 
-    def spawn(self, spec: child.Spec) -> Spare:
-        """A child that has its launch and waits for the go byte.
+    def spawn(self, spec: child.Spec, group: str = "") -> Spare:
+        """A child that has its launch and waits for the go byte. `group`: it has a share in the limits of that.
 
         Raises:
             OSError: no child could be made.
         """
         data = _packed(spec)
         for _ in range(3):
-            spare = self._take()
+            spare = self._take(self._folder(group))
             if spec["confine"]:
                 spec["confine"]["cgroup"] = spare.cgroup
                 data = _packed(spec)
@@ -231,26 +244,34 @@ class Spawner:
             self._tell_late()
         return self._socket
 
-    def _take(self) -> Spare:
-        """One that was made ahead, or is made now.
+    def _folder(self, group: str) -> str:
+        """Where a run is made that is in this group."""
+        if not group or not self.tree:
+            return self.tree
+        self._places[group] = self.place_of(group) or f"{self.tree}/@{group}"
+        return self._places[group]
+
+    def _take(self, folder: str) -> Spare:
+        """One that was made ahead, or is made now: one in the cgroup of a group always is.
 
         The next one is ordered in a calm moment (`rest`): a child on its way to its exec shall not share a processor
         with it.
         """
         for _ in range(2):
             try:
-                while not self._spares:
-                    if not self._ordered:
-                        self._order()
+                while (found := next((one for one in self._spares if one.folder == folder), None)) is None:
+                    if not any(os.path.dirname(path) == folder for _, path in self._ordered):
+                        self._order(folder)
                     self._made(wait=True)
-                return self._spares.pop(0)
+                self._spares.remove(found)
+                return found
             except (TimeoutError, BlockingIOError, BrokenPipeError, ConnectionResetError, EOFError):
                 self.close()
         raise OSError(errno.EAGAIN, "the spawner does not answer")
 
-    def _order(self) -> None:
+    def _order(self, folder: str) -> None:
         spawner = self._socket or self._begin()
-        path = f"{self.tree}/{time.monotonic_ns()}" if self.tree else ""
+        path = f"{folder}/{time.monotonic_ns()}" if folder else ""
         ours, theirs = socket.socketpair()
         with ours, theirs:
             socket.send_fds(spawner, [MAKE + path.encode()], [theirs.fileno()])
@@ -278,7 +299,7 @@ class Spawner:
             os.close(channel)
             raise OSError(-pid, os.strerror(-pid))
         try:
-            self._spares.append(Spare(pid, channel, path if answer[4] else ""))
+            self._spares.append(Spare(pid, channel, path if answer[4] else "", os.path.dirname(path)))
         except OSError as error:
             self.remove(path)
             if not isinstance(error, ProcessLookupError):  # somebody has killed it
@@ -408,10 +429,15 @@ def _packed(spec: child.Spec) -> bytes:
 
 
 def _removed(path: str, tree: str) -> bool:
-    """With the tree that it is in, if that was an earlier supervisor's and this was the last run in it."""
-    gone = cgroup.remove(path)
-    if gone and os.path.dirname(path) != tree:
-        cgroup.remove(os.path.dirname(path))
+    """With its group, if this was the last run in it; and with the tree, if that was an earlier supervisor's."""
+    gone, above = cgroup.remove(path), os.path.dirname(path)
+    if gone and os.path.basename(above).startswith("@"):
+        with suppress(OSError):  # others are in it; one that has ended is still to be asked how
+            os.rmdir(above)
+        above = os.path.dirname(above)
+    if gone and above != tree:
+        with suppress(OSError):
+            os.rmdir(above)
     return gone
 
 

@@ -4,7 +4,7 @@ The parent writes it whole at its start and whenever the config changes; it take
 rename, which inotify tells. So a helper never needs the config, its parser, or an answer of the parent.
 
     {"log_dir": PATH, "state_dir": PATH, "socket": PATH, "group": NAME | null, "sample": SECONDS,
-     "tasks": {NAME: {"log": {as `definition.Log`}, "user": NAME | null}},
+     "tasks": {NAME: {"log": {as `definition.Log`}, "user": NAME | null, "limits": {what may have to be watched}}},
      "instances": [KEY, …]}
 """
 

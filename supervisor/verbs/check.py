@@ -36,7 +36,10 @@ def local(options: Namespace, screen: Screen) -> int:
                 screen.complain(text)
         return REFUSED
     if options.json:
-        screen.json({"ok": True, "path": path, "tasks": list(config.tasks), "errors": []})
+        told = {"path": path, "tasks": list(config.tasks), "errors": [], "warnings": list(config.warnings)}
+        screen.json({"ok": True, **told})
     else:
+        for text in config.warnings:
+            screen.complain(f"warning: {text}")
         screen.line(f"{path}: ok, {len(config.tasks)} task{'' if len(config.tasks) == 1 else 's'}")
     return OK

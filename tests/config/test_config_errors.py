@@ -92,16 +92,46 @@ OF_A_RUN = 'limits = { memory = "64M", cpu = 0.5, cpu_weight = 1, processes = 9,
 
 def test_what_no_controller_could_enforce(bad: Bad, good: Good, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither accepted and ignored, nor found out at the start; unless that is what the config asks for."""
-    monkeypatch.setattr("supervisor.host.cgroup.controllers", lambda: {"cpu", "pids"})
+    monkeypatch.setattr("supervisor.host.cgroup.controllers", lambda: {"pids"})
     text = f'[task.web]\ncommand = "run"\n{OF_A_RUN}'
     why = "controller, so nothing could enforce it; allowed: no such limit, or best_effort = true"
     assert bad(text % "") == [
-        f'c.toml:3: task "web": limits.memory: the cgroups of this machine have no memory {why}',
+        f'c.toml:3: task "web": limits.cpu: the cgroups of this machine have no cpu {why}',
+        f'c.toml:3: task "web": limits.cpu_weight: the cgroups of this machine have no cpu {why}',
         f'c.toml:3: task "web": limits.io_weight: the cgroups of this machine have no io {why}',
     ]
-    limits = good(text % ", best_effort = true").tasks["web"].limits
+    config = good(text % ", best_effort = true")
+    what = "so it is only measured each second, and the run stopped when it is beyond: approximate"
+    start = 'c.toml:3: task "web": limits.memory: the cgroups of this machine have no memory controller'
+    assert config.warnings == (f"{start}, {what}",)
+    limits = config.tasks["web"].limits
     assert limits == Limits(
         memory=64 << 20, cpu=0.5, cpu_weight=1, processes=9, io_weight=2, runtime=3600.0, best_effort=True
     )
     monkeypatch.setattr("supervisor.host.cgroup.controllers", lambda: {"cpu", "pids", "memory", "io"})
     assert good(text % "").tasks
+    assert good(text % "").warnings == ()
+
+
+def test_what_no_controller_could_enforce_for_a_group(bad: Bad, good: Good, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is it watched."""
+    monkeypatch.setattr("supervisor.host.cgroup.controllers", lambda: {"cpu"})
+    text = '[task.web]\ncommand = "run"\n[group.etl]\ntasks = ["web"]\nlimits = { memory = "1G", cpu = 1%s }'
+    (line,) = bad(text % "")
+    assert line.startswith(
+        'c.toml:5: group "etl": limits.memory: the cgroups of this machine have no memory controller'
+    )
+    assert good(text % ", best_effort = true").groups["etl"].limits.memory == 1 << 30
+    assert good(text % ", best_effort = true").tasks["web"].group_limits == "etl"
+
+
+def test_a_task_shares_the_limits_of_one_group(bad: Bad, good: Good, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("supervisor.host.cgroup.controllers", lambda: {"cpu", "pids", "memory", "io"})
+    text = '[task.web]\ncommand = "run"\n[task.db]\ncommand = "run"\n[group.a]\ntasks = ["web"]\nlimits.cpu = 1\n'
+    text += '[group.b]\ntasks = ["*"]\n'
+    assert {task.name: task.group_limits for task in good(text).tasks.values()} == {"web": "a", "db": ""}
+    assert bad(f'{text}limits.memory = "1G"') == [
+        'c.toml:10: group "b": limits: "web" shares those of the group "a"; allowed: each task in one group with limits'
+    ]
+    (line,) = bad(f"{text}limits.nice = 1")
+    assert "limits.nice: unknown key" in line

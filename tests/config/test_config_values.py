@@ -203,9 +203,10 @@ def test_names(good: Good) -> None:
     ],
 )
 def test_the_schema_agrees_with_the_definitions(table: dict[str, object], definition: type) -> None:
-    """Each available key is a field, with the same default; each field but the name and the place is a key."""
+    """Each available key is a field, with the same default; each field but what is found elsewhere is a key."""
     available = {key for key in table if not table[key].instead}
-    assert available | {"name", "where"} == set(names_of(definition)) | {"name", "where"}
+    elsewhere = {"name", "where", "group_limits"}
+    assert available | elsewhere == set(names_of(definition)) | elsewhere
     needed = {"name": None, "command": (), "tasks": ()} | dict.fromkeys(("runtime_dir", "state_dir", "log_dir"))
     made = definition(**{name: needed[name] for name in names_of(definition) if name in needed})
     assert {key: table[key].default for key in available} == {key: getattr(made, key) for key in available}

@@ -28,11 +28,11 @@ from supervisor.core.definition import Probe, StopPolicy, Task
 from supervisor.core.events import Event, Exited, Started, Status
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Run
-from supervisor.host.interface import Done, Dropped, Happened, Host, Launch, Occurrence
+from supervisor.host.interface import Beyond, Done, Dropped, Happened, Host, Launch, Occurrence
 from supervisor.host.linux import Linux
 from supervisor.host.log import Log
 from supervisor.host.pidfd import kernel_tells
-from supervisor.store import losses
+from supervisor.store import breaches, losses
 from supervisor.store.records import Journal
 
 BOUND = 20.0
@@ -163,6 +163,10 @@ class Machine:
         """The scribe says what it could not write."""
         raise NotImplementedError
 
+    def exceed(self, run: Run, why: str) -> None:
+        """The scribe finds a run beyond a limit."""
+        raise NotImplementedError
+
     def posted(self, name: str) -> Any:
         """What a helper reads in a file of the runtime directory."""
         raise NotImplementedError
@@ -242,6 +246,10 @@ class Fake(Machine):
     def lose(self, sums: dict[str, Any]) -> None:
         self.world.lost = sums
         self.host.tell(Dropped())
+
+    def exceed(self, run: Run, why: str) -> None:
+        self.world.beyond["web:1"] = {"run": run.id, "why": why}
+        self.host.tell(Beyond())
 
     def posted(self, name: str) -> Any:
         return self.world.published[name]
@@ -338,6 +346,9 @@ class Real(Machine):
 
     def lose(self, sums: dict[str, Any]) -> None:
         losses.write(str(self.place), sums)
+
+    def exceed(self, run: Run, why: str) -> None:
+        breaches.write(str(self.place), {"web:1": {"run": run.id, "why": why}})
 
     def posted(self, name: str) -> Any:
         return json.loads((self.place / name).read_text())

@@ -7,7 +7,7 @@ from contract.machine import POLICY, TO_ALL, TO_MAIN, Machine, answer
 
 from supervisor.core.events import Emptied, Exited, Killed, NotStarted, Paused, Probed, Started, Status
 from supervisor.core.immutable import replace
-from supervisor.host.interface import CannotForkError, Done, Dropped
+from supervisor.host.interface import Beyond, CannotForkError, Done, Dropped
 
 
 def ended(seen):
@@ -429,6 +429,20 @@ def test_lost_output_is_told_when_there_is_some(machine: Machine, place: Path):
         machine.lose(sums)
         assert machine.until(bool) == [Dropped()]
         assert machine.host.losses() == sums
+
+
+def test_a_breach_is_told_when_there_is_one(machine: Machine, place: Path):
+    limited = {"web": {"limits": {"memory": 1 << 20}}}
+    machine.host.publish(str(place), {"tasks": limited, "instances": ["web:1"]})
+    run = machine.start("sleeps")
+    assert machine.host.breaches() == {}
+    machine.exceed(run, "memory limit 1M")
+    assert machine.until(bool) == [Beyond()]
+    assert machine.host.breaches() == {"web:1": {"run": run.id, "why": "memory limit 1M"}}
+
+
+def test_no_group_has_a_place_before_its_first_run(machine: Machine):
+    assert machine.host.place_of("etl") == ""
 
 
 def test_a_fork_that_is_refused(machine: Machine, monkeypatch: pytest.MonkeyPatch):

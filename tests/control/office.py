@@ -97,6 +97,9 @@ class Nothing:
 
     def resume(self, key: str, run: Run) -> None: ...
 
+    def place_of(self, group: str) -> str:
+        return ""
+
     def ask(self, launch: Launch, probe: Probe) -> None:
         self.happens.append(Happened(launch.key, Probed(launch.run.number, ok=True)))
 
@@ -113,6 +116,9 @@ class Nothing:
         return 0
 
     def losses(self) -> dict[str, Any]:
+        return {}
+
+    def breaches(self) -> dict[str, Any]:
         return {}
 
     def samples(self) -> dict[str, Any]:

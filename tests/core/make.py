@@ -56,6 +56,7 @@ def event(kind: type) -> ev.Event:
         ev.Notified: ev.Notified(3, ready=True, status="serving"),
         ev.MainPid: ev.MainPid(3, 43, 4300),
         ev.Probed: ev.Probed(3, ok=True),
+        ev.Exceeded: ev.Exceeded(3, "memory limit 512M"),
         ev.Exited: ev.Exited(3, ev.Status(1), empty=True),
         ev.Killed: ev.Killed(3, ("sleep (pid 43)",)),
         ev.Emptied: ev.Emptied(3),

@@ -41,6 +41,7 @@ NotStarted   .          .                  backoff              X               
 Notified     .          .                  =                    =                    =              .          .
 MainPid      .          .                  =                    =                    =              .          .
 Probed       .          .                  .                    .                    .              .          .
+Exceeded     .          .                  =                    =                    .              .          .
 Exited       .          .                  backoff              backoff              held           .          .
 Killed       .          .                  X                    X                    =              .          .
 Emptied      .          .                  X                    X                    X              .          .

@@ -52,19 +52,63 @@ def test_a_controller_is_enabled_from_above(run: Path) -> None:
     tree, base = run.parent, run.parent.parent
     made(tree, "cgroup.subtree_control")
     made(base, "cgroup.subtree_control")
-    with pytest.raises(StepError, match=r"^limits.processes: no cgroup that has its controller .*; see best_effort$"):
-        share.take(str(run), {"processes": 3}, best_effort=False)
-    assert (tree / "cgroup.subtree_control").read_text() == "+pids"
-    assert (base / "cgroup.subtree_control").read_text() == "+pids"
-    share.take(str(run), {"processes": 3}, best_effort=True)
+    with pytest.raises(StepError, match=r"^limits.cpu: no cgroup that has its controller .*; see best_effort$"):
+        share.take(str(run), {"cpu": 3}, best_effort=False)
+    assert (tree / "cgroup.subtree_control").read_text() == "+cpu"
+    assert (base / "cgroup.subtree_control").read_text() == "+cpu"
+    share.take(str(run), {"cpu": 3}, best_effort=True)
     assert list(run.iterdir()) == []
 
 
 def test_without_a_cgroup_there_is_no_limit() -> None:
-    with pytest.raises(StepError, match=r"limits\.memory: no cgroup"):
-        share.take("", {"memory": 1}, best_effort=False)
-    share.take("", {"memory": 1}, best_effort=True)
+    with pytest.raises(StepError, match=r"limits\.cpu: no cgroup"):
+        share.take("", {"cpu": 1}, best_effort=False)
+    share.take("", {"cpu": 1}, best_effort=True)
     share.take("", dict.fromkeys(CONTROLLERS), best_effort=False)
+    share.take("", {"memory": 1, "processes": 1}, best_effort=False)  # they are watched then
+    with pytest.raises(StepError, match=r"group etl: limits\.memory: no cgroup"):
+        share.take_together("", "etl", {"memory": 1}, best_effort=False)
+    share.take_together("", "etl", {"memory": 1}, best_effort=True)
+
+
+@pytest.mark.parametrize(("key", "value", "files"), WRITTEN)
+def test_what_is_written_for_a_group(run: Path, key: str, value: float, files: dict[str, str]) -> None:
+    """Not that all of it dies together; and what its config no longer says is taken back."""
+    group = run.parent / "@etl"
+    group.mkdir()
+    made(group, *files)
+    share.take_together(str(group), "etl", {**dict.fromkeys(CONTROLLERS), key: value}, best_effort=False)
+    expected = {name: "" if name == "memory.oom.group" else text for name, text in files.items()}
+    assert {path.name: path.read_text() for path in group.iterdir()} == expected
+    made(group, *files)
+    share.take_together(str(group), "etl", dict.fromkeys(CONTROLLERS), best_effort=False)
+    unlimited = {"", "max", "max 100000", "100", "default 100"}
+    assert {path.read_text() for path in group.iterdir()} <= unlimited
+
+
+def test_a_controller_is_enabled_down_to_the_group(run: Path) -> None:
+    tree, base, group = run.parent, run.parent.parent, run.parent / "@etl"
+    inside = group / "run"
+    inside.mkdir(parents=True)
+    for place in (base, tree, group):
+        made(place, "cgroup.subtree_control")
+    share.take(str(inside), {"cpu": 1}, best_effort=True)
+    assert [(place / "cgroup.subtree_control").read_text() for place in (base, tree, group)] == ["+cpu"] * 3
+    made(inside, "memory.oom.group")
+    share.die_together(str(inside))
+    assert (inside / "memory.oom.group").read_text() == "1"
+    share.die_together(str(group / "none"))
+
+
+def test_the_memory_of_a_group_is_the_reason(run: Path) -> None:
+    inside = run.parent / "@etl" / "run"
+    inside.mkdir(parents=True)
+    (inside / "memory.events").write_text("oom 0\noom_kill 1\n")
+    (inside / "memory.max").write_text("max\n")
+    assert Cgroup(str(inside)).out_of_memory() == "out of memory"
+    (inside.parent / "memory.events").write_text("oom 3\noom_kill 1\n")
+    (inside.parent / "memory.max").write_text("536870912\n")
+    assert Cgroup(str(inside)).out_of_memory() == "memory limit 512M of @etl"
 
 
 @pytest.mark.parametrize(

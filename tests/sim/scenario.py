@@ -15,6 +15,7 @@ A line is a config line (`wording`), an expectation (`expectations`), or one of 
     KEY says READY=1 …           by sd_notify: READY=1, STATUS=text, STOPPING=1, RELOADING=1, WATCHDOG=1,
                                  WATCHDOG=trigger, WATCHDOG=5s (a new period), EXTEND=5s
     KEY drops 100 bytes          of its output, which has ten to a line: the disk of the logs is full
+    KEY exceeds WORDS            @scribe finds it beyond this limit
     KEY answers WORDS            its probe, from now on: `well`, `timeout`, `lost` (not to be had), or what is wrong
     supctl VERB … [as NAME]      as on the command line
     hang up                      whoever waits for an answer does so no longer
@@ -185,6 +186,9 @@ class Scenario:
                 self.run_until(self.world.time)
             case [key, "drops", count, "bytes"]:
                 self._drop(full(key), int(count))
+            case [key, "exceeds", *limit]:
+                self.host.exceed(full(key), " ".join(limit))
+                self.run_until(self.world.time)
             case [key, "answers", *text]:
                 for process in self.world.living(full(key)):
                     process.being = replace(process.being, answers=(_answer(" ".join(text)),))

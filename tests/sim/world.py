@@ -117,6 +117,7 @@ class World:
     disk: dict[str, Any] | None = None  # the freezes in the state directory
     published: dict[str, Any] = field(default_factory=dict)  # files of the runtime directory, for helpers
     lost: dict[str, Any] = field(default_factory=dict)  # what of the output could not be written
+    beyond: dict[str, Any] = field(default_factory=dict)  # who was found beyond a limit
     disk_full: bool = False
     journal_full: bool = False
     old_kernel: bool = False  # it tells only a parent how a process has ended

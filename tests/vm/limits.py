@@ -21,6 +21,8 @@ EAT = "x = bytearray(400 << 20)"
 FORK = "import os, time\nn = 0\ntry:\n  while n < 100:\n    if os.fork() == 0: time.sleep(1000)\n    n += 1\n"
 FORK += "except OSError as error: print(n, error.strerror, flush=True)\ntime.sleep(1000)"
 SPIN = "while True: pass"
+PART = "import time; x = bytearray(45 << 20); time.sleep(1000)"
+"""There is room for one of these in their group, not for two."""
 
 CONFIG = f"""
 [supervisor]
@@ -42,6 +44,26 @@ limits = {{ processes = 10 }}
 [task.cpu]
 command = ["python3", "-c", "{SPIN}"]
 limits = {{ cpu = 0.2, cpu_weight = 50 }}
+[group.pair]
+tasks = ["one", "two"]
+limits = {{ memory = "60M" }}
+[task.one]
+command = ["python3", "-c", {json.dumps(PART)}]
+[task.two]
+command = ["python3", "-c", {json.dumps(PART)}]
+[group.spinners]
+tasks = ["spin-*"]
+limits = {{ cpu = 0.3, processes = 12 }}
+[task.spin-1]
+command = ["python3", "-c", "{SPIN}"]
+[task.spin-2]
+command = ["python3", "-c", "{SPIN}"]
+[task.spin-fork]
+command = ["python3", "-c", {json.dumps(FORK)}]
+[task.again]
+command = ["false"]
+restart = "always"
+backoff = {{ initial = "5s", factor = 1, jitter = 0 }}
 [task.io]
 command = ["sleep", "1000"]
 limits = {{ io_weight = 200, best_effort = true }}
@@ -81,6 +103,33 @@ def look() -> None:
     fact("cpu weight", (directory / "cpu.weight").read_text(), "50\n")
     fact("a cgroup that may not be limited is not", status("io")["state"], "running")
     fact("memory", ended("memory")["reason"], "killed by SIGKILL: memory limit 40M")
+    look_at_groups()
+    look_at_the_clock()
+
+
+def look_at_groups() -> None:
+    """What several tasks may use together."""
+    reasons = until(lambda: [one["reason"] for name in ("one", "two") if (one := status(name)["last_exit"])])
+    fact("memory of a group", reasons, ["killed by SIGKILL: memory limit 60M of @pair"])
+    text = until((PLACE / "log" / "spin-fork.log").read_text)
+    fact("processes of a group", text, "9 Resource temporarily unavailable\n")
+    directory = cgroup("spin-1").parent
+    began, spent = time.monotonic(), used(directory)
+    time.sleep(10)
+    share = (used(directory) - spent) / (time.monotonic() - began)
+    fact("cpu of a group", 0.15 <= share <= 0.35, True, share)
+
+
+def look_at_the_clock() -> None:
+    """It jumps; nobody is restarted by that, and what waits does so for as long as it would have."""
+    before = {name: status(name)["pid"] for name in ("spin-1", "io")}
+    for jump in (86400, -3 * 86400, 86400):
+        began, count = time.monotonic(), status("again")["restarts"]
+        time.clock_settime(time.CLOCK_REALTIME, time.time() + jump)
+        until(lambda count=count: status("again")["restarts"] >= count + 2)
+        waited = time.monotonic() - began
+        fact(f"a restart after the clock jumped by {jump} s", 5 <= waited <= 60, True, waited)
+    fact("what runs goes on", {name: status(name)["pid"] for name in before}, before)
 
 
 def fact(name: str, found: object, expected: object, shown: object = "") -> None:

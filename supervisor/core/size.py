@@ -1,0 +1,13 @@
+"""Sizes as people write them."""
+
+from __future__ import annotations
+
+
+def words(size: int) -> str:
+    """Bytes as the config has them: 536870912 is 512M."""
+    unit = ""
+    for larger in "KMG":
+        if size % 1024:
+            break
+        size, unit = size // 1024, larger
+    return f"{size}{unit}"

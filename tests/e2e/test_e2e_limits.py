@@ -1,0 +1,138 @@
+"""Limits that no controller enforces: memory and processes are measured each second, and enforced by a stop.
+
+And where the runs of a group with limits are. What a kernel with all controllers does is in `tests/vm`.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from lab import Lab, wait_for
+
+from supervisor.host import cgroup
+
+EATS = """
+import os, sys, time
+mine = bytearray(30 << 20)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    theirs = bytearray(60 << 20)
+time.sleep(1000)
+"""
+"""Most of it in a process that has left the group and the parent."""
+
+FORKS = "import os, time\nfor _ in range(20):\n    if os.fork() == 0:\n        break\ntime.sleep(1000)\n"
+
+no_controllers = pytest.mark.skipif(
+    bool({"memory", "pids"} & cgroup.controllers()), reason="the kernel of this machine enforces it: tests/vm"
+)
+
+
+@pytest.fixture(params=["yes", "no"], ids=["cgroups", "marks"])
+def measured(request: pytest.FixtureRequest, lab: Lab) -> Lab:
+    """A lab with cgroups of its own, and one without."""
+    lab.env[cgroup.NEVER] = request.param
+    return lab
+
+
+def task(name: str, program: str, limits: str) -> str:
+    command = json.dumps([sys.executable, "-S", "-c", program])
+    return f"[task.{name}]\ncommand = {command}\nlimits = {limits}\nrestart = 'never'\n"
+
+
+@no_controllers
+def test_memory_and_processes_are_measured(measured: Lab) -> None:
+    text = task("eats", EATS, "{ memory = '64M' }") + task("forks", FORKS, "{ processes = 9 }")
+    text += task("modest", EATS, "{ memory = '512M', processes = 9 }")
+    measured.start(text, "sample = 0")
+    reasons = {name: measured.until(name=name, to="stopping")["why"] for name in ("eats", "forks")}
+    assert reasons["eats"].startswith("memory limit 64M, measured 9")
+    assert reasons["forks"] == "processes limit 9, counted 21 (approximate, each second)"
+    last = wait_for(lambda: measured.tasks()["eats"]["last_exit"])
+    assert last["reason"] == f"{reasons['eats']}; killed by SIGTERM"
+    assert measured.tasks()["modest"]["state"] == "running"
+    assert "eats: limits.memory cannot be had from the kernel here" in measured.stderr + measured.stdout
+    assert "approximate" in measured.ctl("check", str(measured.path)).err
+
+
+@no_controllers
+def test_what_it_was_beyond_while_no_supervisor_ran(measured: Lab) -> None:
+    """The scribe lives on, and leaves word."""
+    go = measured.dir / "go"
+    waits = f"import os, time\nwhile not os.path.exists({str(go)!r}):\n    time.sleep(0.01)\n"
+    measured.start(task("eats", waits + EATS, "{ memory = '64M' }"))
+    pid = measured.up("eats")["eats"]
+    measured.end(signal.SIGKILL)
+    go.touch()
+    wait_for((measured.run / "breaches" / "breaches.json").exists)
+    measured.start()
+    last = wait_for(lambda: measured.tasks()["eats"]["last_exit"])
+    assert last["reason"].startswith("memory limit 64M")
+    assert not Path(f"/proc/{pid}").exists()
+
+
+GROUP = """
+[group.etl]
+tasks = ["a", "b"]
+limits = { cpu = 1, memory = "1G", best_effort = true }
+[task.a]
+command = "sleep 1000"
+[task.b]
+command = "sleep 1000"
+replicas = 2
+[task.other]
+command = "sleep 1000"
+"""
+
+
+def inside(pid: int) -> str:
+    """The path of the cgroup of a process."""
+    text = Path(f"/proc/{pid}/cgroup").read_text()
+    return next(line[3:] for line in text.splitlines() if line.startswith("0::"))
+
+
+def test_the_runs_of_a_limited_group_are_in_one_cgroup(lab: Lab) -> None:
+    """Also after a crash: two would allow twice as much. A changed limit restarts nobody; a task that joins does."""
+    try:
+        home = cgroup.plant(os.getpid(), 1)
+        os.rmdir(home)
+    except cgroup.NoCgroupError as why:
+        pytest.skip(str(why))
+    lab.start(GROUP)
+    pids = lab.up("a", "b:1", "b:2", "other")
+    places = {name: inside(pid).rpartition("/")[0] for name, pid in pids.items()}
+    assert len({places[name] for name in ("a", "b:1", "b:2")}) == 1
+    assert places["a"] == f"{places['other']}/@etl"
+    lab.end(signal.SIGKILL)
+    lab.start()
+    lab.ctl("restart", "b:1")
+    assert inside(lab.tasks()["b:1"]["pid"]).rpartition("/")[0] == places["a"], "with those that live"
+    lab.write(GROUP.replace('"1G"', '"2G"'))
+    assert lab.ctl("reload").out.splitlines()[0] == "changed: @etl (limits)"
+    assert lab.tasks()["a"]["pid"] == pids["a"]
+    lab.write(GROUP.replace('["a", "b"]', '["*"]'))
+    assert "restarted: other (group_limits)" in lab.ctl("reload").out
+    wait_for(lambda: (one := lab.tasks()["other"])["pid"] not in (None, pids["other"]) and one["state"] == "running")
+    assert inside(lab.tasks()["other"]["pid"]).rpartition("/")[0] == places["a"]
+    lab.ctl("stop", "--all")
+    found = [path for path, _, _ in os.walk(cgroup.home()) if path.endswith(places["a"])]
+    wait_for(lambda: not any(Path(path).exists() for path in found), "it goes with its last run")
+
+
+def test_what_a_group_cannot_have_is_no_start(lab: Lab) -> None:
+    lab.env[cgroup.NEVER] = "no"
+    if "cpu" not in cgroup.controllers():
+        lab.write(GROUP.replace(", best_effort = true", ""))
+        assert (
+            'group "etl": limits.cpu: the cgroups of this machine have no cpu controller'
+            in lab.ctl("check", str(lab.path), code=1).err
+        )
+        return
+    lab.start(GROUP.replace(", best_effort = true", ""))
+    lab.until(name="a", to="backoff")
+    assert "group etl: limits." in lab.tasks()["a"]["why"]
