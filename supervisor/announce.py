@@ -18,7 +18,16 @@ from supervisor.core.losses import News
 from supervisor.core.states import State
 from supervisor.host.interface import Host
 
-_LEVELS = {State.FAILED: "error", State.BACKOFF: "warning"}
+_LEVELS = {State.STARTING: "debug", State.FAILED: "error", State.BACKOFF: "warning"}
+
+
+def _level(new: Instance) -> str:
+    """How much a new state matters to the operator; that it comes back after a good end is no trouble."""
+    if new.task.helper:
+        return "debug"
+    if new.state is State.BACKOFF and new.last and new.last.success:
+        return "info"
+    return _LEVELS.get(new.state, "info")
 
 
 class Announcer:
@@ -76,8 +85,7 @@ class Announcer:
             text += f": {why}"
         if new.state is State.BACKOFF and new.deadline is not None:
             text += f"; restart in {new.deadline - new.since:.2g} s"
-        quiet = new.state is State.STARTING or new.task.helper
-        self._host.log("debug" if quiet else _LEVELS.get(new.state, "info"), text)
+        self._host.log(_level(new), text)
 
     def _killed(self, old: Instance, outcome: Outcome) -> None:
         """A run is over, and not all of it ended when it was asked to."""

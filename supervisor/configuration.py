@@ -150,7 +150,8 @@ class Configuration:
             for name, replicas in self._scales.items()
             if name in new.tasks and new.tasks[name].replicas == self.written.tasks[name].replicas
         }
-        plan = reload.compare(self.current, _scaled(new, scales))
+        up = {i.task.name for i in self._parent.fleet.instances.values() if i.run or i.wanted}
+        plan = reload.compare(self.current, _scaled(new, scales), up)
         if not dry_run:
             self._scales = scales
             self._parent.memory.facts.append(self._record())

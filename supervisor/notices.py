@@ -72,11 +72,11 @@ class Notices:
 
     def frozen(self, freeze: Freeze) -> None:
         """A freeze has come."""
-        self._put(notices.FROZEN, freeze.scope or "everything", freeze.says)
+        self._put(notices.FROZEN, freeze.scope or "everything", freeze.whence)
 
     def thawed(self, freeze: Freeze, by: str) -> None:
         """A freeze has gone."""
-        self._put(notices.THAWED, freeze.scope or "everything", f"by {by}; it was {freeze.says}")
+        self._put(notices.THAWED, freeze.scope or "everything", f"by {by}; it was frozen {freeze.whence}")
 
     def dropped(self, instance: Instance, why: str) -> None:
         """Output of an instance finds no room."""

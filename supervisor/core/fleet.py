@@ -139,6 +139,8 @@ class Fleet:
         self.groups, self.tasks = config.groups, config.tasks
         self.storm.policy = config.settings.auto_freeze
         tasks = {instance.task.name: instance.task for instance in self.instances.values()} | config.tasks
+        order = {name: place for place, name in enumerate(config.tasks)}
+        self._copies = dict(sorted(self._copies.items(), key=lambda item: order.get(item[0], len(order))))
         self._startup = [name for name, task in tasks.items() if task.kind is Kind.STARTUP]
         self._dependents = {}
         for name, task in tasks.items():

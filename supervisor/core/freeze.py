@@ -31,9 +31,13 @@ class Freeze:
     @property
     def says(self) -> str:
         """What `held (…)` shows: "frozen by root since 2026-11-21T14:02:11Z: bad deploy"."""
-        scope = f"{self.scope} is " if self.scope else ""
+        return f"{self.scope} is frozen {self.whence}" if self.scope else f"frozen {self.whence}"
+
+    @property
+    def whence(self) -> str:
+        """Who, since when, until when and why: "by root since 2026-11-21T14:02:11Z: bad deploy"."""
         until = f" until {self.until}" if self.until else ""
-        return f"{scope}frozen by {self.by} since {self.since}{until}" + (f": {self.reason}" if self.reason else "")
+        return f"by {self.by} since {self.since}{until}" + (f": {self.reason}" if self.reason else "")
 
     @property
     def identity(self) -> tuple[str, str]:

@@ -122,7 +122,7 @@ def _admit(i: Instance, e: ev.Admit, now: float) -> Step:
     )
     i = become(
         i, State.STARTING, now, now + i.task.start_timeout, run=run, runs=run.number,
-        restarts=i.restarts + (i.trigger == "restart"), trigger="restart", order=None,
+        restarts=i.restarts + (i.streak > 0), trigger="restart", order=None,
     )  # fmt: skip
     return i, (actions.Fork(i.key, run),)
 

@@ -7,6 +7,8 @@ running finishes with the definition that it began with.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from supervisor.core import events as ev
 from supervisor.core.definition import Config, Kind, Limits, Settings, Task, same_process
 from supervisor.core.fleet import Fleet, new_instances
@@ -15,6 +17,9 @@ from supervisor.core.states import ALIVE
 
 AT_START = ("runtime_dir", "state_dir", "socket_group", "socket_mode")
 """Settings that a running supervisor cannot change under itself."""
+
+LOG_DIR = "log_dir"
+"""The setting that is told as a change of each task that writes there, as it is one to whoever reads its log."""
 
 
 @immutable
@@ -33,17 +38,17 @@ class Plan:
         return bool(self.added or self.removed or self.changed or self.restarted or self.limited or self.at_next_start)
 
 
-def compare(old: Config, new: Config) -> Plan:
-    """What becomes different."""
+def compare(old: Config, new: Config, up: Collection[str]) -> Plan:
+    """What becomes different. `up`: the tasks that are up or wanted so, which a new definition may have to restart."""
     differing = {name: _differing(old.tasks[name], task) for name, task in new.tasks.items() if name in old.tasks}
     moved = old.settings.log_dir != new.settings.log_dir
     for name, keys in differing.items():
         if moved and new.tasks[name].log.to == "file":
-            differing[name] = (*keys, "log_dir")
+            differing[name] = (*keys, LOG_DIR)
     anew = {
         name: keys
         for name, keys in differing.items()
-        if new.tasks[name].kind is Kind.CONTINUOUS and not same_process(old.tasks[name], new.tasks[name])
+        if name in up and new.tasks[name].kind is Kind.CONTINUOUS and not same_process(old.tasks[name], new.tasks[name])
     }
     return Plan(
         added=tuple(name for name in new.tasks if name not in old.tasks),
@@ -62,6 +67,8 @@ def apply(fleet: Fleet, plan: Plan, new: Config, by: str, now: float) -> None:
         for key in [i.key for i in fleet.copies(name)]:
             fleet.note(key, ev.Retire(by), now)
     for name in (*plan.changed, *plan.restarted, *plan.added):
+        if plan.changed.get(name) == (LOG_DIR,):
+            continue  # no part of its definition: it clears no give-up
         redefine(fleet, new.tasks[name], by, now)
     for name in plan.restarted:
         reason = f"definition changed by {by}: {', '.join(plan.restarted[name])}"

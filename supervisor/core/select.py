@@ -29,6 +29,16 @@ def select(fleet: Fleet, names: list[str]) -> list[Instance]:
     return [instance for instance in everything(fleet) if instance.key in chosen]
 
 
+def without_instances(fleet: Fleet, names: list[str]) -> list[str]:
+    """The tasks that the names mean (all of them without names) and that have no instance: `replicas` is 0."""
+    groups = {f"@{name}": group.tasks for name, group in fleet.groups.items()}
+    meant = [
+        task for task in fleet.tasks
+        if not names or any(fnmatchcase(task, name) or task in groups.get(name, ()) for name in names)
+    ]  # fmt: skip
+    return [task for task in meant if not any(fleet.copies(task))]
+
+
 def everything(fleet: Fleet) -> list[Instance]:
     """Every instance of every task, those of one task together."""
     return [instance for instance in fleet.ordered() if not instance.task.helper]
@@ -50,7 +60,7 @@ def _like(instance: Instance, pattern: str) -> bool:
 def _unknown(fleet: Fleet, name: str) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 - only for a wrong name
 
-    known = [*{i.task.name: None for i in everything(fleet)}, *(f"@{group}" for group in fleet.groups)]
+    known = [*fleet.tasks, *(f"@{group}" for group in fleet.groups)]
     what = "group" if name.startswith("@") else "task matches" if any(c in name for c in "*?[") else "task"
     near = get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]!r}?" if near else "see `supctl status`"

@@ -155,7 +155,7 @@ def main() -> None:
         connection.connect(sys.argv[1])
         Prober(connection).serve()
     except OSError as error:
-        sys.stderr.write(f"@prober: {error}\n")
+        sys.stderr.write(f"@prober: cannot hear the supervisor at {sys.argv[1]}: {error.strerror or error}\n")
         sys.exit(1)
     os._exit(0)  # threads that wait for a server are not waited for
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -67,11 +68,16 @@ def save(state_dir: str, kept: Kept) -> None:
         OSError: it is not.
     """
     path = os.path.join(state_dir, NAME)
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(kept, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(path + ".new", path)
+    try:
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            json.dump(kept, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(path + ".new", path)
+    except OSError:
+        with suppress(OSError):  # on a full disk even what there is of it is too much
+            os.unlink(path + ".new")
+        raise
     directory = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)

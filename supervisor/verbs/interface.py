@@ -39,13 +39,21 @@ class RefusedError(Exception):
         self.exit_code = exit_code
 
 
-def chosen(parent: Parent, args: Arguments, *, all_without_names: bool = False) -> list[Instance]:
+def chosen(
+    parent: Parent, args: Arguments, *, all_without_names: bool = False, may_be_none: bool = False
+) -> list[Instance]:
     """The instances that `names` means, or all of them with `all`.
 
     Raises:
-        RefusedError: there is no such name, or none is given.
+        RefusedError: there is no such name, or none is given; or, unless there `may_be_none`, what is meant has no
+            instance.
     """
-    from supervisor.core.select import UnknownNameError, everything, select  # noqa: PLC0415 - not in supctl
+    from supervisor.core.select import (  # noqa: PLC0415 - not in supctl
+        UnknownNameError,
+        everything,
+        select,
+        without_instances,
+    )
 
     names = strings(args, "names")
     if flag(args, "all") or (all_without_names and not names):
@@ -53,9 +61,18 @@ def chosen(parent: Parent, args: Arguments, *, all_without_names: bool = False) 
     if not names:
         raise RefusedError("which tasks? Give a NAME, or --all", USAGE)
     try:
-        return select(parent.fleet, names)
+        found = select(parent.fleet, names)
     except UnknownNameError as error:
         raise RefusedError(str(error), UNKNOWN) from None
+    if not found and not may_be_none:
+        none = without_instances(parent.fleet, names)
+        raise RefusedError("; ".join(map(no_instance, none)) or f"{', '.join(names)}: there is no task in it")
+    return found
+
+
+def no_instance(task: str) -> str:
+    """What is to be said of a task that has none."""
+    return f"{task} has no instance (replicas = 0): `supctl scale {task}=1` gives it one"
 
 
 def strings(args: Arguments, key: str) -> list[str]:

@@ -32,14 +32,14 @@ def name_request(options: Namespace) -> dict[str, Any]:
 
 
 def came_up(fleet: Fleet, instance: Instance) -> Result | None:
-    """For start and restart: running, done, held by something lasting, or failed."""
+    """For start and restart: running (a start-up task: done), held by something lasting, or failed."""
     from supervisor.control.wait import result  # noqa: PLC0415 - not in supctl
     from supervisor.core.gate import will_start  # noqa: PLC0415
     from supervisor.core.report import short_reason  # noqa: PLC0415
 
     why = short_reason(fleet, instance)
     match instance.state:
-        case "running" if not fleet.leaving(instance):
+        case "running" if instance.task.kind != "startup" and not fleet.leaving(instance):
             return result(instance, "running", ok=True, text=f"running (pid {instance.pid})")
         case "held" if not will_start(fleet, instance):
             return result(instance, "held", ok=False, text=f"held: {why}")

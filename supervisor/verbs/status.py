@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from supervisor.verbs.interface import NOT_WELL, OK, Arguments, chosen
+from supervisor.verbs.interface import NOT_WELL, OK, Arguments, chosen, no_instance, strings
 from supervisor.verbs.screen import Screen, age, percent
 
 if TYPE_CHECKING:
@@ -39,17 +39,19 @@ def request(options: Namespace) -> dict[str, Any]:
 
 
 def answer(parent: Parent, client: Asker, args: Arguments) -> None:
-    """The supervisor, and one object per instance."""
+    """The supervisor, one object per instance, and the tasks that have none."""
     from supervisor.core import report  # noqa: PLC0415 - not in supctl
+    from supervisor.core.select import without_instances  # noqa: PLC0415
 
     host = parent.host
-    instances = chosen(parent, args, all_without_names=True)
+    instances = chosen(parent, args, all_without_names=True, may_be_none=True)
     tasks = report.status(parent.fleet, parent.config, instances, host.now(), host.stamp)
     for one, i in zip(tasks, instances, strict=True):
         one["lost_output"] = parent.losses.of(i.key)
         one["why"] = "; ".join(filter(None, (one["why"], parent.losses.note(i.key))))
     report.measured(tasks, host.samples(), host.now())
-    client.answer({"supervisor": supervisor(parent), "tasks": tasks})
+    none = without_instances(parent.fleet, strings(args, "names"))
+    client.answer({"supervisor": supervisor(parent), "tasks": tasks, "without_instances": none})
 
 
 def supervisor(parent: Parent) -> dict[str, Any]:
@@ -81,6 +83,8 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
     else:
         _head(answer["supervisor"], screen)
         _table(answer["tasks"], screen)
+        for task in answer["without_instances"]:
+            screen.line(no_instance(task))
     return NOT_WELL if any(_unwell(task) for task in answer["tasks"]) else OK
 
 

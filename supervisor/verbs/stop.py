@@ -26,7 +26,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     from supervisor.control.wait import result  # noqa: PLC0415 - not in supctl
     from supervisor.core.events import Unwant  # noqa: PLC0415
 
-    before, waits = chosen(parent, args), flag(args, "wait")
+    before, waits = chosen(parent, args, may_be_none=True), flag(args, "wait")
     keys = [i.key for i in before]
     resting = {i.key for i in before if not (i.run or i.wanted)}
     parent.fleet.apply_all(keys, Unwant(client.by), parent.host.now())

@@ -253,7 +253,18 @@ def test_a_name_that_means_nothing(many: Fleet, name: str, says: str):
     assert says in str(caught.value)
 
 
+def test_the_order_is_that_of_the_config_whatever_came_first():
+    """A takeover adds what lives before what is new; a reload adds at the end."""
+    made = fleet(
+        instance(State.RUNNING, replace(WEB, name="gone")), instance(State.RUNNING, APP), instance(State.RUNNING, WEB)
+    )
+    made.connect(config(WEB, DB, APP))
+    assert [i.task.name for i in made.ordered()] == ["web", "app", "gone"]
+
+
 # -- reload -----------------------------------------------------------------------------------------------------------
+
+UP = ("web", "db", "app")
 
 OTHER = {
     "kind": Kind.TRIGGERED, "command": ("other",), "python": "a:b", "directory": "/srv", "user": "mail", "umask": 0o22,
@@ -271,11 +282,13 @@ def test_every_key_of_the_identity_is_tried():
 
 @pytest.mark.parametrize("key", [key for key in IDENTITY if key != "kind"])
 def test_what_a_process_was_made_from_restarts_it(key: str):
-    plan = reload.compare(config(WEB), config(replace(WEB, **{key: OTHER[key]})))
+    plan = reload.compare(config(WEB), config(replace(WEB, **{key: OTHER[key]})), UP)
     assert plan.restarted == {"web": (key,)}
     assert plan.changed == {}
+    plan = reload.compare(config(WEB), config(replace(WEB, **{key: OTHER[key]})), ())
+    assert (plan.changed, plan.restarted) == ({"web": (key,)}, {}), "what is down is not restarted"
     triggered = replace(WEB, kind=Kind.TRIGGERED)
-    plan = reload.compare(config(triggered), config(replace(triggered, **{key: OTHER[key]})))
+    plan = reload.compare(config(triggered), config(replace(triggered, **{key: OTHER[key]})), UP)
     assert plan.restarted == {}, "a triggered task finishes with the definition that it began with"
     assert plan.changed == {"web": (key,)}
 
@@ -293,7 +306,7 @@ def test_what_a_process_was_made_from_restarts_it(key: str):
     ids=str,
 )
 def test_what_changes_in_place(key: str, value: object):
-    plan = reload.compare(config(WEB, DB), config(replace(WEB, **{key: value}), DB))
+    plan = reload.compare(config(WEB, DB), config(replace(WEB, **{key: value}), DB), UP)
     assert (plan.changed, plan.restarted, plan.unchanged) == ({"web": (key,)}, {}, ("db",))
 
 
@@ -311,18 +324,18 @@ def test_what_changes_in_place(key: str, value: object):
     ids=str,
 )
 def test_another_log_restarts_only_who_needs_other_descriptors(old: Log, new: Log, restarts: bool):
-    plan = reload.compare(config(replace(WEB, log=old)), config(replace(WEB, log=new)))
+    plan = reload.compare(config(replace(WEB, log=old)), config(replace(WEB, log=new)), UP)
     assert (plan.restarted if restarts else plan.changed) == {"web": ("log",)}
 
 
 def test_where_it_stands_in_the_file_is_no_change():
-    plan = reload.compare(config(WEB), config(replace(WEB, where="conf:99")))
+    plan = reload.compare(config(WEB), config(replace(WEB, where="conf:99")), UP)
     assert not plan
     assert plan.unchanged == ("web",)
 
 
 def test_added_removed_and_settings():
-    plan = reload.compare(config(WEB, DB), config(DB, APP, socket_mode=0o600, log_level="debug"))
+    plan = reload.compare(config(WEB, DB), config(DB, APP, socket_mode=0o600, log_level="debug"), UP)
     assert (plan.added, plan.removed, plan.at_next_start) == (("app",), ("web",), ("socket_mode",))
     assert plan
     new, old = config(WEB, runtime_dir="/new", log_level="debug").settings, config(WEB).settings
@@ -331,13 +344,13 @@ def test_added_removed_and_settings():
 
 def test_another_log_dir_restarts_nobody():
     quiet = replace(DB, log=Log("none"))
-    plan = reload.compare(config(WEB, quiet), config(WEB, quiet, log_dir="/new"))
+    plan = reload.compare(config(WEB, quiet), config(WEB, quiet, log_dir="/new"), UP)
     assert (plan.changed, plan.restarted, plan.unchanged) == ({"web": ("log_dir",)}, {}, ("db",))
 
 
 def apply(made: Fleet, old: tuple[Task, ...], new: tuple[Task, ...]) -> dict[str, str]:
     """Applies the difference; the states, and why each that must leave does."""
-    plan = reload.compare(config(*old), config(*new))
+    plan = reload.compare(config(*old), config(*new), UP)
     reload.apply(made, plan, config(*new), "ann", NOW)
     return {key: f"{one.state} {one.run.cause if one.run else ''}".strip() for key, one in made.instances.items()}
 

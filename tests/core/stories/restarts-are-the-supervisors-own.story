@@ -1,0 +1,13 @@
+# RESTARTS counts what the supervisor did by itself since a person last started the task; a restart by hand is none.
+task web initial=1 factor=1
+start
+at 1s web exits 1
+at 3s supctl status
+expect reply "web   running  103  1.0 s   1"
+supctl restart web
+at 4s supctl status
+expect reply "running  104  1.0 s   0"
+web exits 1
+at 6s supctl status
+expect reply "running  105"
+expect reply "1.0 s   1"
