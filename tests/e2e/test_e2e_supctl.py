@@ -101,7 +101,7 @@ def test_status_json_has_the_documented_shape(lab: Lab) -> None:
     lab.up("web:1", "web:2", "db")
     lab.ctl("freeze", "db", "--for", "1h", "--reason", "tests")
     status = lab.ctl("status", "--json", code=3).json
-    assert list(status) == ["supervisor", "tasks"]
+    assert list(status) == ["supervisor", "tasks", "without_instances"]
     check(status["supervisor"], SUPERVISOR_SHAPE)
     check(status["supervisor"]["config"], CONFIG_SHAPE)
     check(status["supervisor"]["frozen"][0], FREEZE_SHAPE)
