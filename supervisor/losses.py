@@ -1,12 +1,12 @@
 """Losses of output: the scribe leaves its sums in the runtime directory, the host tells that there are new ones.
 
 Here they become events, a line of the log, and a notice. So the parent is woken only when something was lost, and
-never waits for the scribe. What was lost while no supervisor ran is shown by `status` and no news.
+never waits for the scribe. What was told is in the journal: what was lost while no supervisor ran is told by the next.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from supervisor.core import losses
 
@@ -22,14 +22,18 @@ class Losses:
         self._parent = parent
         self._losses = losses.Losses(parent.host.moment)
 
-    def recall(self) -> None:
-        """Begins."""
-        self._losses.recall(self._parent.host.losses())
+    def recall(self, facts: dict[str, Any]) -> None:
+        """Begins. `facts`: the journal; without one, what there is was told by a supervisor that has ended in order."""
+        told = facts.get("fleet losses", {}).get("losses", {}) if facts else self._parent.host.losses()
+        self._losses.recall(told)
+        self.look()
 
     def look(self) -> None:
         """There are new sums."""
-        parent = self._parent
-        for news in self._losses.see(parent.host.losses()):
+        parent, found = self._parent, self._parent.host.losses()
+        if found:
+            parent.memory.facts.append({"fleet": "losses", "losses": found})
+        for news in self._losses.see(found):
             instance = parent.fleet.instances.get(news.key)
             if instance is None:  # removed from the config; its last words found no room
                 continue

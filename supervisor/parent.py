@@ -263,7 +263,7 @@ class Parent:
         self.fleet.settle(now)
         self.configuration.begin()
         self.notices.recall(facts)
-        self.losses.recall()
+        self.losses.recall(facts)
         limits.look(self)
         self.host.watch(self.config.watched)
 

@@ -16,6 +16,7 @@ from supervisor.config import task as tasks_of
 from supervisor.config.dependencies import check_dependencies
 from supervisor.config.errors import Report
 from supervisor.config.gather import Tables, gather
+from supervisor.config.outlets import check_outlets
 from supervisor.config.settings import LONGEST_SOCKET, settings
 from supervisor.config.source import read
 from supervisor.config.task import Checked
@@ -48,7 +49,7 @@ def load(path: str, environ: Mapping[str, str] | None = None) -> Config:
     tasks = {name: tasks_of.build(name, own, defaults, world, report) for name, own in checked.items()}
     groups = {name: groups_of.build(name, table, tasks, tables.whole, report) for name, table in tables.groups.items()}
     tasks = groups_of.share(tasks, groups, tables.groups, report)
-    _check_between(made, tasks, checked, defaults, tables, report)
+    _check_between(made, tasks, checked, defaults, tables, world, report)
     if tables.whole:
         _check_groups(checked, groups, report)
     report.finish()
@@ -62,6 +63,7 @@ def _check_between(
     checked: Mapping[str, Checked],
     defaults: Checked,
     tables: Tables,
+    world: World,
     report: Report,
 ) -> None:
     """Check the dependencies and that no two write one file; put each error where its key stands."""
@@ -71,15 +73,13 @@ def _check_between(
         report.wrong((own if key in own.raw else defaults).section, key, message)
 
     check_dependencies(tasks, tasks, tables.whole, blame)
+    check_outlets(tasks, made.log_dir, world, blame)
     for name, task in tasks.items():
         path = f"{made.runtime_dir}/notify/{name}:{task.replicas}.{10**8}"
         if task.notifies and (length := len(os.fsencode(path))) > LONGEST_SOCKET:
             key = "watchdog" if task.ready != "notify" else "ready"
             what = f"the path of its notify socket, {quote_path(path)}, has {length} bytes"
             blame(name, key, f"{what}; allowed: {LONGEST_SOCKET}, with a shorter name or runtime_dir")
-        other = tasks.get(f"{name}.err")
-        if other and task.log.stderr == "separate" and task.log.to == other.log.to == "file":
-            blame(name, "log", f'{name}.err.log is the log of the task "{other.name}" as well; allowed: another name')
 
 
 def _check_groups(checked: Mapping[str, Checked], groups: Mapping[str, Group], report: Report) -> None:

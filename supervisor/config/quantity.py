@@ -102,8 +102,8 @@ def _seconds(value: object) -> float:
     raise Wrong(f"{show(value)} is not a duration; {_DURATIONS}")
 
 
-def size(*, zero: bool = False) -> Type:
-    """A number of bytes; `zero`: whether none at all makes sense."""
+def size(*, zero: bool = False, least: int = 1) -> Type:
+    """A number of bytes; `zero`: whether none at all makes sense; `least`: fewer are of no use."""
 
     def parse(value: object, _scope: Scope) -> int:
         parts = _SIZE.fullmatch(value[:40]) if isinstance(value, str) else None
@@ -115,6 +115,8 @@ def size(*, zero: bool = False) -> Type:
             raise Wrong(f"{show(value)} is not a size; {_SIZES}")
         if not (0 if zero else 1) <= count <= _LARGEST:
             raise Wrong(f"{show(value)} is out of range; {_SIZES}")
+        if 0 < count < least:
+            raise Wrong(f"{show(value)} is too small; allowed: {least} bytes or more")
         return count
 
     return Type("size", parse)

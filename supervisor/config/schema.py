@@ -81,7 +81,7 @@ LOG = keys(
         "plain",
         "with time and stream, as the bytes are, or one object a line",
     ),
-    Key("max_size", size(), 10 << 20, "a larger file is rotated"),
+    Key("max_size", size(least=4096), 10 << 20, "a larger file is rotated"),
     Key("keep", integer(0, 100_000), 10, "rotated files that are kept"),
     Key("compress", BOOLEAN, True, "whether rotated files are compressed"),
 )

@@ -32,6 +32,7 @@ class Outcome:
     killed: tuple[str, ...] = ()  # whom SIGKILL met besides the main process: "sleep (pid 12)"
     cpu: float | None = None  # seconds, of the leader and all that it waited for
     memory: int | None = None  # bytes: the largest of those at its largest
+    asked: str = ""  # by whom or why it was asked to end, if it ended upon that: no failure of its own
 
 
 @immutable

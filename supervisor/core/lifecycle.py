@@ -341,7 +341,7 @@ def _exited_stopping(i: Instance, e: ev.Exited, now: float) -> Step:
 
     The first outcome wins: a supervisor that takes over the rest of a run is told of its leader's end again.
     """
-    outcome = _run(i).outcome or outcome_of(i, e.status, now)
+    outcome = _run(i).outcome or _asked(_run(i), outcome_of(i, e.status, now))
     if e.empty:
         return _conclude(i, outcome, now), ()
     i = replace(i, run=replace(_run(i), outcome=outcome))
@@ -375,6 +375,11 @@ def outcome_of(i: Instance, status: ev.Status | None, now: float) -> Outcome:
     cpu, memory = (status.used.cpu, status.used.memory) if status.used else (None, None)
     signal, dumped = status.signal, status.core_dumped
     return Outcome(now, reason, success, status.code, signal, dumped, lived, cpu=cpu, memory=memory)
+
+
+def _asked(run: Run, outcome: Outcome) -> Outcome:
+    """Of a run that was being stopped when it ended."""
+    return outcome if run.blamed else replace(outcome, asked=run.cause)
 
 
 def _conclude(i: Instance, outcome: Outcome, now: float) -> Instance:

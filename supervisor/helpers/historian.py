@@ -115,7 +115,7 @@ class Said:
 
     def is_coming(self, record: dict[str, Any], at: float) -> bool:
         """Whether the last words of a run that failed are still on their way; for PATIENCE at most."""
-        failed = not record.get("success", True) and record.get("pid")
+        failed = not record.get("success", True) and not record.get("stopped") and record.get("pid")
         return bool(failed and record["ended"] > at - PATIENCE and self._reads(record["run"]))
 
     def tail(self, account: dict[str, Any]) -> str:

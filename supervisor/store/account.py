@@ -57,6 +57,7 @@ def _account(i: Instance, run: Run, outcome: Outcome) -> Account:
         "core": outcome.core_dumped,
         "success": outcome.success,
         "reason": outcome.reason,
+        "stopped": outcome.asked or None,
         "cpu": outcome.cpu,
         "memory": outcome.memory,
         "keep": task.history.keep,
@@ -90,7 +91,7 @@ def numbers(account: Account) -> tuple[str, int, int]:
 def alike(old: Account, new: Account) -> bool:
     """Whether the new one is the next of the same storm."""
     epoch, _, last = numbers(old)
-    same = all(old[key] == new[key] for key in ("instance", "trigger", "reason", "success"))
+    same = all(old.get(key) == new.get(key) for key in ("instance", "trigger", "reason", "success", "stopped"))
     follows = numbers(new)[:2] == (epoch, last + 1)
     soon = new["ended"] - old.get("last_ended", old["ended"]) <= SUCCESSION
     short = max(lived(old) / old.get("count", 1), lived(new) / new.get("count", 1)) < SHORT

@@ -20,7 +20,7 @@ from contextlib import suppress
 from urllib.parse import quote
 
 NAME = "history.db"
-VERSION = 1
+VERSION = 2
 
 BESIDE = ("", "-wal", "-shm")
 """The file, its log and the shared index."""
@@ -57,7 +57,8 @@ CREATE TABLE runs (
     reason TEXT NOT NULL,
     cpu REAL,                      -- seconds, of all together
     memory INTEGER,                -- bytes: the largest process there was
-    tail TEXT                      -- the last lines that it wrote
+    tail TEXT,                     -- the last lines that it wrote
+    stopped TEXT                   -- why it was asked to end, if it ended upon that
 );
 CREATE INDEX runs_by_number ON runs (instance, epoch, last);
 CREATE INDEX runs_of_instance ON runs (instance);
@@ -146,6 +147,10 @@ def _check(connection: sqlite3.Connection, path: str) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
         connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
+    elif version == 1:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; ALTER TABLE runs ADD COLUMN stopped TEXT; PRAGMA user_version = {VERSION}; COMMIT"
+        )
     elif version != VERSION:
         raise _fault(f"it has version {version}, not {VERSION}")
 
@@ -191,5 +196,7 @@ def open_to_read(path: str) -> sqlite3.Connection:
         if os.path.exists(f"{path}-wal"):
             raise
         connection = sqlite3.connect(f"{uri}&immutable=1", uri=True)
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 1:  # its writer has not met it yet
+        connection.execute("CREATE TEMP VIEW runs AS SELECT *, NULL AS stopped FROM main.runs")
     connection.row_factory = sqlite3.Row
     return connection

@@ -14,20 +14,23 @@ Row = dict[str, Any]
 def figures(rows: Sequence[Row]) -> dict[str, Any] | None:
     """Success rate, median and 95th percentile of the duration, mean time between failures; None without runs.
 
+    A run that was asked to end has neither succeeded nor failed, unless it ended as a success.
+
     Args:
         rows: as `history.runs` gives them.
     """
     if not rows:
         return None
     count = sum(row["runs"] for row in rows)
-    failed = sum(row["runs"] for row in rows if not row["success"])
+    failed = sum(row["runs"] for row in rows if row["success"] is False)
+    judged = failed + sum(row["runs"] for row in rows if row["success"])
     lived = sum(row["duration_s"] * row["runs"] for row in rows)
     durations = [(row["duration_s"], row["runs"]) for row in rows]
     return {
         "runs": count,
         "since": min(row["start"] for row in rows),
         "failed": failed,
-        "success_rate": round((count - failed) / count, 4),
+        "success_rate": round((judged - failed) / judged, 4) if judged else None,
         "median_s": percentile(durations, 0.5),
         "p95_s": percentile(durations, 0.95),
         "mtbf_s": round(lived / failed, 3) if failed else None,

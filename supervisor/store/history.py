@@ -28,7 +28,7 @@ Tail = Callable[[Account], str]
 _COLUMNS = (
     "task", "instance", "name", "epoch", "first", "last", "row", "kind", "trigger", "attempt", "arguments", "pid",
     "began", "ready", "ended", "last_ended", "lived", "code", "signal", "core", "success", "reason", "cpu", "memory",
-    "tail",
+    "tail", "stopped",
 )  # fmt: skip
 _INSERT = f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"  # noqa: S608 - our own names
 _UPDATE = (
@@ -93,7 +93,7 @@ def _one(connection: sqlite3.Connection, account: Account, tail: Tail) -> None:
         return
     before = connection.execute("SELECT * FROM runs WHERE instance = ? ORDER BY id DESC LIMIT 1", (key,)).fetchone()
     storm = before is not None and alike(_account(before), account)
-    said = None if account["success"] else tail(account) or None
+    said = None if account["success"] or account.get("stopped") else tail(account) or None
     if storm and before["row"] >= ROWS - 1:
         both = merge(_account(before), account)
         row = {name: both[name] for name in ("last_ended", "lived", "cpu", "memory")}
@@ -102,7 +102,7 @@ def _one(connection: sqlite3.Connection, account: Account, tail: Tail) -> None:
     row = {"epoch": epoch, "first": first, "last": last, "row": before["row"] + 1 if storm else 0, "tail": said}
     row |= {"last_ended": account.get("last_ended", account["ended"]), "lived": lived(account)}
     arguments = account["arguments"] and json.dumps(account["arguments"], ensure_ascii=False)
-    connection.execute(_INSERT, account | row | {"arguments": arguments})
+    connection.execute(_INSERT, {"stopped": None} | account | row | {"arguments": arguments})
 
 
 def _account(row: sqlite3.Row) -> Account:
@@ -130,7 +130,7 @@ def runs(
     """The newest rows of these instances, the newest last."""
     marks = ", ".join("?" * len(instances))
     sql = f"SELECT * FROM runs WHERE instance IN ({marks}) AND last_ended >= ?"  # noqa: S608 - only marks
-    sql += (" AND success = 0" if failed else "") + " ORDER BY id DESC LIMIT ?"
+    sql += (" AND success = 0 AND stopped IS NULL" if failed else "") + " ORDER BY id DESC LIMIT ?"
     return [shown(row) for row in connection.execute(sql, (*instances, since, count))][::-1]
 
 
@@ -197,8 +197,9 @@ def shown(row: sqlite3.Row) -> dict[str, Any]:
         "code": one["code"],
         "signal": one["signal"],
         "core_dumped": bool(one["core"]),
-        "success": bool(one["success"]),
+        "success": None if one["stopped"] and not one["success"] else bool(one["success"]),
         "reason": one["reason"],
+        "stopped": one["stopped"],
         "cpu_s": one["cpu"],
         "memory_bytes": one["memory"],
         "tail": one["tail"],

@@ -57,7 +57,8 @@ def _running(i: Instance, run: Run, parent: Parent) -> dict[str, Any]:
     """A run that is on, in the shape of one that is over."""
     stamp = parent.host.stamp
     blank = dict.fromkeys((
-        "end", "last_end", "code", "signal", "core_dumped", "success", "reason", "cpu_s", "memory_bytes", "tail",
+        "end", "last_end", "code", "signal", "core_dumped", "success", "reason", "stopped", "cpu_s", "memory_bytes",
+        "tail",
     ))  # fmt: skip
     return {
         "run": run.id, "runs": 1, "last_run": run.id, "name": i.name, "task": i.task.name, "kind": str(i.task.kind),
@@ -100,6 +101,8 @@ def _rows(answer: dict[str, Any], options: Namespace) -> list[dict[str, Any]]:
 
 def _row(one: dict[str, Any]) -> tuple[str, ...]:
     outcome = one["reason"] or "running"
+    if one["stopped"]:
+        outcome = f"stopped ({outcome})"
     if one["runs"] > 1:
         outcome += f" ({one['runs']} runs like this, until {one['last_end']})"
     if one["arguments"]:

@@ -131,8 +131,9 @@ def _figures(answer: dict[str, Any]) -> dict[str, Any]:
 
 def _in_words(figures: dict[str, Any]) -> dict[str, str]:
     apart = figures["mtbf_s"]
+    rate = figures["success_rate"]
     return {
-        "runs": f"{figures['runs']} since {figures['since']}, {figures['success_rate']:.1%} succeeded",
+        "runs": f"{figures['runs']} since {figures['since']}" + (f", {rate:.1%} succeeded" if rate is not None else ""),
         "duration": f"median {age(figures['median_s'])}, 95 % within {age(figures['p95_s'])}",
         "time between failures": f"{age(apart)} of run time" if apart is not None else "no failure",
     }
@@ -150,7 +151,8 @@ def _render_run(answer: dict[str, Any], options: Namespace, screen: Screen) -> i
         return OK
     tail = one.pop("tail")
     many = f", the first of {one['runs']} that were alike, until {one['last_end']}" if one["runs"] > 1 else ""
-    screen.line(f"{one['run']} is over since {one['end']}: {one['reason']}{many}.")
+    how = f"stopped ({one['reason']})" if one["stopped"] else one["reason"]
+    screen.line(f"{one['run']} is over since {one['end']}: {how}{many}.")
     hidden = ("run", "runs", "last_run", "last_end", "reason", "name")
     facts = {key: value for key, value in one.items() if key not in hidden and value not in (None, [], "")}
     _block({key.replace("_", " "): _shown(value) for key, value in facts.items()}, screen)

@@ -60,6 +60,20 @@ def test_what_people_read(lab: Lab) -> None:
     assert "no run of nope" in lab.ctl("runs", "nope", code=4).err
 
 
+def test_a_stop_that_was_asked_for_is_no_failure(lab: Lab) -> None:
+    lab.start(TASKS).up("web")
+    lab.ctl("restart", "web")
+    lab.ctl("stop", "web")
+    found = runs(lab, "web")
+    assert [(one["success"], one["reason"]) for one in found] == [(None, "killed by SIGTERM")] * 2
+    assert all("asked by" in one["stopped"] for one in found)
+    assert runs(lab, "web", "--failed") == []
+    assert lab.ctl("runs", "web").out.count("stopped (killed by SIGTERM)") == 2
+    assert "is over since" in (shown := lab.ctl("show", "web/1").out)
+    assert ": stopped (killed by SIGTERM)." in shown
+    assert "no failure" in lab.ctl("show", "web").out
+
+
 def test_it_is_read_without_a_supervisor(lab: Lab) -> None:
     lab.start(TASKS).up("web")
     lab.ctl("run", "import", "--wait", "--", "0")

@@ -134,6 +134,20 @@ def test_a_run_that_failed_has_last_words(talking: Lab) -> None:
     shown = talking.ctl("show", "bad", "--json").json["instances"][0]
     assert (shown["last_words"], shown["lost_output"], shown["unread_output"]) == (["oh no"], None, 0)
     assert talking.ctl("why", "web", "--json").json["instances"][0]["last_words"] is None
+    talking.ctl("stop", "web")
+    wait_for(lambda: not talking.unread())
+    assert "It said last" not in talking.ctl("why", "web").out, "it was asked to end"
+
+
+def test_long_last_words_are_cut_for_people_and_whole_for_programs(lab: Lab) -> None:
+    lab.start(
+        '[task.bad]\nlog = { to = "file" }\nrestart = "never"\ncommand = ["sh", "-c", "printf %0500d 7 >&2; exit 3"]\n'
+    )
+    lab.until(name="bad", to="failed")
+    line = wait_for(lambda: [one for one in lab.ctl("why", "bad").out.splitlines() if "| 000" in one])[0]
+    assert len(line) < 220
+    assert line.endswith(" …")
+    assert len(lab.ctl("why", "bad", "--json").json["instances"][0]["last_words"][0]) == 500
 
 
 def test_both_killed_in_a_flood(lab: Lab) -> None:

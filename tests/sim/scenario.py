@@ -39,6 +39,7 @@ import re
 import shlex
 from argparse import ArgumentParser
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -225,8 +226,10 @@ class Scenario:
     def _drop(self, key: str, count: int) -> None:
         old = self.world.lost.get(key, {"bytes": 0, "lines": 0})
         lost = {"bytes": old["bytes"] + count, "lines": old["lines"] + count // 10, "why": "No space left on device"}
-        self.world.lost[key] = {**lost, "at": self.host.stamp()}
-        self.host.tell(Dropped())
+        at = datetime.fromtimestamp(self.world.time + self.world.wall, UTC).isoformat(timespec="milliseconds")
+        self.world.lost[key] = {**lost, "at": at.replace("+00:00", "Z")}
+        if self.world.host is not None:
+            self.host.tell(Dropped())
         self.run_until(self.world.time)
 
     def _end(self, key: str, status: Status) -> None:

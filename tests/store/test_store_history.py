@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from supervisor.helpers.historian import Historian, Keeper, Said
 from supervisor.helpers.part import Loop
 from supervisor.host import clock
 from supervisor.store import database, history, spool
+from supervisor.store.figures import figures
 from supervisor.store.spool import Spool
 
 SILENT = Said(lambda run: False, lambda run: [])
@@ -217,6 +219,30 @@ def test_a_runtime_directory_that_is_full(tmp_path, monkeypatch):
 
 
 # -- the file ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_of_the_version_before_is_read_and_brought_up_to_date(tmp_path):
+    path = str(tmp_path / "history.db")
+    connection, _ = database.open_to_write(path)
+    write(connection, account(1))
+    connection.executescript("ALTER TABLE runs DROP COLUMN stopped; PRAGMA user_version = 1")
+    connection.close()
+    with closing(database.open_to_read(path)) as reader:
+        assert history.run(reader, "web/1")["stopped"] is None
+        assert len(history.runs(reader, ["web:1"], failed=True, since=0.0, count=9)) == 1
+    connection, said = database.open_to_write(path)
+    write(connection, account(2, stopped="stop asked by root"))
+    assert (said, rows(connection, "stopped")) == ("", [None, "stop asked by root"])
+    connection.close()
+
+
+def test_a_run_that_was_asked_to_end_is_no_failure(db):
+    write(db, account(1), account(2, stopped="stop asked by root"), account(3, stopped="a new config", success=True))
+    assert [one["success"] for one in history.of_task(db, "web")] == [False, None, True]
+    assert [one["run"] for one in history.runs(db, ["web:1"], failed=True, since=0.0, count=9)] == ["web:1/1@e"]
+    found = figures(history.of_task(db, "web"))
+    assert (found["runs"], found["failed"], found["success_rate"], found["mtbf_s"]) == (3, 1, 0.5, 0.3)
+    assert figures(history.of_task(db, "web")[1:2])["success_rate"] is None
 
 
 @pytest.mark.parametrize("damage", ["garbage", "a torn middle", "another version"])

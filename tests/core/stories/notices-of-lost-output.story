@@ -19,8 +19,14 @@ at 110s web drops 500 bytes
 at 200s expect told ""
 at 2h web drops 10 bytes
 expect told "web lost output"
+# what is lost while nobody is there to tell it is told by the next one
+at 3h crash
+at 4h web drops 20 bytes
+start
+expect log "warning: web: 20 bytes (2 lines) of its output could not be written: No space left on device"
+at 5h expect told "web lost output"
 # a day later it is no news any more, but not forgotten
 at 48h supctl status web
 expect reply "running"
 supctl why web
-expect reply "2010 bytes (201 lines)"
+expect reply "2030 bytes (203 lines)"
