@@ -34,6 +34,7 @@ from supervisor.core.states import ALIVE
 from supervisor.host.interface import (
     Beyond,
     CannotForkError,
+    ClockSet,
     Done,
     Dropped,
     Happened,
@@ -156,6 +157,8 @@ class Parent:
                 self.losses.look()
             case Beyond():
                 limits.look(self)
+            case ClockSet():
+                self.switch.clock_set()
 
     def _fork(self, actions: list[Action], now: float) -> tuple[list[Action], list[Change]]:
         """Makes the children. Returns what follows from that: their go bytes, or their failures."""

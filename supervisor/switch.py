@@ -95,6 +95,12 @@ class Switch:
         source = source if source in KEPT else SUPCTL  # none: kept by an older version
         return Freeze(entry["scope"], source, entry["by"], entry["since"], entry.get("reason", ""), until, expires)
 
+    def clock_set(self) -> None:
+        """A freeze ends at the time that people were told, whatever was done to the clock."""
+        for freeze in self._fleet.freezes:
+            if freeze.until:
+                self._fleet.freeze(replace(freeze, expires=self._host.moment(freeze.until)), self._host.now())
+
     def follow(self, config: Config) -> None:
         """Takes over what the config's lines say, the new ones before the old ones go, so that there is no gap."""
         self._parent.gates_moved = True

@@ -60,6 +60,11 @@ class Beyond:
 
 
 @immutable
+class ClockSet:
+    """The wall clock was set, or the machine has slept: what is due at a time of day is due at another moment."""
+
+
+@immutable
 class Done:
     """An errand is done; `error` says in a sentence why it is not."""
 
@@ -77,7 +82,7 @@ class Request:
     arguments: dict[str, Any]
 
 
-Occurrence = Happened | Signalled | Touched | Dropped | Beyond | Done | Request
+Occurrence = Happened | Signalled | Touched | Dropped | Beyond | ClockSet | Done | Request
 
 Reader = Callable[[int], Sequence[Occurrence]]
 """Called with the epoll events of a descriptor; says what has occurred."""

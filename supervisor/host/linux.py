@@ -17,6 +17,7 @@ from supervisor.host.inotify import IN_MOVED_TO, Watch
 from supervisor.host.interface import (
     Beyond,
     CannotForkError,
+    ClockSet,
     Done,
     Dropped,
     Happened,
@@ -33,6 +34,7 @@ from supervisor.host.notify import AGAIN, Notifier
 from supervisor.host.process import Processes
 from supervisor.host.questions import PROBER, Questions
 from supervisor.host.spawner import Spawner
+from supervisor.host.wallclock import WallClock
 from supervisor.store.breaches import NAME as BREACHES
 from supervisor.store.breaches import folder as breaches_folder
 from supervisor.store.breaches import read as read_breaches
@@ -67,6 +69,8 @@ class Linux:
         self._processes = Processes(self.loop, self._spawner, self.errand, self._notifier)
         self._processes.reaps = reaps
         self._fifos = Fifos(self._spawner.keeper)
+        self._wall = WallClock()
+        self.loop.watch(self._wall.fd, lambda _: [ClockSet()] if self._wall.was_set() else [])
         self._watch: Watch | None = None
         self._loss: Watch | None = None
         self._breach: Watch | None = None

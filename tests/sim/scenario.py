@@ -26,7 +26,7 @@ A line is a config line (`wording`), an expectation (`expectations`), or one of 
     power fails [on_disk]        the machine stops, and boots, and `at` counts from here. The journal was in memory,
                                  or on a disk, which has so much of it as `writes tear` says
     pids come round              from now on pids are given that others had before
-    wall jumps 3600              seconds
+    wall jumps 3600              seconds: somebody sets the clock, or the machine has slept for so long
     disk full | disk free | journal full | journal free | errands take 2s
     notify_command fails | notify_command works
     old kernel                   that tells nobody but its parent how a process has ended
@@ -52,7 +52,7 @@ from supervisor.core.events import Status
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance
 from supervisor.host.handover import Handover
-from supervisor.host.interface import Dropped, Request, Signalled, Touched
+from supervisor.host.interface import ClockSet, Dropped, Request, Signalled, Touched
 from supervisor.parent import SHUTDOWN, Parent
 from supervisor.store.lastgood import unpack
 from supervisor.store.records import Journal
@@ -198,6 +198,8 @@ class Scenario:
                     client.hang_up()
             case ["wall", "jumps", seconds]:
                 self.world.wall += float(seconds)
+                if self.world.host:
+                    self.host.tell(ClockSet())
             case ["old", "kernel"]:
                 self.world.old_kernel = True
             case ["descriptors", "kept"]:

@@ -1,4 +1,5 @@
-"""What runs inside of the VM: a supervisor whose tasks go beyond their limits, and what the kernel makes of that.
+"""What runs inside of the VM: a supervisor whose tasks go beyond their limits, and what the kernel makes of that; and
+what becomes of a freeze when somebody sets the clock, which no other machine is asked to bear.
 
 Prints one line per fact, "ok NAME" or "FAILED NAME: what was found", and at last "done".
 """
@@ -102,6 +103,9 @@ def look() -> None:
     fact("cpu", 0.1 <= share <= 0.25, True, share)
     fact("cpu weight", (directory / "cpu.weight").read_text(), "50\n")
     fact("a cgroup that may not be limited is not", status("io")["state"], "running")
+    subprocess.run([*SUPCTL, "--socket", f"{PLACE}/run/supervisor.sock", "freeze", "io", "--for", "2h"], check=True)
+    subprocess.run(["date", "-s", "+3 hours"], check=True, stdout=subprocess.DEVNULL)
+    fact("a freeze ends at the time that was told", until(lambda: not frozen()), True)
     fact("memory", ended("memory")["reason"], "killed by SIGKILL: memory limit 40M")
     look_at_groups()
     look_at_the_clock()
@@ -152,6 +156,12 @@ def status(name: str) -> dict:
     words = [*SUPCTL, "--socket", f"{PLACE}/run/supervisor.sock", "status", name, "--json"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     return json.loads(done.stdout)["tasks"][0]
+
+
+def frozen() -> list:
+    words = [*SUPCTL, "--socket", f"{PLACE}/run/supervisor.sock", "status", "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return json.loads(done.stdout)["supervisor"]["frozen"]
 
 
 def ended(name: str) -> dict:
