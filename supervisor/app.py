@@ -6,14 +6,16 @@ Nothing but the spawner is imported before the spawner is forked: so it stays sm
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
-from supervisor.host.handover import VARIABLE, Trial, received
+from supervisor.host.handover import HELD, VARIABLE, Trial, received
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+FAILED = 1
 EX_CONFIG = 78  # sysexits.h; systemd: RestartPreventExitStatus=78
 USAGE = 2
 
@@ -112,15 +114,19 @@ def check(explicit: str | None) -> int:
 
 def supervise(explicit: str | None, trial: Trial | None = None, *, sweep: bool = False) -> int:
     """Comes up, supervises until the end, and returns the exit code. `sweep`: the end begins at once."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)  # they wait until somebody can obey (`host.loop.Signals`)
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # started without stdin, stdout or stderr
         os.set_inheritable(fd, True)
     os.close(fd)
+    from supervisor.host.aside import aside  # noqa: PLC0415
     from supervisor.host.spawner import Spawner  # noqa: PLC0415
 
-    spawner = Spawner()
-    from supervisor.host.aside import aside  # noqa: PLC0415
-
-    reading = aside(_prepare, (explicit,))  # meanwhile the rest is imported
+    try:
+        spawner = Spawner()
+        reading = aside(_prepare, (explicit,))  # meanwhile the rest is imported
+    except OSError as error:  # tasks of an earlier supervisor go on; who has started us tries again
+        sys.stderr.write(f"supervisor: cannot start, no process or descriptor is to be had: {error.strerror}\n")
+        return FAILED
     from supervisor import boot  # noqa: PLC0415
 
     return boot.supervise(spawner, reading, trial, sweep=sweep)

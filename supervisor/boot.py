@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from supervisor import planning
-from supervisor.app import EX_CONFIG
+from supervisor.app import EX_CONFIG, FAILED
 from supervisor.control.server import InUseError, Server
 from supervisor.core.immutable import replace
 from supervisor.errands import Loaded
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from supervisor.core.definition import Config
     from supervisor.host.handover import Trial
     from supervisor.host.spawner import Spawner
-
-FAILED = 1
 
 
 def supervise(spawner: Spawner, reading: tuple[int, int], trial: Trial | None = None, *, sweep: bool = False) -> int:

@@ -108,7 +108,7 @@ class Spawner:
         """Forks the spawner, and becomes a subreaper (prctl(2)): orphans of the tasks come to us.
 
         Raises:
-            OSError: no process or descriptor is left.
+            OSError: no descriptor is left.
         """
         if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
@@ -128,7 +128,8 @@ class Spawner:
             self.cgroups = f"no cgroups, what belongs to a run is known by its mark: {why}"
         self._socket: socket.socket | None = None
         self._pidfd = -1
-        self._begin()
+        with suppress(OSError):  # no process is to be had just now: the first who needs it makes it
+            self._begin()
 
     def prepare(self, count: int) -> None:
         """So many are needed soon: they are made while the parent does something else."""

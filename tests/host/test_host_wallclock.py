@@ -1,4 +1,4 @@
-"""The wall clock is watched. The test that sets it (to the time that it has) is for who asks for it by MAY_SET_CLOCK=1."""
+"""The wall clock is watched. The test that sets it, to the time that it has, is for who asks by MAY_SET_CLOCK=1."""
 
 import os
 import select
