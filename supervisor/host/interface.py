@@ -173,6 +173,9 @@ class Host(Protocol):
             OSError: the runtime directory is full or gone.
         """
 
+    def state_of(self, key: str) -> str:
+        """The state of the main process of an instance by proc(5), such as "S" or "T"; "": there is none."""
+
     def unread(self, key: str) -> int:
         """Bytes that an instance has written and nobody has read yet."""
 

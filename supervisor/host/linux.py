@@ -250,6 +250,10 @@ class Linux:
             json.dump(what, file)
         os.rename(f"{path}.new", path)
 
+    def state_of(self, key: str) -> str:
+        """See `Host.state_of`."""
+        return self._processes.state_of(key)
+
     def unread(self, key: str) -> int:
         """See `Host.unread`."""
         return self._fifos.unread(key)

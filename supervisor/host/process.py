@@ -314,6 +314,11 @@ class Processes:
             _send(process, signal.SIGCONT)
         process.rest.resume()
 
+    def state_of(self, key: str) -> str:
+        """See `interface.Host.state_of`."""
+        process = self.by_key.get(key)
+        return procfs.stat(process.pid).state if process and not process.ended else ""
+
     def _of(self, key: str, run: Run) -> Process | None:
         process = self.by_key.get(key)
         return process if process and process.run == run.number else None

@@ -51,6 +51,7 @@ class LogFile:
         self.path = path
         self.rules = rules
         self.lost = Loss(0, 0, "")  # since it could last be written
+        self._lost_by: Origin | None = None  # whose output was the last of it
         self._ledger = ledger
         self._compressor = compressor
         self._stamps = Stamps()
@@ -92,11 +93,20 @@ class LogFile:
             self.close()
             loss = Loss(take, block.count(b"\n", 0, take), error.strerror or str(error))
             self.lost = Loss(self.lost.bytes + loss.bytes, self.lost.lines + loss.lines, loss.why)
+            self._lost_by = origin
             return loss
         self._open_by = "" if block[take - 1] == 0x0A else fifo
         if self.rules.format == "json":
             self._open_by = ""
         return Loss(0, 0, "")
+
+    def confess(self, moment: tuple[float, float]) -> None:
+        """Says what is missing, if there is room again, though nobody writes any more."""
+        if self.lost.bytes and self._lost_by:
+            try:
+                self._confess(self._ready(moment[0], 0), self._lost_by, moment[1])
+            except OSError:
+                self.close()
 
     def end(self, fifo: str) -> None:
         """Nobody writes to this FIFO any more: a last line without a newline gets one, but in a raw file."""

@@ -52,6 +52,9 @@ REPORT_SOON = 0.5
 REPORT_EVERY = 10.0
 """Seconds between two reports of what could not be written, which all wake the supervisor."""
 
+CONFESS_EVERY = 2.0
+"""Seconds between two looks whether there is room to say in a file what is missing there."""
+
 AGAIN = 0.05
 """Seconds until the next try on who could not take anything (the journal, a terminal)."""
 
@@ -89,6 +92,7 @@ class Output:
         self._losses: dict[str, dict[str, Any]] = losses.read(runtime_dir)
         self._report_at: float | None = None  # when the losses are written down
         self._reported = -REPORT_EVERY  # when they last were
+        self._confess_at: float | None = None  # when it is tried to say in the files what is missing
         self.tails = Tails(runtime_dir)
         self._folder = plans.folder(runtime_dir)
         self._pump = Pump()
@@ -140,13 +144,15 @@ class Output:
         """See `Part`."""
         if self._ready:
             return 0.0
-        moments = [*self._later.values(), *([self._report_at] if self._report_at is not None else [])]
+        moments = [*self._later.values(), *(at for at in (self._report_at, self._confess_at) if at is not None)]
         return min(moments, default=None)
 
     def due(self, now: float) -> None:
         """See `Part`. One block for each stream that has something."""
         if self._report_at is not None and self._report_at <= now:
             self._report(now)
+        if self._confess_at is not None and self._confess_at <= now:
+            self._confess(now)
         late = [fifo for fifo, moment in self._later.items() if moment <= now]
         ready, self._ready = self._ready, {}
         for fifo in late:
@@ -174,6 +180,7 @@ class Output:
                 if fifo not in self._ready:
                     break
         for file in self._files.values():
+            file.confess((clock.now(), clock.wall()))
             file.close()
         if self._report_at is not None:
             self._report(clock.now())
@@ -270,8 +277,15 @@ class Output:
         before = self._losses.get(key, {"bytes": 0, "lines": 0})
         total = {"bytes": before["bytes"] + loss.bytes, "lines": before["lines"] + loss.lines}
         self._losses[key] = {**total, "why": loss.why, "at": clock.stamp()}
+        if self._confess_at is None:
+            self._confess_at = clock.now() + CONFESS_EVERY
         if self._report_at is None:
             self._report_at = max(clock.now() + REPORT_SOON, self._reported + REPORT_EVERY)
+
+    def _confess(self, now: float) -> None:
+        for file in self._files.values():
+            file.confess((now, clock.wall()))
+        self._confess_at = now + CONFESS_EVERY if any(file.lost.bytes for file in self._files.values()) else None
 
     def _report(self, now: float) -> None:
         """For `status`, the events and the notices."""

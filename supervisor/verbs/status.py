@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from supervisor.control.wait import Asker
+    from supervisor.core.instance import Instance
     from supervisor.parent import Parent
 
 EXAMPLE = """supctl status
 supctl status @etl --json
 supctl status --watch"""
+
+SCRIBE = "@scribe:1"
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -73,7 +76,19 @@ def supervisor(parent: Parent) -> dict[str, Any]:
             "loaded": parent.configuration.loaded,
             "error": "\n".join(parent.configuration.errors) or None,
         },
+        "helpers": [says for i in parent.fleet.instances.values() if i.task.helper and (says := _stuck(parent, i))],
     }
+
+
+def _stuck(parent: Parent, i: Instance) -> str:
+    """What is wrong with a helper that lives and does not work; the kernel knows, and nobody is woken to ask."""
+    state = parent.host.state_of(i.key)
+    if state in ("T", "t"):
+        says = f"{i.name} (pid {i.pid}) was stopped by a signal or a debugger; SIGCONT lets it go on"
+        return f"{says}; until then tasks that say much have to wait" if i.key == SCRIBE else says
+    if state == "D" and i.key == SCRIBE and any(parent.host.unread(key) for key in parent.fleet.instances):
+        return f"{i.name} (pid {i.pid}) waits for a disk; what tasks say waits for it"
+    return ""
 
 
 def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
@@ -99,6 +114,8 @@ def _head(head: dict[str, Any], screen: Screen) -> None:
         until = f" until {freeze['until']}" if freeze["until"] else ""
         reason = f": {freeze['reason']}" if freeze["reason"] else ""
         screen.line(f"frozen: {scope} by {freeze['by']} since {freeze['since']}{until}{reason}")
+    for says in head["helpers"]:
+        screen.line(says)
     if head["config"]["error"]:
         screen.line(f"the config has errors; what was loaded at {head['config']['loaded']} is in force:")
         for error in head["config"]["error"].splitlines():

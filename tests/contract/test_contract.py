@@ -420,6 +420,14 @@ def test_a_plan_is_taken_and_nothing_is_unread_of_who_says_nothing(machine: Mach
     assert machine.host.unread("web:1") == machine.host.unread("nobody:1") == 0
 
 
+def test_the_state_of_a_process(machine: Machine, place: Path):
+    """Whether it sleeps, runs or is stopped is the kernel's word; there is none of who is not there."""
+    assert machine.host.state_of("web:1") == ""
+    machine.start("sleeps")
+    assert machine.host.state_of("web:1") in ("S", "R", "D")
+    assert machine.host.state_of("nobody:1") == ""
+
+
 def test_lost_output_is_told_when_there_is_some(machine: Machine, place: Path):
     machine.host.publish(str(place), {"tasks": {}, "instances": ["web:1"]})
     assert machine.quiet(0.05) == []

@@ -112,6 +112,9 @@ class Nothing:
     def post(self, name: str, what: dict[str, Any]) -> None:
         wire.encode(published=what)
 
+    def state_of(self, key: str) -> str:
+        return "S"
+
     def unread(self, key: str) -> int:
         return 0
 

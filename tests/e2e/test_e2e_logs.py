@@ -183,12 +183,16 @@ def test_a_scribe_that_stands_still_delays_nothing(lab: Lab) -> None:
     try:
         before = lab.tasks()["crash"]["restarts"]
         wait_for(lambda: lab.tasks()["crash"]["restarts"] >= before + 20)
+        said = f"@scribe (pid {scribe}) was stopped by a signal"
+        assert said in lab.ctl("status", code=None).out
+        assert lab.ask("status")["answer"]["supervisor"]["helpers"][0].startswith(said)
         lab.ctl("restart", "web")
         lab.ctl("stop", "web", "crash")
         assert len(os.listdir(lab.run / "output")) < 50
     finally:
         os.kill(scribe, signal.SIGCONT)
     wait_for(lambda: not lab.unread())
+    assert lab.ask("status")["answer"]["supervisor"]["helpers"] == []
 
 
 def test_what_lies_where_it_was_started_is_not_taken_for_the_program(lab: Lab) -> None:

@@ -146,7 +146,8 @@ def test_check_of_a_good_config(lab: Lab) -> None:
         "ok": True,
         "path": str(lab.path),
         "tasks": ["a"],
-        "errors": [], "warnings": [],
+        "errors": [],
+        "warnings": [],
     }
     lab.start(wait=False, command=[*SUPERVISOR, "--check"])  # finds ./supervisor.toml
     assert lab.expect_exit() == 0

@@ -22,6 +22,20 @@ def numbered(count: int, begin: int = 0) -> bytes:
     return b"".join(b"%08d %s\n" % (number, b"x" * (number % 90)) for number in range(begin, begin + count))
 
 
+def writing(paper: Paper, writer: threading.Thread) -> None:
+    """Waits until the scribe that has just been started writes: one that is killed before has done nothing."""
+
+    def looks() -> object:
+        try:
+            found = (paper.log / "web.log").stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_size
+
+    before = looks()
+    wait_for(lambda: looks() != before or not writer.is_alive())
+
+
 @pytest.mark.parametrize("fmt", ["raw", "plain", "json"])
 def test_random_kills_in_a_flood_lose_and_double_nothing(paper: Paper, fmt: str) -> None:
     """Whatever the scribe was doing: the lines are there, each once, in order."""
@@ -31,7 +45,9 @@ def test_random_kills_in_a_flood_lose_and_double_nothing(paper: Paper, fmt: str)
     writer = paper.write("web:1.1@e.out", data)
     chance = random.Random(7)
     while writer.is_alive():
-        writer.join(chance.uniform(0.02, 0.2))
+        if chance.random() < 0.7:  # else it may be killed while it finishes what the one before had begun
+            writing(paper, writer)
+        writer.join(chance.uniform(0.0, 0.2))
         paper.kill()
         paper.scribe()
     paper.drained()
@@ -58,11 +74,15 @@ def test_rotation_under_a_flood(paper: Paper) -> None:
     data = numbered(150_000)
     paper.scribe()
     writer = paper.write("web:1.1@e.out", data)
+    chance, kills = random.Random(7), 0
     while writer.is_alive():
-        writer.join(0.1)
+        writing(paper, writer)
+        writer.join(chance.uniform(0.0, 0.02))
         paper.kill()
         paper.scribe()
+        kills += 1
     paper.drained()
+    assert kills > 3
     files = [paper.log / "web.log", *(Path(path) for _, path in sorted(rotated(str(paper.log / "web.log")).items()))]
     pieces = [path.read_bytes() for path in reversed(files)]
     assert b"".join(pieces) == data
@@ -232,6 +252,7 @@ def test_a_full_disk_stops_no_task_and_says_what_is_missing(paper: Paper, fmt: s
             out.write(numbered(100_000))  # comes back: somebody reads
             paper.drained()
             (paper.log / "filler").unlink()
+            wait_for(lambda: b"are missing here" in paper.read("web.log"), "it is said, though nothing more is written")
             out.write(b"room again\n")
             wait_for(lambda: b"room again\n" in paper.read("web.log"))
         lost = len(numbered(100_000))

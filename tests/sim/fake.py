@@ -316,6 +316,9 @@ class FakeHost:
         self._burn()
         self.world.published[name] = json.loads(json.dumps(what))
 
+    def state_of(self, key: str) -> str:
+        return "S" if any(process.program for process in self.world.living(key)) else ""
+
     def unread(self, key: str) -> int:
         return 0
 
