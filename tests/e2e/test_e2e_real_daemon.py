@@ -1,0 +1,27 @@
+"""A daemon that others have written, and that speaks sd_notify: the message bus, which every systemd machine has."""
+
+import shutil
+
+import pytest
+from lab import Lab, wait_for
+
+needs_dbus = pytest.mark.skipif(shutil.which("dbus-daemon") is None, reason="there is no dbus-daemon")
+
+
+@needs_dbus
+@pytest.mark.parametrize("cgroups", ["yes", "no"])
+def test_the_message_bus_says_when_it_is_ready(lab: Lab, cgroups: str) -> None:
+    """READY=1 once it listens; RELOADING=1 and READY=1 around a reload; and it ends by itself when it is asked to."""
+    lab.env["SUPERVISOR_CGROUPS"] = cgroups
+    address = lab.dir / "bus"
+    command = f"dbus-daemon --session --nofork --nopidfile --nosyslog --address=unix:path={address}"
+    lab.start(
+        f'[task.bus]\nready = "notify"\nstart_timeout = "20s"\ncommand = "{command}"\n'
+        '[task.app]\nrequires = ["bus"]\ncommand = "sleep 1000"\n'
+    )
+    pids = lab.up("bus", "app")
+    assert address.is_socket(), "ready means that one can connect"
+    lab.ctl("signal", "HUP", "bus")
+    wait_for(lambda: lab.tasks()["bus"]["why"] == "", "it has reloaded")
+    assert lab.tasks()["bus"]["pid"] == pids["bus"]
+    assert "stopped (" in lab.ctl("stop", "bus").out
