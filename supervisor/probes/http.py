@@ -62,7 +62,12 @@ def _secured(made: socket.socket, host: str, opened: Opened) -> socket.socket:
     context = ssl.create_default_context()
     wrapped = context.wrap_socket(made, server_hostname=host.strip("[]"), do_handshake_on_connect=False)
     opened(wrapped)
-    wrapped.do_handshake()
+    try:
+        wrapped.do_handshake()
+    except ssl.SSLCertVerificationError as error:
+        raise OSError(f"its certificate is not good: {error.verify_message.rstrip('.')}") from None
+    except ssl.SSLError as error:
+        raise OSError(f"no TLS: {(error.reason or str(error)).replace('_', ' ')}") from None
     return wrapped
 
 

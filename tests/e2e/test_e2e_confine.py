@@ -5,6 +5,7 @@ All of them live under one supervisor; each script says on its stdout what it co
 
 import json
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, wait_for
+
+from supervisor.config.schema import LIMITS, TASK
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: namespaces, users, capabilities")
 
@@ -89,6 +92,22 @@ def task(name: str, keys: str, script: str) -> str:
         f"[task.{name}]\ncommand = {json.dumps(['bash', '-c', script])}\n{keys}\nrestart = 'never'\n"
         "log = { to = 'file', format = 'raw' }\nkind = 'startup'\n"
     )
+
+
+def test_every_key_is_tried() -> None:
+    """What needs the controllers of cgroups is tried in a VM; and how long a run may live, beside them."""
+    here = Path(__file__).parent
+    elsewhere = [here / "test_e2e_limits.py", here.parent / "vm" / "limits.py"]
+    tried = "\n".join(keys for keys, _, _ in ROWS.values()).replace("limits.", "")
+    limits = set(re.findall(r"limits = \{+ (.*?) \}+", "".join(path.read_text() for path in elsewhere)))
+    tried += "\n" + "\n".join(one for some in limits for one in some.split(", "))
+    found = set(re.findall(r"^(\w+) = ", tried, re.MULTILINE))
+    context = (
+        "user", "group", "groups", "umask", "no_new_privileges", "capabilities", "private_tmp", "read_only",
+        "read_write", "inaccessible", "network", "credentials", "system_calls",
+    )  # fmt: skip
+    assert {*LIMITS, *context} <= found, {*LIMITS, *context} - found
+    assert set(context) <= set(TASK)
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from lab import Lab, wait_for
+from lab import Lab, alive, wait_for
 
 from supervisor.host import cgroup
 
@@ -74,6 +74,19 @@ def test_what_it_was_beyond_while_no_supervisor_ran(measured: Lab) -> None:
     last = wait_for(lambda: measured.tasks()["eats"]["last_exit"])
     assert last["reason"].startswith("memory limit 64M")
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_nothing_of_a_run_outlives_its_longest_life(measured: Lab) -> None:
+    """Whatever it ignores, and wherever it has gone."""
+    pids, ready = measured.dir / "pids", measured.dir / "ready"
+    relatives = Path(__file__).parents[1] / "relatives.py"
+    words = [sys.executable, "-S", str(relatives), str(pids), str(ready), "stay", "stubborn", "setsid", "daemon"]
+    keys = 'limits = { runtime = "2s" }\nstop = { grace = "200ms" }\nrestart = "never"\n'
+    measured.start(f"[task.web]\ncommand = {json.dumps(words)}\n{keys}")
+    assert measured.until(name="web", to="stopping")["why"] == "runtime: it has run for 2 s"
+    assert "runtime: it has run for 2 s" in measured.until(name="web", to="failed")["exit"]["reason"]
+    assert len(pids.read_text().split()) == 3
+    assert not any(alive(int(pid)) for pid in pids.read_text().split())
 
 
 GROUP = """
