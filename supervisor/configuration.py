@@ -66,13 +66,13 @@ class Configuration:
         self._warn(self.written)
 
     def broken(self, errors: tuple[str, ...]) -> None:
-        """The supervisor came up with the last good config, as the one on the disk has errors and tasks were alive."""
+        """The supervisor came up with the last good config, as the one on the disk has errors and tasks were left."""
         if errors:
             self.errors = errors
             self._parent.announce.event("config-error", why="; ".join(errors))
             for error in errors:
                 self._parent.host.log("error", f"config: {error}")
-            text = "tasks are alive, so the config that was last in force stays so until the errors are mended"
+            text = "there are tasks, so the one that was last in force stays so until the errors are mended"
             self._parent.host.log("warning", f"the config has errors; {text}, and `supctl reload`")
 
     def reread(self) -> None:

@@ -75,23 +75,18 @@ def prepare(explicit: str | None) -> Loaded:
 
 
 def _last_good(path: str, broken: Loaded) -> Loaded:
-    """The last good config, with the errors of the one on the disk, if tasks live under it; else only the errors.
+    """The last good config, with the errors of the one on the disk, if tasks were left under it; else only the errors.
 
     The journal is looked for wherever the supervisor of this config may have its runtime directory.
     """
     from supervisor.config.settings import runtime_dirs  # noqa: PLC0415
-    from supervisor.host import procfs  # noqa: PLC0415
     from supervisor.store import lastgood, records  # noqa: PLC0415
-
-    def lives(pid: int, birth: int) -> bool:
-        process = procfs.stat(pid)
-        return process.birth == birth and process.alive
 
     for directory in runtime_dirs(path, os.environ):
         try:
             if os.stat(directory).st_uid not in (0, os.geteuid()):
                 continue
-            packed = lastgood.find(records.peek(f"{directory}/journal", records.boot_id()), path, lives)
+            packed = lastgood.find(records.peek(f"{directory}/journal", records.boot_id()), path)
             if packed:
                 return Loaded(lastgood.unpack(packed), broken.errors, packed=packed)
         except (OSError, ValueError):  # not there, not ours, or of a version that nobody knows: then it is no help

@@ -1,8 +1,9 @@
 """The config in force, kept in the journal: what a supervisor comes up with when the one on the disk is broken.
 
-A supervisor that has crashed is started again, whatever somebody has written into the config meanwhile. If its tasks
-live, somebody has to look after them: so the next one comes up with the last good config, adopts them, and shows the
-error, as after a reload that failed. With nothing alive a broken config is exit 78, as ever.
+A supervisor that has crashed is started again, whatever somebody has written into the config meanwhile. Somebody has
+to look after its tasks: those that live, what is left of others, and those that wait for a restart or have ended
+meanwhile. So the next one comes up with the last good config, adopts them, and shows the error, as after a reload that
+failed. Where nothing was wanted up, and after an orderly end, a broken config is exit 78, as ever.
 
 The config is kept as JSON with the names of classes and fields, never as a pickle: another version of this program
 reads what it knows, and a class or a field that it does not know makes the config not usable.
@@ -11,7 +12,6 @@ reads what it knows, and a class or a field that it does not know makes the conf
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -47,24 +47,19 @@ def record(config_path: str, packed: str) -> dict[str, Any]:
     return {"fleet": "config", "path": config_path, "config": packed}
 
 
-def find(facts: dict[str, dict[str, Any]], path: str, lives: Callable[[int, int], bool]) -> str | None:
-    """The last good config of this path, packed, if the journal tells of a run that lives.
+def find(facts: dict[str, dict[str, Any]], path: str) -> str | None:
+    """The last good config of this path, packed, if the journal tells of a task that is wanted, or of a run.
 
     Args:
         facts: a journal.
         path: the config that is broken; another supervisor's journal is not taken for ours.
-        lives: whether there is a process with this pid and birth.
     """
     kept = facts.get(NAME, {})
     if kept.get("path") != path or not isinstance(kept.get("config"), str):
         return None
     tasks = (fact for name, fact in facts.items() if not name.startswith("@"))  # a helper is no task
-    runs = [fact["run"] for fact in tasks if isinstance(fact.get("run"), dict)]
-    pids = [(run.get("pid"), run.get("birth")) for run in runs]
-    alive = any(
-        isinstance(pid, int) and pid > 0 and isinstance(birth, int) and lives(pid, birth) for pid, birth in pids
-    )
-    return str(kept["config"]) if alive else None
+    left_alone = any(fact.get("wanted") or fact.get("run") for fact in tasks if "instance" in fact)
+    return str(kept["config"]) if left_alone else None
 
 
 def _packed(value: Any) -> Any:  # noqa: ANN401 - whatever a config holds

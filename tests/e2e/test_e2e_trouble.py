@@ -438,7 +438,7 @@ def test_with_closed_standard_descriptors(lab: Lab) -> None:
 
 @pytest.mark.parametrize("how", ["a key that is unknown", "no TOML at all"])
 def test_a_broken_config_after_kill_9_leaves_no_task_alone(lab: Lab, how: str) -> None:
-    """The next supervisor comes up with the last good config while tasks live, and says what is wrong."""
+    """The next supervisor comes up with the last good config for the tasks that are left, and says what is wrong."""
     tasks = '[task.a]\ncommand = "sleep 1000"\n[task.b]\ncommand = "sleep 1000"\n'
     lab.start(tasks)
     before = lab.up("a", "b")
@@ -456,7 +456,7 @@ def test_a_broken_config_after_kill_9_leaves_no_task_alone(lab: Lab, how: str) -
     lab.end(signal.SIGKILL)
     lab.write("[")
     lab.start(wait=False)
-    assert lab.expect_exit() == 78, "nothing is alive: as ever"
+    assert lab.expect_exit() == 78, "nothing is wanted: as ever"
 
 
 @pytest.mark.parametrize("how", ["removed", "renamed", "its files removed"])

@@ -348,9 +348,8 @@ class World:
         return Loaded(None, (self.file,)) if isinstance(self.file, str) else Loaded(self.file, packed=pack(self.file))
 
     def last_good(self) -> str | None:
-        """The config of an earlier supervisor, if tasks of it are alive."""
-        alive = {(process.pid, process.birth) for process in self.processes.values() if process.leader}
-        return find(self.facts(), "conf", lambda pid, birth: (pid, birth) in alive)
+        """The config of an earlier supervisor, if it has left tasks."""
+        return find(self.facts(), "conf")
 
     def living(self, key: str) -> list[Process]:
         """The living runs of an instance; more than one is what must never be."""

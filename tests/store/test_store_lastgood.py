@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,19 +42,22 @@ def test_what_another_version_wrote_is_not_used(text: str) -> None:
         unpack(text)
 
 
-def test_it_is_used_only_while_something_lives() -> None:
-    facts = {
-        "fleet config": record("/etc/x.toml", "packed"),
-        "web:1": {"instance": "web:1", "run": {"pid": 100, "birth": 7}},
-        "a:1": {"instance": "a:1", "run": None},
-        "b:1": {"instance": "b:1", "run": {"pid": "x"}},
-        "c:1": {"instance": "c:1", "run": "x"},
-    }
-    alive = {(100, 7)}
-    assert find(facts, "/etc/x.toml", lambda *one: one in alive) == "packed"
-    assert find(facts, "/etc/other.toml", lambda *one: one in alive) is None, "another supervisor's"
-    assert find(facts, "/etc/x.toml", lambda *one: False) is None
-    assert find({}, "/etc/x.toml", lambda *one: True) is None
+@pytest.mark.parametrize(
+    ("facts", "used"),
+    [
+        ({"instance": "web:1", "wanted": False, "run": {"pid": 100, "birth": 7}}, True),
+        ({"instance": "web:1", "wanted": True, "run": None}, True),
+        ({"instance": "web:1", "wanted": False, "run": None}, False),
+        ({"instance": "@scribe:1", "wanted": True, "run": {"pid": 100, "birth": 7}}, False),
+        ({"fleet": "shutdown", "wanted": True}, False),
+    ],
+)
+def test_it_is_used_for_tasks_that_are_left(facts: dict[str, Any], used: bool) -> None:
+    name = facts.get("instance", "fleet shutdown")
+    journal = {"fleet config": record("/etc/x.toml", "packed"), name: facts}
+    assert find(journal, "/etc/x.toml") == ("packed" if used else None)
+    assert find(journal, "/etc/other.toml") is None, "another supervisor's"
+    assert find({name: facts}, "/etc/x.toml") is None
 
 
 def test_where_the_runtime_directory_may_be(tmp_path: Path) -> None:
