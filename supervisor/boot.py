@@ -18,7 +18,7 @@ from supervisor.control.server import InUseError, Server
 from supervisor.core.immutable import replace
 from supervisor.errands import Loaded
 from supervisor.host import strays
-from supervisor.host.handover import Handover
+from supervisor.host.handover import Handover, over, unfinished
 from supervisor.host.interface import Done, Signalled
 from supervisor.host.linux import Linux
 from supervisor.host.log import Log
@@ -28,6 +28,7 @@ from supervisor.premises import Premises, TakenError
 from supervisor.store.records import Journal, boot_id
 from supervisor.store.spool import DIRECTORY, Spool
 from supervisor.verbs import load_all
+from supervisor.version import __version__
 
 if TYPE_CHECKING:
     from supervisor.core.definition import Config
@@ -92,6 +93,7 @@ def _run(
     settings = config.settings
     came = trial.handover if trial else Handover({})
     premises = Premises(settings.runtime_dir, host.log, lock=came.lock, guard=came.guard)
+    _go_back(host, premises, wanted=not came.directory and not sweep)
     path = f"{settings.runtime_dir}/supervisor.sock"
     server = Server(host.loop, host.now, loaded.people or {}, loaded.socket_gid)
     try:
@@ -155,11 +157,32 @@ def _upgrade(parent: Parent, host: Linux, server: Server, premises: Premises) ->
     host.notify("RELOADING=1", f"MONOTONIC_USEC={int(host.now() * 1e6)}")
     handover.open_files = host.leave()
     try:
+        handover.leave_word(premises.directory, boot_id())
         handover.execute(handover.command, host.hold_signals)
     except OSError as error:
+        over(premises.directory)
         host.stay()
         parent.announce.reloaded()
         parent.upgrade.failed(f"cannot execute {handover.command[0]}: {error.strerror}")
+
+
+def _go_back(host: Linux, premises: Premises, *, wanted: bool) -> None:
+    """A new program was killed on its trial, and a service manager has started it again: the old one in its place.
+
+    `wanted`: this is such a start, not an exec, and not one that is there to end everything.
+    """
+    handover = unfinished(premises.directory, boot_id()) if wanted else None
+    if handover is None:
+        return
+    handover.why, handover.new = "it was killed before its trial was over", __version__
+    host.log("error", f"the upgrade has failed, back to {handover.old}: {handover.why}")
+    handover.lock, handover.guard = premises.held
+    handover.open_files = host.leave()
+    try:
+        handover.execute(handover.back(), host.hold_signals)
+    except OSError as error:
+        host.stay()
+        host.log("error", f"cannot go back: {error}")
 
 
 def _to_sweep(journal: Journal, log: Callable[[str, str], None]) -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from supervisor import errands
 from supervisor.control.wait import Asker
-from supervisor.host.handover import TRIAL, Handover
+from supervisor.host.handover import TRIAL, Handover, over
 from supervisor.host.interface import Done
 from supervisor.verbs.interface import RefusedError
 from supervisor.version import __version__
@@ -64,6 +64,7 @@ class Upgrade:
         told = {key: self.last[key] for key in ("by", "from", "to", "adopted", "why")}
         self._parent.announce.event("upgrade", **told)
         if came.why:
+            over(self._parent.running_settings.runtime_dir)
             text = f"the upgrade to {new} has failed, {came.old} goes on: {came.why}"
             self._parent.host.log("error", text)
         else:
@@ -165,12 +166,14 @@ class Upgrade:
             self._copy(self._copied_now)
         if self._trial_ends is not None and self._trial_ends <= now and self.last:
             self._trial_ends = None
+            over(self._parent.running_settings.runtime_dir)
             self.last["trial"] = False
             self._parent.host.log("info", f"the upgrade to {self.last['to']} stands")
 
     def clear(self) -> None:
         """Nothing of this supervisor goes on."""
         with suppress(OSError):  # it was never made
+            over(self._parent.running_settings.runtime_dir)
             os.unlink(self._program)
 
     def handover(self) -> Handover:

@@ -179,6 +179,31 @@ def refused(lab: Lab, pids: dict[str, int]) -> str:
     return answer.err
 
 
+def test_a_version_that_is_killed_on_its_trial_is_followed_by_the_old_one(lab: Lab) -> None:
+    """By nobody at once, as the process is gone; but whoever starts the new one, as systemd does, gets the old one."""
+    pids = begin(lab)
+    dies = "    import signal\n    os.kill(os.getpid(), signal.SIGSEGV)\n"
+    install(lab, "9.9.9", old="    host.settled()\n", new=dies)
+    lab.hang_up()
+    asking = subprocess.Popen(
+        [*SUPCTL, "upgrade"],
+        env={**lab.env, "SUPERVISOR_SOCKET": str(lab.socket)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert lab.expect_exit() == -signal.SIGSEGV
+    lab.start(env={"PYTHONPATH": str(lab.dir / "new")})
+    told = lab.ctl("version", "--json").json
+    assert told["supervisor"] == __version__
+    assert told["upgrade"]["why"] == "it was killed before its trial was over"
+    assert all(lab.tasks()[name]["pid"] == pid and alive(pid) for name, pid in pids.items())
+    assert not (lab.run / "trial.json").exists(), "it is over"
+    _out, err = asking.communicate(timeout=PATIENCE)
+    assert asking.returncode == 1
+    assert err
+
+
 def test_a_broken_config_is_refused(lab: Lab) -> None:
     pids = begin(lab)
     lab.write("[task.steady]\ncomand = 'sleep'\n")

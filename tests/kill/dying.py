@@ -44,13 +44,11 @@ def die_at(text: str) -> None:
     def dying(*arguments: object, **options: object) -> object:
         nonlocal left
         left -= os.getpid() == mine
-        due = left == 0 and os.getpid() == mine
-        if due and when == "before":
-            os.kill(mine, signal.SIGKILL)
-        value = act(*arguments, **options)
-        if due:
-            os.kill(mine, signal.SIGKILL)
-        return value
+        if left or os.getpid() != mine:
+            return act(*arguments, **options)
+        if when == "after":
+            act(*arguments, **options)
+        return os.kill(mine, signal.SIGKILL)
 
     setattr(where, what, dying)
 
