@@ -34,7 +34,7 @@ MANY = 64
 TOGETHER = 200
 """Descriptors in one message; the kernel allows 253."""
 
-LOOK_EVERY = 1.0
+LOOK_EVERY = 0.1
 """Seconds between two looks of the spawner that stays: it happens after a crash only, and not for long."""
 
 _SPLICE_F_NONBLOCK = 2
