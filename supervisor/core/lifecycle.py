@@ -344,7 +344,8 @@ def _exited_stopping(i: Instance, e: ev.Exited, now: float) -> Step:
     outcome = _run(i).outcome or _asked(_run(i), outcome_of(i, e.status, now))
     if e.empty:
         return _conclude(i, outcome, now), ()
-    i = replace(i, run=replace(_run(i), outcome=outcome))
+    deadline = now + i.task.stop.grace if _run(i).dumping else i.deadline  # nobody is left who could say where it hangs
+    i = replace(i, run=replace(_run(i), outcome=outcome, dumping=False), deadline=deadline)
     return i, () if _run(i).kills else (actions.Terminate(i.key, _run(i), i.task.stop),)
 
 

@@ -21,7 +21,7 @@ from supervisor import errands
 from supervisor.core.definition import Probe, StopPolicy
 from supervisor.core.events import Emptied, Exited, Killed, Notified, NotStarted, Paused, Probed, Started, Status
 from supervisor.core.instance import Run
-from supervisor.host.interface import Beyond, CannotForkError, Done, Happened, Launch, Occurrence
+from supervisor.host.interface import CannotForkError, Done, Happened, Launch, Occurrence
 from supervisor.store.records import Journal
 
 
@@ -327,12 +327,6 @@ class FakeHost:
 
     def breaches(self) -> dict[str, Any]:
         return json.loads(json.dumps(self.world.beyond))
-
-    def exceed(self, key: str, why: str) -> None:
-        """@scribe finds the run of an instance beyond a limit."""
-        for process in self.world.living(key):
-            self.world.beyond[key] = {"run": f"{key}/{process.run}@e", "why": why}
-            self.tell(Beyond())
 
     def _promised(self, record: dict[str, Any]) -> None:
         """The grace begins with the decision; it is the same one for the next supervisor."""

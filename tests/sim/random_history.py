@@ -111,6 +111,8 @@ def sign(rng: Random) -> str:
     """What a run says or answers, unasked."""
     if rng.random() < 0.3:
         return f"answers {rng.choice(ANSWERS)}"
+    if rng.random() < 0.1:
+        return f"exceeds memory limit {rng.choice(('64M', '2G'))}"
     return f"says {rng.choice(SIGNS)}"
 
 

@@ -52,7 +52,7 @@ from supervisor.core.events import Status
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance
 from supervisor.host.handover import Handover
-from supervisor.host.interface import ClockSet, Dropped, Request, Signalled, Touched
+from supervisor.host.interface import Beyond, ClockSet, Dropped, Request, Signalled, Touched
 from supervisor.parent import SHUTDOWN, Parent
 from supervisor.store.lastgood import unpack
 from supervisor.store.records import Journal
@@ -188,8 +188,7 @@ class Scenario:
             case [key, "drops", count, "bytes"]:
                 self._drop(full(key), int(count))
             case [key, "exceeds", *limit]:
-                self.host.exceed(full(key), " ".join(limit))
-                self.run_until(self.world.time)
+                self._exceed(full(key), " ".join(limit))
             case [key, "answers", *text]:
                 for process in self.world.living(full(key)):
                     process.being = replace(process.being, answers=(_answer(" ".join(text)),))
@@ -224,6 +223,14 @@ class Scenario:
             case _:
                 return False
         return True
+
+    def _exceed(self, key: str, limit: str) -> None:
+        """@scribe finds it out, also while no supervisor lives."""
+        for process in self.world.living(key):
+            self.world.beyond[key] = {"run": f"{key}/{process.run}@e", "why": limit}
+            if self.world.host:
+                self.world.host.tell(Beyond())
+        self.run_until(self.world.time)
 
     def _drop(self, key: str, count: int) -> None:
         old = self.world.lost.get(key, {"bytes": 0, "lines": 0})

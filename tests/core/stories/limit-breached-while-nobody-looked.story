@@ -6,7 +6,7 @@ at 20s expect web running
 crash
 at 21s start
 at 22s expect web running
-web exceeds processes limit 9
-crash in 1 calls
+crash
+at 25s web exceeds processes limit 9
 at 30s start
 at 31s expect web backoff "processes limit 9"
