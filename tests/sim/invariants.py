@@ -10,7 +10,6 @@ import json
 from sim.scenario import Scenario
 from sim.world import Process
 
-from supervisor.control.feed import KEPT
 from supervisor.core.freeze import SUPCTL
 from supervisor.core.instance import Instance
 from supervisor.core.states import ALIVE, WAITING, State
@@ -25,6 +24,8 @@ class Invariants:
     def __init__(self, story: Scenario) -> None:
         self.story = story
         self._seen_by: object = None
+        self._cursor: str | None = None  # of the newest event that was looked at
+        self._told: set[int] = set()  # pids, by the events of this supervisor
         story.world.on_fork = self.forked
         story.world.on_kill = self.killed
 
@@ -62,7 +63,7 @@ class Invariants:
         """Everything that can be seen at any time."""
         parent = self.story.parent
         if parent is not self._seen_by:
-            self._seen_by = parent
+            self._seen_by, self._cursor, self._told = parent, None, set()
         if parent is None:
             return
         for key, instance in parent.fleet.instances.items():
@@ -135,16 +136,18 @@ class Invariants:
             for fact in self.story.inherited.values()
             if fact.get("state") == "failed"
         }
-        told, lines = set(), list(self.story.parent.feed.since(None))
-        for line in lines:
+        up = {i.pid for i in self.story.parent.fleet.instances.values() if i.pid and i.state is not State.STARTING}
+        feed = self.story.parent.feed
+        for line in feed.since(self._cursor):
             event = json.loads(line)["event"]
-            told.add(event.get("pid"))
+            self._told.add(event.get("pid"))
+            if event["event"] == "gap":  # more came since the last look than are kept
+                self._told |= up
             if event["event"] == "escalation" and event["name"]:
                 escalated = (event["name"].removesuffix(":1"), event["run"])
                 assert escalated not in given_up, f"escalated again: {escalated}"
-        up = {i.pid for i in self.story.parent.fleet.instances.values() if i.pid and i.state is not State.STARTING}
-        whole = len(lines) < KEPT  # of more, the oldest are no longer kept
-        assert up <= told or not whole, f"no event tells of pid {up - told}"
+        self._cursor = feed.cursor
+        assert up <= self._told, f"no event tells of pid {up - self._told}"
 
     def _accounted(self) -> None:
         """The history is told of every run that is over, whoever dies meanwhile, and of none that is not."""

@@ -193,8 +193,7 @@ class Scenario:
                 for process in self.world.living(full(key)):
                     process.being = replace(process.being, answers=(_answer(" ".join(text)),))
             case ["hang", "up"]:
-                for client in self.clients:
-                    client.hang_up()
+                self._hang_up()
             case ["wall", "jumps", seconds]:
                 self.world.wall += float(seconds)
                 if self.world.host:
@@ -231,6 +230,13 @@ class Scenario:
             if self.world.host:
                 self.world.host.tell(Beyond())
         self.run_until(self.world.time)
+
+    def _hang_up(self) -> None:
+        try:
+            for client in self.clients:
+                client.hang_up()
+        except Died:
+            self._died()
 
     def _drop(self, key: str, count: int) -> None:
         old = self.world.lost.get(key, {"bytes": 0, "lines": 0})
