@@ -181,3 +181,17 @@ class Invariants:
         assert self.story.ended is not None, "the supervisor does not end"
         left = [process.key for process in self.story.world.processes.values() if process.alive]
         assert not left, f"left alive: {left}"
+
+
+def dying(*lines: str, after: str) -> Scenario:
+    """A story of a supervisor that may die in it, and of the next one, if it did."""
+    story = Scenario()
+    watch = Invariants(story)
+    for line in lines:
+        story.do(line)
+        watch.check()
+    if story.parent is None:
+        story.do("start")
+        story.do(after)
+        watch.check()
+    return story

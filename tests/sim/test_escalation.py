@@ -7,7 +7,7 @@ the give-up itself.
 import json
 
 import pytest
-from sim.invariants import Invariants
+from sim.invariants import dying
 from sim.scenario import Scenario
 
 CONFIG = """
@@ -24,16 +24,7 @@ MOST = 60
 
 
 def story_of(calls: int) -> Scenario:
-    story = Scenario()
-    watch = Invariants(story)
-    for line in [*CONFIG, f"crash in {calls} calls", "web exits 1", "mail exits 1", "after 10s"]:
-        story.do(line)
-        watch.check()
-    if story.parent is None:
-        story.do("start")
-        story.do("after 10s")
-        watch.check()
-    return story
+    return dying(*CONFIG, f"crash in {calls} calls", "web exits 1", "mail exits 1", "after 10s", after="after 10s")
 
 
 @pytest.mark.parametrize("calls", range(1, MOST))

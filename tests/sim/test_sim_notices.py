@@ -1,7 +1,7 @@
 """The supervisor is killed at every call to its host around a give-up; people hear of it at least once all the same."""
 
 import pytest
-from sim.invariants import Invariants
+from sim.invariants import dying
 from sim.scenario import Scenario
 
 CONFIG = """
@@ -16,16 +16,7 @@ MOST = 40
 
 
 def story_of(calls: int) -> Scenario:
-    story = Scenario()
-    watch = Invariants(story)
-    for line in [*CONFIG, f"crash in {calls} calls", "web exits 1", "after 10s"]:
-        story.do(line)
-        watch.check()
-    if story.parent is None:
-        story.do("start")
-        story.do("after 40s")
-        watch.check()
-    return story
+    return dying(*CONFIG, f"crash in {calls} calls", "web exits 1", "after 10s", after="after 40s")
 
 
 @pytest.mark.parametrize("calls", range(1, MOST))
