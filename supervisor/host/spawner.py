@@ -119,6 +119,7 @@ class Spawner:
         self._spares: list[Spare] = []  # those that are made
         self._held: dict[str, int] = {}  # notify sockets, by their path
         self._place = ""  # the folder in which they can be asked for after our death
+        self._over: list[str] = []  # cgroups of runs that are over
         self._late: list[str] = []  # paths of which the spawner has still to be told
         try:
             self.tree = cgroup.plant(os.getpid(), procfs.birth(os.getpid()))
@@ -158,6 +159,7 @@ class Spawner:
         if self._late:
             self._tell_late()
         self.prepare(1)
+        self._remove_over()
 
     def spawn(self, spec: child.Spec, group: str = "") -> Spare:
         """A child that has its launch and waits for the go byte. `group`: it has a share in the limits of that.
@@ -181,10 +183,18 @@ class Spawner:
         raise OSError(errno.EAGAIN, "each child was killed as soon as it was made")
 
     def remove(self, path: str) -> None:
-        """Has the cgroup of a run that is over removed; "": there is none. What cannot be now is removed later."""
-        if path and self._socket is not None:
-            with suppress(OSError):  # a spawner that is not there, or busy: `close`, or the next supervisor
-                self._socket.send(REMOVE + path.encode())
+        """Has the cgroup of a run that is over removed, in a calm moment: not while the next run is on its way.
+
+        "": there is none. What the spawner cannot remove, `close` or the next supervisor does.
+        """
+        if path:
+            self._over.append(path)
+
+    def _remove_over(self) -> None:
+        with suppress(OSError):  # a spawner that is not there, or busy: in the next calm moment
+            while self._over and self._socket is not None:
+                self._socket.send(REMOVE + self._over[-1].encode())
+                self._over.pop()
 
     def hold(self, path: str, fd: int) -> None:
         """Has a notify socket outlive us."""
