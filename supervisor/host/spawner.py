@@ -6,11 +6,8 @@ are orphaned by its death, not by the spawner's. What is gained, on the machine 
 spends 0.4 ms on a start in place of 1.0, as it has no pages to copy; a child is at its exec after 1.1 ms in place
 of 2.4; and no child ever holds a copy of the parent's memory, its lock or its sockets, not even before its exec.
 
-Where the supervisor has cgroups (`cgroup`), each child is made in a fresh one: by clone3(2) with CLONE_INTO_CGROUP,
-so that it was never anywhere else and nothing of it can be outside. That happens ahead, too; which run a cgroup is for
-is not known before its launch. (To move a child by writing its pid to `cgroup.procs` makes every fork and exit on the
-machine wait for the kernel, up to 8 ms; it is done where clone3 is refused.) The spawner also removes the cgroups of
-runs that are over.
+Where the supervisor has cgroups (`cgroup`), each child is made in a fresh one, ahead, too: which run a cgroup is for is
+not known before its launch. The spawner also removes the cgroups of runs that are over.
 
 A spawner that dies or does not answer is replaced by a new one, forked from the parent as it is then: a bit larger. The
 parent waits for an answer only when a start cannot go on without, and looks then what the spawner is doing: for one
@@ -19,38 +16,26 @@ that somebody has stopped (SIGSTOP, a debugger) it waits no longer than a few mi
 When the parent dies, the spawner stays for as long as it must hold what tasks have written (`keeper`) or what they have
 said by sd_notify (`unheard`).
 
-This module is what the spawner consists of; it imports as little as it can.
+Here is the parent's end; the spawner's own is `spawning`, and how a child is made is in `clone`.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import gc
 import marshal
 import os
 import resource
 import select
 import signal
 import socket
-import sys
 import time
 from contextlib import suppress
 
 from supervisor.host import cgroup, child, keeper, procfs, unheard
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NoReturn
+from supervisor.host.spawning import DROP, EXECUTE, HOLD, MAKE, REMOVE, serve
 
 PR_SET_CHILD_SUBREAPER = 36
-CLONE_PARENT = 0x00008000
-CLONE_INTO_CGROUP = 0x200000000
-_SYS_CLONE3 = 435
-"""The number of clone3(2), on every machine."""
-
-_SYS_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
-"""The number of clone(2). glibc's fork() has no flags, and clone3 is refused in many containers."""
 
 PATIENCE = 1.0
 """Seconds after which a spawner that does not answer is replaced. It does nothing that could take long."""
@@ -61,12 +46,7 @@ GLANCE = 0.005
 LONGEST = 120 * 1024
 """Bytes of a launch: what a socket takes at once, with room for the go byte."""
 
-MAKE, REMOVE, HOLD, DROP, EXECUTE = b"+", b"-", b"h", b"d", b"x"
-"""The words of the parent: make a child in this cgroup; remove a cgroup; hold a notify socket; let it go; I shall
-execute another program, which has what `keeper` holds."""
-
 _libc = ctypes.CDLL(None, use_errno=True)
-_python = ctypes.PyDLL(None, use_errno=True)
 
 
 class Spare:
@@ -318,6 +298,34 @@ class Spawner:
         return True
 
 
+def _start(open_files: tuple[int, int], tree: str, kept: socket.socket) -> tuple[socket.socket, int, int]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    parent = os.getpid()
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            serve(theirs, open_files, tree, kept, parent)
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+        theirs.close()
+    ours.setblocking(False)
+    return ours, pid, pidfd
+
+
+def _packed(spec: child.Spec) -> bytes:
+    """A launch as the child reads it; the path of a cgroup may still come in."""
+    data = marshal.dumps(dict(spec))
+    if len(data) > LONGEST:
+        raise OSError(errno.E2BIG, "the command and its environment are too long")
+    return len(data).to_bytes(4, "little") + data
+
+
 def _await(pidfd: int, seconds: float) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
@@ -350,259 +358,3 @@ def _discard(path: str) -> None:
                 pass
         made.close()
         cgroup.remove(path)
-
-
-def _start(open_files: tuple[int, int], tree: str, kept: socket.socket) -> tuple[socket.socket, int, int]:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    parent = os.getpid()
-    old = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        pid = os.fork()
-        if pid == 0:
-            ours.close()
-            _serve(theirs, open_files, tree, kept, parent)
-        pidfd = os.pidfd_open(pid)
-    except OSError:
-        ours.close()
-        raise
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, old)
-        theirs.close()
-    ours.setblocking(False)
-    return ours, pid, pidfd
-
-
-def _serve(parent: socket.socket, open_files: tuple[int, int], tree: str, kept: socket.socket, pid: int) -> NoReturn:
-    """The spawner's life: until the parent, whose pid is given, has hung up and nothing of the tasks is to be held."""
-    try:
-        _prepare(parent.fileno(), kept.fileno())
-        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files[1], open_files[1]))  # it may hold many sockets
-        if tree:
-            cgroup.clear_old(tree, lambda pid, birth: procfs.birth(pid) == birth)
-        sockets = unheard.Holder()
-        executes = _obey(parent, tree, open_files, sockets)
-        parent.close()
-        keeper.be_silent()
-        if not sockets.serve() and not executes:
-            keeper.stay(kept, pid)
-    except BaseException:  # noqa: BLE001 - it must never run on as a second parent
-        sys.excepthook(*sys.exc_info())
-    os._exit(0)
-
-
-def _obey(parent: socket.socket, tree: str, open_files: tuple[int, int], sockets: unheard.Holder) -> bool:
-    """Does what it is told, until the parent hangs up. Returns whether it executes another program then."""
-    executes = False
-    cloned = bool(tree) and os.uname().machine in _SYS_CLONE and _try_to_clone(f"{tree}/trial")
-    used: set[str] = set()  # cgroups of runs that are over
-    while order := _next_order(parent):
-        word, path, fd = order
-        if word == REMOVE:
-            used = {old for old in (*used, path) if not _removed(old, tree)}
-        elif word == HOLD:
-            sockets.hold(path, fd)
-        elif word == DROP:
-            sockets.drop(path)
-        elif word == EXECUTE:
-            executes = True
-        else:
-            _answer(parent, fd, *_make(path, cloned=cloned), open_files)
-    return executes
-
-
-def _next_order(parent: socket.socket) -> tuple[bytes, str, int] | None:
-    """A word, a path, a descriptor or -1. None: the parent has hung up."""
-    try:
-        order, ancillary, _, _ = parent.recvmsg(8192, 64, socket.MSG_CMSG_CLOEXEC)
-    except ConnectionResetError:  # it has left an answer unread; what it had said before that is still to be heard
-        return _next_order(parent)
-    fd = int.from_bytes(ancillary[0][2], sys.byteorder) if ancillary else -1
-    return (order[:1], order[1:].decode(), fd) if order else None
-
-
-def _answer(parent: socket.socket, channel: int, pid: int, inside: bool, open_files: tuple[int, int]) -> None:
-    """Tells of a child that was made; or becomes it."""
-    if pid == 0:
-        parent.close()
-        resource.setrlimit(resource.RLIMIT_NOFILE, open_files)
-        _wait_for_launch(channel)
-    os.close(channel)
-    with suppress(BrokenPipeError, ConnectionResetError):  # it has hung up in the middle of something
-        parent.send(pid.to_bytes(4, "little", signed=True) + bytes([inside]))
-
-
-def _packed(spec: child.Spec) -> bytes:
-    """A launch as the child reads it; the path of a cgroup may still come in."""
-    data = marshal.dumps(dict(spec))
-    if len(data) > LONGEST:
-        raise OSError(errno.E2BIG, "the command and its environment are too long")
-    return len(data).to_bytes(4, "little") + data
-
-
-def _removed(path: str, tree: str) -> bool:
-    """With its group, if this was the last run in it; and with the tree, if that was an earlier supervisor's."""
-    gone, above = cgroup.remove(path), os.path.dirname(path)
-    if gone and os.path.basename(above).startswith("@"):
-        with suppress(OSError):  # others are in it; one that has ended is still to be asked how
-            os.rmdir(above)
-        above = os.path.dirname(above)
-    if gone and above != tree:
-        with suppress(OSError):
-            os.rmdir(above)
-    return gone
-
-
-def _try_to_clone(path: str) -> bool:
-    """Whether a child can be cloned into a cgroup, and lives. clone3 is refused in many containers.
-
-    And where our own cgroup was once killed as a whole (`cgroup.kill`), and we were started in it afterwards, kernels
-    up to 6.18 take whatever we clone into another one for a late child of that time, and kill it, too.
-    """
-    try:
-        cgroup.make(path)
-        pid = _clone_into(path, signal.SIGCHLD)
-    except OSError:
-        return False
-    if pid == 0:
-        os._exit(0)
-    lived = pid > 0 and os.waitpid(pid, 0)[1] == 0
-    cgroup.remove(path)
-    return lived
-
-
-def _make(path: str, *, cloned: bool) -> tuple[int, bool]:
-    """A child, and whether it is in the cgroup of this path: one that cannot be had is done without.
-
-    Returns 0 in the child, a negative errno when there is none.
-    """
-    clone = _clone if os.uname().machine in _SYS_CLONE else _fork_twice
-    if not path:
-        return clone(), False
-    try:
-        cgroup.make(path)
-    except OSError:
-        return clone(), False
-    pid = _clone_into(path, CLONE_PARENT) if cloned else -errno.ENOSYS
-    if pid >= 0:
-        return pid, True
-    pid = clone()
-    if pid < 0:
-        cgroup.remove(path)
-    return pid, pid > 0 and _move(pid, path)
-
-
-def _move(pid: int, path: str) -> bool:
-    try:
-        with open(f"{path}/cgroup.procs", "w") as file:
-            file.write(str(pid))
-    except OSError:
-        cgroup.remove(path)
-        return False
-    return True
-
-
-def _prepare(*needed: int) -> None:
-    """Out of the way of the terminal's signals, with nothing open but what it needs, and as children shall be."""
-    os.setpgid(0, 0)
-    for name in child.OWN_VARIABLES:
-        os.environ.pop(name, None)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
-    signal.set_wakeup_fd(-1)
-    signal.pthread_sigmask(signal.SIG_SETMASK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
-    begin = 3
-    for fd in sorted(needed):
-        os.closerange(begin, fd)
-        begin = fd + 1
-    os.closerange(begin, os.sysconf("SC_OPEN_MAX"))
-    try:
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("0")
-    except OSError:  # it may only be raised, and was below already: then children keep it as well
-        pass
-    for name in child.VARIABLES:  # as they are there already, to set them is cheap
-        os.putenv(name, "")
-    gc.disable()
-    gc.freeze()
-
-
-def _wait_for_launch(channel: int) -> NoReturn:
-    """The life of a child until it knows what it will be. If the parent hangs up, it will be nothing."""
-    try:
-        failure = child.get_ready()
-        length = int.from_bytes(_read(channel, 4), "little")
-        data = _read(channel, length)
-        child.become(marshal.loads(data), channel, failure)  # noqa: S302 - the parent wrote it
-    except ConnectionResetError:
-        pass
-    except BaseException:  # noqa: BLE001 - it must never run on as a second spawner
-        sys.excepthook(*sys.exc_info())
-    os._exit(0)
-
-
-def _read(channel: int, length: int) -> bytes:
-    """So many bytes, or the end of the process when there are no more."""
-    data = b""
-    while len(data) < length:
-        block = os.read(channel, length - len(data))
-        if not block:
-            os._exit(0)
-        data += block
-    return data
-
-
-def _clone() -> int:
-    """As fork(2), but the child is the caller's sibling. Returns a negative errno when there is none.
-
-    What CPython does after a fork (locks, hooks of modules) is left out: there is one thread before and after, and a
-    child that executes a program needs nothing of it. One that stays Python has it done later, see `child`.
-    """
-    flags = CLONE_PARENT | signal.SIGCHLD
-    pid = int(_python.syscall(_SYS_CLONE[os.uname().machine], flags, 0, 0, 0, 0))
-    return pid if pid >= 0 else -ctypes.get_errno()
-
-
-def _clone_into(path: str, flag: int) -> int:
-    """As fork(2), with a child that begins in this cgroup. See clone3(2): `struct clone_args`, 88 bytes.
-
-    `flag` is SIGCHLD for a child of our own, or CLONE_PARENT: a sibling ends with our signal, which is SIGCHLD, too.
-    """
-    directory = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    arguments = (ctypes.c_uint64 * 11)(CLONE_INTO_CGROUP | (flag & CLONE_PARENT))
-    arguments[4] = flag & ~CLONE_PARENT
-    arguments[10] = directory
-    pid = int(_python.syscall(_SYS_CLONE3, ctypes.byref(arguments), 88))
-    failure = ctypes.get_errno()
-    os.close(directory)
-    return pid if pid >= 0 else -failure
-
-
-def _fork_twice() -> int:
-    """The same where the number of clone(2) is not known: an orphan comes to the parent, which is a subreaper."""
-    ours, theirs = os.pipe()
-    try:
-        middle = os.fork()
-        if middle == 0:
-            return _in_the_middle(ours, theirs)
-    except OSError as error:
-        os.close(ours)
-        os.close(theirs)
-        return -(error.errno or errno.EAGAIN)
-    os.close(theirs)
-    answer = os.read(ours, 4)
-    os.close(ours)
-    os.waitpid(middle, 0)
-    return int.from_bytes(answer, "little") if answer else -errno.EAGAIN
-
-
-def _in_the_middle(ours: int, theirs: int) -> int:
-    try:
-        pid = os.fork()
-    except OSError:
-        os._exit(1)  # nothing is told: the spawner takes it for EAGAIN
-    if pid:
-        os.write(theirs, pid.to_bytes(4, "little"))
-        os._exit(0)
-    os.close(ours)
-    os.close(theirs)
-    return 0

@@ -125,7 +125,7 @@ def test_a_child_is_made_in_a_cgroup(how: str, tree: str):
     cgroup.make(f"{tree}/1")
     if "killed" in how:
         cgroup.Cgroup(f"{tree}/1").kill()
-    change = "spawner._SYS_CLONE3 = 10**6\n" if "refused" in how else ""
+    change = "clone._SYS_CLONE3 = 10**6\n" if "refused" in how else ""
     done = subprocess.run(
         [sys.executable, "-c", BEGIN + change + INSIDE],
         capture_output=True, text=True, timeout=60, check=False, preexec_fn=lambda: enter(f"{tree}/1"),

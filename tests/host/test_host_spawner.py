@@ -10,7 +10,7 @@ import pytest
 
 BEGIN = """
 import os, signal, sys
-from supervisor.host import spawner
+from supervisor.host import clone, spawner
 spawner.PATIENCE = 0.5
 SPEC = {
     "title": "a", "helper": False, "command": ("/bin/sh", "-c", "exit 7"), "python": None, "stop_signal": "SIGTERM",
@@ -94,7 +94,7 @@ os.waitid(os.P_PID, spare, os.WEXITED)
 runs(made)
 """,
     "no number of clone(2) is known": """
-spawner._SYS_CLONE.clear()
+clone._SYS_CLONE.clear()
 made = spawner.Spawner()
 for _ in range(3): runs(made)
 """,
