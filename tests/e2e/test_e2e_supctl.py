@@ -38,7 +38,7 @@ SUPERVISOR_SHAPE = {
     "state": str,
     "frozen": list,
     "config": dict,
-    "helpers": dict,
+    "helpers": list,
 }
 FREEZE_SHAPE = {"scope": str, "source": str, "by": str, "since": str, "until": (str, None), "reason": (str, None)}
 CONFIG_SHAPE = {"path": str, "loaded": str, "error": (str, None)}
