@@ -27,7 +27,7 @@ from supervisor.logs.format import Origin
 from supervisor.logs.journal import JournalSink
 from supervisor.logs.ledger import Ledger
 from supervisor.logs.places import OUT, files, number_of, run_of
-from supervisor.logs.pump import BLOCK, SMALL_PIPE, Pump, enlarge
+from supervisor.logs.pump import BLOCK, SMALL_PIPE, Pump, enlarged
 from supervisor.logs.rotate import Compressor
 from supervisor.logs.tail import Tails
 from supervisor.store import losses
@@ -39,9 +39,12 @@ if TYPE_CHECKING:
 PATIENCE = 0.25
 """Seconds that the begin of a line waits for the rest of it."""
 
-BREATH = 0.004
-"""Seconds. A task that writes a little all the time is not worth a wake-up for each write: this many apart are soon
-enough for a reader, and cost a quarter of the processor time."""
+SHORTEST_BREATH, LONGEST_BREATH = 0.00005, 0.016
+"""Seconds. A task that writes all the time is not worth a wake-up for each write: so far apart are soon enough for a
+reader, and cost a fraction of the processor time."""
+
+HALF = 0.5
+"""Of what a FIFO can hold: as long as it is no fuller, its task never waits."""
 
 LONG_LINE = 64 * 1024
 """Bytes from which the begin of a line waits no longer."""
@@ -62,7 +65,7 @@ AGAIN = 0.05
 class Stream:
     """One FIFO."""
 
-    __slots__ = ("alone", "ended", "fd", "fifo", "file", "grown", "origin", "retired", "sure", "tail", "to")
+    __slots__ = ("alone", "ended", "fd", "fifo", "file", "grown", "origin", "retired", "room", "sure", "tail", "to")
 
     def __init__(self, folder: str, fifo: str, run: str, stream: str) -> None:
         """Opens it for reading only, so that the kernel tells when the last writer has gone.
@@ -74,6 +77,7 @@ class Stream:
         self.origin = Origin(run.rpartition("/")[0], run, stream)
         self.fd = os.open(f"{folder}/{fifo}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         self.grown = False
+        self.room = SMALL_PIPE  # bytes that it can hold
         self.retired = False  # its instance is no longer in the plan
         self.alone = False  # nobody can write to it any more, but for who opens it anew
         self.sure = False  # whether that is known: the last writer may have gone before it was opened here
@@ -107,7 +111,8 @@ class Output:
         self._ready: dict[str, None] = {}
         self._later: dict[str, float] = {}
         self._plan: dict[str, Any] = {}
-        self._largest = 0  # block of this turn
+        self._fullest = 0.0  # FIFO of this turn, as a part of what it can hold
+        self._breath = LONGEST_BREATH
         self._last = 0.0  # turn
         self._watch = Watch(IN_CREATE)
         self._watch.set(((self._folder, "*.out"), (self._folder, "*.err")))
@@ -159,12 +164,19 @@ class Output:
             del self._later[fifo]
             ready.pop(fifo, None)
             self._deal_with(fifo, now, patient=False)
-        self._largest = 0
+        self._fullest = 0.0
         for fifo in ready:
             self._deal_with(fifo, now, patient=True)
-        if now - self._last < BREATH and self._largest < SMALL_PIPE // 4 * 3 and not self._ready:
-            clock.sleep(BREATH)
+        if self._fullest:
+            self._breathe(now)
         self._last = now
+
+    def _breathe(self, now: float) -> None:
+        """Lets the FIFOs fill to about the half meanwhile: the fuller one was this time, the shorter the next breath."""
+        self._breath *= max(0.5, min(2.0, HALF / self._fullest))
+        self._breath = max(SHORTEST_BREATH, min(LONGEST_BREATH, self._breath))
+        if now - self._last < 2 * LONGEST_BREATH and self._breath > SHORTEST_BREATH and not self._ready:
+            clock.sleep(self._breath)
 
     def reads(self, run: str) -> bool:
         """Whether more of this run may come."""
@@ -241,10 +253,9 @@ class Output:
                 self._ended(stream, file)
             return
         stream.ended = False
-        self._largest = max(self._largest, len(block))
+        self._fullest = max(self._fullest, len(block) / stream.room)
         if len(block) >= SMALL_PIPE // 4 and not stream.grown:
-            stream.grown = True
-            enlarge(stream.fd)
+            stream.grown, stream.room = True, enlarged(stream.fd)
         take = block.rfind(b"\n") + 1
         if not take and (not patient or stream.alone or len(block) >= min(most, LONG_LINE)):
             take = len(block)

@@ -36,7 +36,7 @@ class Pump:
     def __init__(self) -> None:
         self._read, self._write = os.pipe2(os.O_CLOEXEC)
         self._null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        enlarge(self._read)
+        enlarged(self._read)
 
     def peek(self, fd: int, most: int = BLOCK) -> bytes | None:
         """The first bytes that are in it; b"" at its end (nobody can write any more), None when there is nothing now.
@@ -65,7 +65,8 @@ class Pump:
             os.close(fd)
 
 
-def enlarge(fd: int) -> None:
-    """Lets a pipe hold more; who is no root has a limit for all of its pipes, and then it stays as it is."""
+def enlarged(fd: int) -> int:
+    """Lets a pipe hold more; who is no root has a limit for all of its pipes. Returns what it can hold, in bytes."""
     with suppress(OSError):
         fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE)
+    return fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
