@@ -172,7 +172,7 @@ class Output:
         self._last = now
 
     def _breathe(self, now: float) -> None:
-        """Lets the FIFOs fill to about the half meanwhile: the fuller one was this time, the shorter the next breath."""
+        """Lets the FIFOs fill to about the half meanwhile: the fuller one was, the shorter is the next breath."""
         self._breath *= max(0.5, min(2.0, HALF / self._fullest))
         self._breath = max(SHORTEST_BREATH, min(LONGEST_BREATH, self._breath))
         if now - self._last < 2 * LONGEST_BREATH and self._breath > SHORTEST_BREATH and not self._ready:
