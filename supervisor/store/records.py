@@ -6,8 +6,9 @@ line replaces an earlier one with the same name. All facts of one turn of the lo
 that depends on them is done; so a supervisor that dies at any instruction leaves all of them or none, or, killed in
 the middle of that write, the first of them.
 
-A line that is torn or of an unknown shape is reported and not trusted; a file of another boot or of a
-version that is not known is set aside. What can become of the file is in `sheet`.
+A line that is torn or of an unknown shape is reported and not trusted; fields that a later version has added are
+ignored (`VERSION`); a file of another boot or of a version that is not known is set aside. What can become of the file
+is in `sheet`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,18 @@ import json
 from typing import Any
 
 from supervisor.core.definition import StopPolicy, Task
-from supervisor.core.immutable import plain
+from supervisor.core.immutable import names_of, plain
 from supervisor.core.instance import Health, Instance, Order, Outcome, Pause, Run
 from supervisor.core.states import ALIVE, WAITING, State
 from supervisor.store.sheet import Sheet
 
 VERSION = 1
+"""Another program reads this journal too: the next one, and, after an upgrade that failed, the one before.
+
+So a record may get more fields without another version: who does not know a field ignores it, and who misses one takes
+its default. The number is raised only when an older program would understand something wrongly, or not at all, without
+it: another meaning or type of a field, one that goes, a new state. Then `supctl upgrade` refuses, in both directions.
+"""
 
 COMPACT_ABOVE = 1 << 20
 """Bytes after which the file may be rewritten, when most of it is out of date."""
@@ -241,7 +248,7 @@ def instance_of(record: dict[str, Any], task: Task | None) -> Instance:
         ValueError, TypeError, KeyError: the record does not tell what it must.
     """
     name, _, index = record["instance"].rpartition(":")
-    stand_in = Task(name, stop=StopPolicy(*record["stop"]))
+    stand_in = Task(name, stop=StopPolicy(*record["stop"][:3]))
     kept = {key: record[key] for key in _KEPT}
     kept["failed_at"] = tuple(kept["failed_at"])
     instance = Instance(
@@ -255,6 +262,15 @@ def instance_of(record: dict[str, Any], task: Task | None) -> Instance:
     )
     _check(instance)
     return instance
+
+
+def rewritten(fact: dict[str, Any]) -> dict[str, Any]:
+    """A record of any version as this one writes it.
+
+    Raises:
+        ValueError, TypeError, KeyError: it cannot be read.
+    """
+    return record_of(instance_of(fact, None)) if "instance" in fact else fact
 
 
 _NUMBERS: dict[str, type | tuple[type, ...]] = {
@@ -289,17 +305,23 @@ def _check(i: Instance) -> None:
 def _run(plain: dict[str, Any] | None) -> Run | None:
     if plain is None:
         return None
-    lists = {name: tuple(plain.get(name, ())) for name in ("killed", "left")}
-    values = {"order": _order(plain["order"]), "outcome": _outcome(plain["outcome"])}
-    health, pause = Health(**plain.get("health", {})), Pause(**plain.get("pause", {}))
-    return Run(**{**plain, **lists, **values, "health": health, "pause": pause})
+    values: dict[str, Any] = {name: tuple(plain.get(name, ())) for name in ("killed", "left")}
+    values |= {"order": _order(plain["order"]), "outcome": _outcome(plain["outcome"])}
+    values["health"] = Health(**_known(Health, plain.get("health", {})))
+    values["pause"] = Pause(**_known(Pause, plain.get("pause", {})))
+    return Run(**{**_known(Run, plain), **values})
 
 
 def _outcome(plain: dict[str, Any] | None) -> Outcome | None:
-    return Outcome(**{**plain, "killed": tuple(plain.get("killed", ()))}) if plain else None
+    return Outcome(**{**_known(Outcome, plain), "killed": tuple(plain.get("killed", ()))}) if plain else None
 
 
 def _order(plain: dict[str, Any] | None) -> Order | None:
     if plain is None:
         return None
     return Order(tuple(plain["arguments"]), tuple((name, value) for name, value in plain["environment"]))
+
+
+def _known(kind: type, plain: dict[str, Any]) -> dict[str, Any]:
+    """Without the fields that a later version has added."""
+    return {name: plain[name] for name in names_of(kind) if name in plain}

@@ -225,6 +225,36 @@ def test_a_program_that_cannot_read_the_journal_is_refused(lab: Lab) -> None:
     assert "has version 1, not 2" in refused(lab, pids)
 
 
+def test_a_program_whose_journal_the_old_one_could_not_read_is_refused(lab: Lab) -> None:
+    """It might fail on its trial, and the old one would start everything a second time."""
+    pids = begin(lab)
+    record = '    record["stop"] = ['
+    install(lab, "9.9.9", "store/records.py", old=record, new='    record["state"] = "aloft"\n')
+    assert "the running version could not take over again: exit 1: the record of" in refused(lab, pids)
+
+
+def test_what_a_version_that_failed_has_added_to_the_journal_doubles_nothing(lab: Lab) -> None:
+    pids = begin(lab)
+    fails = """    host.remember([record_of(i) for i in parent.fleet.instances.values()])
+    raise KeyError(journal.path)
+"""
+    install(lab, "9.9.9", old="    host.settled()\n", new=fails)
+    place = lab.dir / "new" / "supervisor"
+    boot, instance = place / "boot.py", place / "core/instance.py"
+    boot.write_text(boot.read_text().replace("import Journal, boot_id", "import Journal, boot_id, record_of"))
+    added = '    added: str = "of a later version"\n'
+    text = instance.read_text()
+    for before in ('    breach: str = ""', '    asked: str = ""', "    undone: bool = False", "    bark: float | None"):
+        assert before in text
+        text = text.replace(before, added + before)
+    instance.write_text(text)
+    lab.hang_up()
+    assert f"9.9.9 has failed, {__version__} goes on" in lab.ctl("upgrade", code=1).err
+    lab.follow()
+    assert {name: lab.tasks()[name]["pid"] for name in pids} == pids
+    assert "not trusted" not in lab.stderr
+
+
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
