@@ -25,7 +25,7 @@ from supervisor.host.log import Log
 from supervisor.host.unheard import Unheard
 from supervisor.parent import SHUTDOWN, Parent
 from supervisor.premises import Premises, TakenError
-from supervisor.store.records import Journal, boot_id
+from supervisor.store.records import Journal, boot_id, usable
 from supervisor.store.spool import DIRECTORY, Spool
 from supervisor.verbs import load_all
 from supervisor.version import __version__
@@ -108,7 +108,7 @@ def _run(
         raise _CannotRunError(f"cannot start in {settings.runtime_dir}: {error}") from None
     for complaint in journal.complaints:
         host.log("warning", complaint)
-    for stray in strays.end(settings.runtime_dir, _runs(journal)):
+    for stray in strays.end(settings.runtime_dir, *_runs(journal)):
         host.log("warning", stray)
     host.keep_in(journal)
     _guard(host, premises, server, settings.socket_mode, journal)
@@ -205,9 +205,14 @@ def _to_sweep(journal: Journal, log: Callable[[str, str], None]) -> bool:
     return meant and left
 
 
-def _runs(journal: Journal) -> list[str]:
-    """The ids of the runs that it tells of."""
-    return [str(fact["run"].get("id")) for fact in journal.facts.values() if isinstance(fact.get("run"), dict)]
+def _runs(journal: Journal) -> tuple[list[str], list[str]]:
+    """The ids of the runs that will be adopted, and of those whose record will not be trusted."""
+    known: list[str] = []
+    doubtful: list[str] = []
+    for fact in journal.facts.values():
+        if "instance" in fact and isinstance(fact.get("run"), dict):
+            (known if usable(fact) else doubtful).append(str(fact["run"].get("id")))
+    return known, doubtful
 
 
 def _guard(host: Linux, premises: Premises, server: Server, mode: int, journal: Journal) -> None:

@@ -278,6 +278,8 @@ class Parent:
             instance = instance_of(fact, task)
         except (KeyError, TypeError, ValueError) as error:
             self.host.log("error", f"the record of {name} is not usable and not trusted: {error!r}")
+            if isinstance(runs := fact.get("runs"), int):
+                self.fleet.numbered[name] = runs
             self.memory.facts.append({"instance": name, "gone": True})
             return ""
         alive = bool(instance.run and instance.run.pid and self.host.adopt(instance.key, instance.run))

@@ -10,6 +10,8 @@ A member of `socket_group` may read it, without the supervisor: `history.db` and
 that group. A reader never writes. While the scribe has it open, it reads through the shared index; when nobody has,
 the two files are gone, SQLite could not make them anew in a directory of somebody else, and the file is opened as
 immutable, which it then is.
+
+Programs of two versions write it in turn: the next one, and, after an upgrade that failed, the one before. See VERSION.
 """
 
 from __future__ import annotations
@@ -20,7 +22,14 @@ from contextlib import suppress
 from urllib.parse import quote
 
 NAME = "history.db"
-VERSION = 2
+VERSION = 1
+"""What the file says of itself (`user_version`). It stays when a table or a column is added: who does not know that
+leaves it alone, who misses it adds it (`ADDED`). So every statement names its columns, and a column that is added may
+be NULL. It is raised only when a program that knows no more than this number would get something wrong.
+"""
+
+ADDED = {"runs": {"stopped": "TEXT"}}
+"""The columns that a file of this version may lack, by table, with their types."""
 
 BESIDE = ("", "-wal", "-shm")
 """The file, its log and the shared index."""
@@ -30,8 +39,17 @@ CHECKED = 32 << 20
 
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
+
+class OtherVersionError(sqlite3.DatabaseError):
+    """The file is whole, but not for this program."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"it has version {version}, not {VERSION}")
+        self.version = version
+
+
 SCHEMA = """
-CREATE TABLE runs (
+CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY,        -- rises in the order of the ends
     task TEXT NOT NULL,
     instance TEXT NOT NULL,        -- "web:1"
@@ -60,12 +78,12 @@ CREATE TABLE runs (
     tail TEXT,                     -- the last lines that it wrote
     stopped TEXT                   -- why it was asked to end, if it ended upon that
 );
-CREATE INDEX runs_by_number ON runs (instance, epoch, last);
-CREATE INDEX runs_of_instance ON runs (instance);
-CREATE INDEX runs_of_task ON runs (task);
-CREATE TABLE limits (task TEXT PRIMARY KEY, keep INTEGER NOT NULL, max_age REAL NOT NULL);
-CREATE TABLE sampled (id INTEGER PRIMARY KEY, instance TEXT NOT NULL UNIQUE, task TEXT NOT NULL);
-CREATE TABLE samples (
+CREATE INDEX IF NOT EXISTS runs_by_number ON runs (instance, epoch, last);
+CREATE INDEX IF NOT EXISTS runs_of_instance ON runs (instance);
+CREATE INDEX IF NOT EXISTS runs_of_task ON runs (task);
+CREATE TABLE IF NOT EXISTS limits (task TEXT PRIMARY KEY, keep INTEGER NOT NULL, max_age REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS sampled (id INTEGER PRIMARY KEY, instance TEXT NOT NULL UNIQUE, task TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS samples (
     at INTEGER NOT NULL,           -- seconds since 1970
     who INTEGER NOT NULL,          -- sampled.id
     cpu REAL,                      -- percent of one processor
@@ -76,16 +94,16 @@ CREATE TABLE samples (
     files INTEGER,
     PRIMARY KEY (at, who)
 ) WITHOUT ROWID;
-CREATE TABLE means (               -- of five minutes, which begin at `at`
+CREATE TABLE IF NOT EXISTS means (               -- of five minutes, which begin at `at`
     at INTEGER NOT NULL, who INTEGER NOT NULL, cpu REAL, memory REAL, processes REAL, threads REAL, read REAL,
     written REAL, switches REAL, files REAL, PRIMARY KEY (at, who)
 ) WITHOUT ROWID;
-CREATE TABLE lost (at REAL NOT NULL, runs INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS lost (at REAL NOT NULL, runs INTEGER NOT NULL);
 """
 
 
 def open_to_write(path: str, gid: int | None = None) -> tuple[sqlite3.Connection, str]:
-    """Opens or makes it; a broken one, or one of a version that is not known, is set aside.
+    """Opens or makes it; a broken one, or one of a version that is not known, is set aside, under a name that says why.
 
     Args:
         path: of the file.
@@ -99,6 +117,9 @@ def open_to_write(path: str, gid: int | None = None) -> tuple[sqlite3.Connection
     """
     try:
         return _open(path, gid), ""
+    except OtherVersionError as error:
+        said = set_aside(path, str(error), f"version-{error.version}")
+        return _open(path, gid), said
     except sqlite3.DatabaseError as error:
         if not is_broken(error):
             raise
@@ -111,11 +132,11 @@ def is_broken(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
 
 
-def set_aside(path: str, why: str) -> str:
-    """Renames what is there; a history is begun anew. Returns a sentence for the operator."""
+def set_aside(path: str, why: str, what: str = "corrupt") -> str:
+    """Renames what is there, as `what` it is; a history is begun anew. Returns a sentence for the operator."""
     from supervisor.host.clock import stamp  # noqa: PLC0415 - only then
 
-    aside = f"{path}.corrupt-{stamp()[:19].replace(':', '')}Z"
+    aside = f"{path}.{what}-{stamp()[:19].replace(':', '')}Z"
     for beside in BESIDE:
         with suppress(FileNotFoundError):
             os.rename(path + beside, aside + beside)
@@ -144,15 +165,32 @@ def _check(connection: sqlite3.Connection, path: str) -> None:
         said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if said != "ok":
             raise _fault(str(said))
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
+    if not _version(connection):
         connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT")
-    elif version == 1:
-        connection.executescript(
-            f"BEGIN IMMEDIATE; ALTER TABLE runs ADD COLUMN stopped TEXT; PRAGMA user_version = {VERSION}; COMMIT"
-        )
-    elif version != VERSION:
-        raise _fault(f"it has version {version}, not {VERSION}")
+        return
+    connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT")
+    for table, columns in _lacking(connection).items():
+        for column in columns:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {ADDED[table][column]}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """Of the file; 0: there is nothing in it yet.
+
+    Raises:
+        OtherVersionError: it is not ours.
+    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version not in (0, VERSION):
+        raise OtherVersionError(version)
+    return version
+
+
+def _lacking(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    """The columns that this program knows and the file has not, by table."""
+    there = {table: {row[1] for row in connection.execute(f"PRAGMA table_info({table})")} for table in ADDED}
+    found = {table: [name for name in columns if name not in there[table]] for table, columns in ADDED.items()}
+    return {table: names for table, names in found.items() if names and there[table]}
 
 
 def _fault(text: str) -> sqlite3.DatabaseError:
@@ -196,7 +234,13 @@ def open_to_read(path: str) -> sqlite3.Connection:
         if os.path.exists(f"{path}-wal"):
             raise
         connection = sqlite3.connect(f"{uri}&immutable=1", uri=True)
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 1:  # its writer has not met it yet
-        connection.execute("CREATE TEMP VIEW runs AS SELECT *, NULL AS stopped FROM main.runs")
+    try:
+        _version(connection)
+        for table, columns in _lacking(connection).items():  # its writer has not met it yet
+            added = ", ".join(f"NULL AS {column}" for column in columns)
+            connection.execute(f"CREATE TEMP VIEW {table} AS SELECT *, {added} FROM main.{table}")  # noqa: S608 - our own names
+    except sqlite3.Error:
+        connection.close()
+        raise
     connection.row_factory = sqlite3.Row
     return connection

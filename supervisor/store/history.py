@@ -35,6 +35,7 @@ _UPDATE = (
     "UPDATE runs SET last = :last, last_ended = :last_ended, lived = :lived, cpu = :cpu, memory = :memory, tail = :tail"
     " WHERE id = :id"
 )
+_LIMIT = "INSERT OR REPLACE INTO limits (task, keep, max_age) VALUES (?, ?, ?)"
 _TRIM = (
     "DELETE FROM runs WHERE task = :task AND id <="
     " (SELECT id FROM runs WHERE task = :task ORDER BY id DESC LIMIT 1 OFFSET :keep)"
@@ -59,12 +60,12 @@ def write(connection: sqlite3.Connection, records: Iterable[dict[str, Any]], tai
     try:
         for record in records:
             if "lost" in record:
-                connection.execute("INSERT INTO lost VALUES (?, ?)", (now, record["lost"]))
+                connection.execute("INSERT INTO lost (at, runs) VALUES (?, ?)", (now, record["lost"]))
             elif "run" in record:
                 _one(connection, record, tail)
                 limits[record["task"]] = (record["keep"], record["max_age"])
         for task, (keep, max_age) in limits.items():
-            connection.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?)", (task, keep, max_age))
+            connection.execute(_LIMIT, (task, keep, max_age))
             connection.execute(_TRIM, {"task": task, "keep": keep})
         connection.execute("COMMIT")
     except BaseException:

@@ -264,6 +264,15 @@ def instance_of(record: dict[str, Any], task: Task | None) -> Instance:
     return instance
 
 
+def usable(fact: dict[str, Any]) -> bool:
+    """Whether `instance_of` understands it."""
+    try:
+        instance_of(fact, None)
+    except (KeyError, TypeError, ValueError):
+        return False
+    return True
+
+
 def rewritten(fact: dict[str, Any]) -> dict[str, Any]:
     """A record of any version as this one writes it.
 

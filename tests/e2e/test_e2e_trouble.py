@@ -330,6 +330,26 @@ def test_a_lost_journal_doubles_nothing(lab: Lab, cgroups: str) -> None:
     assert re.search(rf"no record tells of run a:1/1@.*: killed .*sleep \(pid {leader}\)", lab.stderr)
 
 
+@pytest.mark.parametrize("cgroups", ["yes", "no"])
+@pytest.mark.parametrize(("old", "new"), [('"restarts":0', '"restarts":"x"'), ('"id":"a:1/1@', '"id":"b:1/1@')])
+def test_a_run_whose_record_is_not_trusted_is_not_doubled(lab: Lab, cgroups: str, old: str, new: str) -> None:
+    hidden = "" if "id" in old else "unset SUPERVISOR_RUN SUPERVISOR_SOCKET; "
+    command = f'command = ["sh", "-c", "{hidden}exec sleep 1000"]'
+    lab.start(f"[task.a]\n{command}\n[task.calm]\n{command}\n", env={"SUPERVISOR_CGROUPS": cgroups})
+    before = lab.up("a", "calm")
+    lab.end(signal.SIGKILL)
+    journal = lab.run / "journal"
+    lines = journal.read_text().splitlines(keepends=True)
+    changed = [line.replace(old, new) if '"instance":"a:1"' in line else line for line in lines]
+    assert changed != lines
+    journal.write_text("".join(changed))
+    lab.start(env={"SUPERVISOR_CGROUPS": cgroups})
+    assert lab.up("a")["a"] != before["a"]
+    assert lab.tasks()["calm"]["pid"] == before["calm"]
+    assert not alive(before["a"])
+    assert re.search(rf"run a:1/1@.*: killed .*sleep \(pid {before['a']}\)", lab.stderr)
+
+
 def test_a_config_that_changed_meanwhile(lab: Lab) -> None:
     lab.start('[task.a]\ncommand = "sleep 1000"\n[task.gone]\ncommand = "sleep 1000"')
     before = lab.up("a", "gone")

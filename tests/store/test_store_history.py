@@ -18,7 +18,7 @@ import pytest
 from supervisor.helpers.historian import Historian, Keeper, Said
 from supervisor.helpers.part import Loop
 from supervisor.host import clock
-from supervisor.store import database, history, spool
+from supervisor.store import database, history, samples, spool
 from supervisor.store.figures import figures
 from supervisor.store.spool import Spool
 
@@ -221,11 +221,11 @@ def test_a_runtime_directory_that_is_full(tmp_path, monkeypatch):
 # -- the file ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_of_the_version_before_is_read_and_brought_up_to_date(tmp_path):
+def test_a_column_that_is_not_there_yet_is_read_as_nothing_and_added(tmp_path):
     path = str(tmp_path / "history.db")
     connection, _ = database.open_to_write(path)
     write(connection, account(1))
-    connection.executescript("ALTER TABLE runs DROP COLUMN stopped; PRAGMA user_version = 1")
+    connection.executescript("ALTER TABLE runs DROP COLUMN stopped; DROP TABLE lost")
     connection.close()
     with closing(database.open_to_read(path)) as reader:
         assert history.run(reader, "web/1")["stopped"] is None
@@ -234,6 +234,43 @@ def test_a_file_of_the_version_before_is_read_and_brought_up_to_date(tmp_path):
     write(connection, account(2, stopped="stop asked by root"))
     assert (said, rows(connection, "stopped")) == ("", [None, "stop asked by root"])
     connection.close()
+
+
+def test_what_a_later_version_has_added_is_left_alone(tmp_path):
+    """Its trial failed, and the one before writes on: the same file, whose history stays."""
+    path = str(tmp_path / "history.db")
+    connection, _ = database.open_to_write(path)
+    write(connection, account(1))
+    for table in ("runs", "limits", "sampled", "samples", "means", "lost"):
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN later TEXT")
+    connection.executescript("CREATE TABLE later (a); UPDATE runs SET later = 'of a later version'")
+    connection.close()
+    connection, said = database.open_to_write(path)
+    write(connection, account(2, of_a_later_version=1), {"lost": 3})
+    samples.write(connection, 1000.0, {"web:1": dict.fromkeys(samples.METRICS, 1)})
+    samples.write(connection, 2000.0, {"web:1": dict.fromkeys(samples.METRICS, 1)})
+    assert (said, rows(connection, "later")) == ("", ["of a later version", None])
+    with closing(database.open_to_read(path)) as reader:
+        assert [one["run"] for one in history.of_task(reader, "web")] == ["web:1/1@e", "web:1/2@e"]
+    connection.close()
+
+
+def test_a_file_of_another_version_is_called_so(tmp_path):
+    """It is whole: whoever installs that version again has it back by a rename."""
+    path = str(tmp_path / "history.db")
+    connection, _ = database.open_to_write(path)
+    write(connection, account(1))
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(database.OtherVersionError, match="it has version 99, not 1"):
+        database.open_to_read(path)
+    connection, said = database.open_to_write(path)
+    assert "it has version 99, not 1" in said
+    assert rows(connection, "first") == []
+    connection.close()
+    (aside,) = tmp_path.glob("history.db.version-99-*Z")
+    with closing(sqlite3.connect(aside)) as kept:
+        assert rows(kept, "first") == [1]
 
 
 def test_a_run_that_was_asked_to_end_is_no_failure(db):
@@ -245,13 +282,11 @@ def test_a_run_that_was_asked_to_end_is_no_failure(db):
     assert figures(history.of_task(db, "web")[1:2])["success_rate"] is None
 
 
-@pytest.mark.parametrize("damage", ["garbage", "a torn middle", "another version"])
+@pytest.mark.parametrize("damage", ["garbage", "a torn middle"])
 def test_a_file_that_is_no_good_is_set_aside_and_said(tmp_path, damage):
     path = tmp_path / "history.db"
     connection, said = database.open_to_write(str(path))
     write(connection, *(account(n, reason="x" * 500 + str(n)) for n in range(1, 200)))
-    if damage == "another version":
-        connection.execute("PRAGMA user_version = 99")
     connection.close()
     assert said == ""
     if damage == "garbage":
