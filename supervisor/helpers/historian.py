@@ -47,6 +47,7 @@ class Keeper:
         self._gid: int | None = None
         self._say = say
         self._connection: sqlite3.Connection | None = None
+        self._place: tuple[int, int] | None = None  # of the file that is open
         self._troubled = False
 
     def planned(self, plan: dict[str, Any]) -> None:
@@ -80,9 +81,13 @@ class Keeper:
             act(self._open())
 
     def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and self._place != _place(self.path):
+            self._say("warning", f"somebody has removed {self.path}: it is made anew")
+            self.close()
         if self._connection is None:
             os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
             self._connection, said = database.open_to_write(self.path, self._gid)
+            self._place = _place(self.path)
             if said:
                 self._say("error", said)
         return self._connection
@@ -92,6 +97,15 @@ class Keeper:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _place(path: str) -> tuple[int, int] | None:
+    """Which file has this name: device and inode; None: there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _gid_of(group: str | None) -> int | None:

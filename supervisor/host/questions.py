@@ -147,6 +147,10 @@ class Questions:
         """
         if self._listener is not None and os.path.exists(path):
             return
+        if self._listener is not None:  # somebody has removed its name
+            self._loop.unwatch(self._listener.fileno())
+            self._listener.close()
+            self._listener = None
         with suppress(FileNotFoundError):
             os.unlink(path)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)

@@ -20,8 +20,6 @@ EXAMPLE = """supctl heatmap
 supctl heatmap --since 7d --metric memory --html memory.html
 supctl heatmap --metric io --json"""
 
-OFFLINE: dict[str, Any] = {**past.OFFLINE, "name": "supervisor", "kinds": None}
-
 METRICS = {"cpu": ("cpu",), "memory": ("memory",), "io": ("read", "written")}
 """What is added up for each."""
 
@@ -34,6 +32,11 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--metric", choices=list(METRICS), default="cpu", help="default: cpu")
     parser.add_argument("--html", metavar="FILE", help="as a page that needs nothing else, with values to hover over")
     parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def offline(options: Namespace, runtime_dir: str) -> dict[str, Any]:
+    """The history alone."""
+    return {**past.offline(runtime_dir), "name": "supervisor", "kinds": None}
 
 
 def request(options: Namespace) -> dict[str, Any]:

@@ -25,8 +25,10 @@ PATIENCE = 2.0
 PAUSE = 0.02
 """Seconds between two looks."""
 
-OFFLINE: dict[str, Any] = {"history": None, "newest": []}
-"""What stands for an answer when there is no supervisor."""
+
+def offline(runtime_dir: str) -> dict[str, Any]:
+    """What stands for an answer when there is no supervisor; the last one has left word there where its history is."""
+    return {"history": None, "newest": [], "usual": usual_path(runtime_dir)}
 
 
 def answer(parent: Parent, instances: list[Instance]) -> dict[str, Any]:
@@ -52,13 +54,14 @@ def opened(answer: dict[str, Any]) -> Iterator[sqlite3.Connection]:
 
     from supervisor.store.database import nothing, open_to_read  # noqa: PLC0415
 
-    path = answer["history"] or usual_path()
+    path = answer["history"] or answer["usual"]
     _wait(path, answer["newest"])
     try:
         with closing(open_to_read(path) if os.path.exists(path) or not answer["history"] else nothing()) as connection:
             yield connection
     except FileNotFoundError:
-        raise RefusedError(f"there is no history yet: {path}") from None
+        where = "; that of another supervisor is found by its socket or $SUPERVISOR_CONFIG"
+        raise RefusedError(f"there is no history yet: {path}{where}") from None
     except PermissionError:
         raise RefusedError(f"no permission to read {path}: only its owner and socket_group may") from None
     except (sqlite3.Error, OSError) as error:
@@ -88,8 +91,15 @@ def _has(path: str, newest: list[str]) -> bool:
         return False
 
 
-def usual_path() -> str:
-    """Where the history of this user is when no supervisor can be asked: as the config says, else the usual place."""
+def usual_path(runtime_dir: str) -> str:
+    """Where the history is when no supervisor can be asked: of $SUPERVISOR_CONFIG, or of who was there last.
+
+    Else as the config that is found says, else the usual place of this user.
+    """
+    from supervisor.store.plan import read  # noqa: PLC0415
+
+    if "SUPERVISOR_CONFIG" not in os.environ and (left := read(runtime_dir).get("state_dir")):
+        return f"{left}/history.db"
     from supervisor.config import ConfigErrors, find, load  # noqa: PLC0415
     from supervisor.config.settings import directories  # noqa: PLC0415
     from supervisor.config.world import World  # noqa: PLC0415

@@ -19,8 +19,6 @@ EXAMPLE = """supctl runs web -n 5
 supctl runs --failed --since 24h
 supctl runs '*' -n 1000 --csv > runs.csv"""
 
-OFFLINE: dict[str, Any] = {**past.OFFLINE, "instances": None, "running": []}
-
 
 def arguments(parser: ArgumentParser) -> None:
     """NAME…, --failed, --since, -n, --json, --csv."""
@@ -31,6 +29,11 @@ def arguments(parser: ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON")
     form.add_argument("--csv", action="store_true", help="as CSV with the keys of the JSON")
+
+
+def offline(options: Namespace, runtime_dir: str) -> dict[str, Any]:
+    """The history alone."""
+    return {**past.offline(runtime_dir), "instances": None, "running": []}
 
 
 def request(options: Namespace) -> dict[str, Any]:

@@ -81,6 +81,9 @@ def test_it_is_read_without_a_supervisor(lab: Lab) -> None:
     assert lab.end() == 0
     found = lab.ctl("runs", "--json", env={"SUPERVISOR_CONFIG": str(lab.path)}).json["runs"]
     assert {one["name"]: one["reason"] for one in found} == {"import": "exit 0", "web": "killed by SIGTERM"}
+    assert lab.ctl("runs", "--json").json["runs"] == found, "by the socket that it had"
+    assert "is over since" in lab.ctl("show", "import/1").out
+    assert lab.ctl("show", "web", code=5).err
     other = lab.dir / "other.toml"
     other.write_text(lab.path.read_text().replace(f"{lab.dir}/state", f"{lab.dir}/elsewhere"))
     assert "there is no history yet" in lab.ctl("runs", code=1, env={"SUPERVISOR_CONFIG": str(other)}).err

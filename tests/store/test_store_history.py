@@ -322,6 +322,20 @@ def test_one_that_breaks_while_it_is_open_is_set_aside_as_well(tmp_path):
     assert ids(tmp_path / "history.db") == ["web:1/1@e"]
 
 
+def test_one_that_somebody_removes_is_made_anew_and_said(tmp_path):
+    """Also its directory: what is written to a file without a name would be lost."""
+    said = []
+    keeper = Keeper(lambda level, text: said.append(text))
+    keeper.planned({"state_dir": str(tmp_path / "state"), "group": None})
+    for number in (1, 2):
+        assert keeper.do(lambda connection, number=number: history.write(connection, [account(number)], str, 2000.0))
+        if number == 1:
+            shutil.rmtree(tmp_path / "state")
+    keeper.close()
+    assert ids(tmp_path / "state/history.db") == ["web:1/2@e"]
+    assert "somebody has removed" in said[0]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
 def test_a_full_disk_loses_no_run(tmp_path):
     """The files wait in the spool; when there is room again, everything is written, each run once."""
