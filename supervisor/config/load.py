@@ -42,6 +42,8 @@ def load(path: str, environ: Mapping[str, str] | None = None) -> Config:
     if main is None:
         report.finish()
         raise AssertionError  # a file that is not read has an error
+    if not main.data:  # a full disk, or an editor that was interrupted; not the wish to stop everything
+        report.file(path, 1, "says nothing at all; allowed: at least the table [supervisor]")
     tables = gather(main, world, report)
     made = settings(tables.supervisor, report)
     checked = {name: tasks_of.check(table, report) for name, table in tables.tasks.items()}

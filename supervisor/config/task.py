@@ -213,9 +213,16 @@ def _check_probes(draft: Draft) -> None:
             _check_found(draft, key, probe.target)
 
 
+def _sets_path(draft: Draft) -> bool:
+    """Whether the environment, right or wrong, says where programs are looked for."""
+    tables = (table.get("environment") for table in (draft.own.raw, draft.defaults.raw))
+    return any(isinstance(table, dict) and "PATH" in table for table in tables)
+
+
 def _check_found(draft: Draft, key: str, command: tuple[str, ...]) -> None:
     values = draft.values
-    if draft.bad(*(_FOR_PATHS if "/" in command[0] else _FOR_NAMES)):
+    needed = _FOR_PATHS if "/" in command[0] else _FOR_NAMES
+    if draft.bad(*(key for key in needed if key != "environment" or _sets_path(draft))):
         return
     setting = Setting(
         values.get("directory"),

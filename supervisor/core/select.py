@@ -8,6 +8,10 @@ from supervisor.core.fleet import Fleet
 from supervisor.core.instance import Instance
 
 
+LONGEST = 100
+"""Characters of a name that are repeated to who asked for it; no task has a longer one."""
+
+
 class UnknownNameError(Exception):
     """There is nothing of that name; the text says what is near."""
 
@@ -64,4 +68,8 @@ def _unknown(fleet: Fleet, name: str) -> str:
     what = "group" if name.startswith("@") else "task matches" if any(c in name for c in "*?[") else "task"
     near = get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]!r}?" if near else "see `supctl status`"
-    return f"no {what} {name!r}; {hint}"
+    return f"no {what} {_cut(name)!r}; {hint}"
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[:LONGEST]}…"

@@ -74,6 +74,12 @@ def test_no_permission(place: Path) -> None:
             os.seteuid(0)
 
 
+@pytest.mark.parametrize("text", ["", "\n# nothing\n", "\ufeff"])
+def test_a_file_that_was_emptied_is_no_config(bad: Callable[[str], list[str]], text: str) -> None:
+    """A reload of it would remove every task."""
+    assert bad(text) == ["c.toml:1: says nothing at all; allowed: at least the table [supervisor]"]
+
+
 def test_windows_line_ends(good: Good, place: Path) -> None:
     (place / "x").write_bytes(b'[task.a]\r\npython = "a:b"\r\n\r\n[task.b]\r\npython = "a:b"\r\n')
     assert [task.where for task in load("x", {}).tasks.values()] == ["x:1", "x:4"]
@@ -129,7 +135,7 @@ def test_find(place: Path) -> None:
 def test_settings_of_root(good: Good, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     places = ("/run/supervisor", "/var/lib/supervisor", "/var/log/supervisor")
-    assert good("").settings == Settings(os.uname().nodename, *places)
+    assert good("[supervisor]").settings == Settings(os.uname().nodename, *places)
 
 
 HOME, STATE, TEMPORARY = "/h/.local/state/supervisor", "/s/supervisor", "/tmp/supervisor-54321"
@@ -145,7 +151,7 @@ PLACES = [
 
 @pytest.mark.parametrize(("variables", "runtime", "state"), PLACES)
 def test_settings_of_a_user(good: Good, unprivileged: int, variables: dict[str, str], runtime: str, state: str) -> None:
-    good("")
+    good("[supervisor]")
     found = load("c.toml", variables).settings
     assert (found.runtime_dir, found.state_dir, found.log_dir) == (runtime, state, f"{state}/log")
 
@@ -171,7 +177,7 @@ notify_command = "/bin/sh -c 'mail root'"
 
 
 def test_a_runtime_directory_from_the_environment_can_be_too_long(good: Good, unprivileged: int) -> None:
-    good("")
+    good("[supervisor]")
     with pytest.raises(ConfigErrors) as caught:
         load("c.toml", {"XDG_RUNTIME_DIR": "/" + "x" * 100})
     assert str(caught.value).startswith("c.toml:1: supervisor: runtime_dir: the path of the socket, ")
