@@ -7,7 +7,6 @@ from fnmatch import fnmatchcase
 from supervisor.core.fleet import Fleet
 from supervisor.core.instance import Instance
 
-
 LONGEST = 100
 """Characters of a name that are repeated to who asked for it; no task has a longer one."""
 
