@@ -17,9 +17,9 @@ from supervisor.app import EX_CONFIG, FAILED
 from supervisor.control.server import InUseError, Server
 from supervisor.core.immutable import replace
 from supervisor.errands import Loaded
-from supervisor.host import strays
-from supervisor.host.handover import Handover, over, unfinished
-from supervisor.host.interface import Done, Signalled
+from supervisor.host import strays, word
+from supervisor.host.handover import Handover
+from supervisor.host.interface import Done
 from supervisor.host.linux import Linux
 from supervisor.host.log import Log
 from supervisor.host.unheard import Unheard
@@ -49,8 +49,13 @@ def supervise(spawner: Spawner, reading: tuple[int, int], trial: Trial | None = 
     host = Linux(log, spawner, reaps=False)
     host.prepare(1)  # the first child, and the verbs, while the config is read
     load_all()
-    early: list[Signalled] = []  # came before there was a parent that could obey
-    loaded = _wait_for(host, host.expect(*reading), early)
+    if trial and not trial.handover.why:
+        try:
+            word.leave(trial.handover, trial.handover.directory, boot_id())
+        except OSError as full:
+            log.write("error", f"no trial without a way back: {full}")
+            return FAILED
+    loaded = _wait_for(host, host.expect(*reading))
     if loaded.config is None:
         for error in loaded.errors:
             log.write("error", error)
@@ -64,7 +69,7 @@ def supervise(spawner: Spawner, reading: tuple[int, int], trial: Trial | None = 
         settings = replace(config.settings, runtime_dir=trial.handover.directory)  # what runs is recorded there
         config = replace(config, settings=settings)
     try:
-        return _run(host, loaded, config, early, trial, sweep=sweep)
+        return _run(host, loaded, config, trial, sweep=sweep)
     except (_CannotRunError, TakenError) as error:
         log.write("error", str(error))
         return FAILED
@@ -74,22 +79,18 @@ class _CannotRunError(Exception):
     """Something that a supervisor needs is not to be had."""
 
 
-def _wait_for(host: Linux, errand: int, early: list[Signalled]) -> Loaded:
-    """The answer of the errand. Signals meanwhile are kept: tasks of an earlier supervisor may have to be stopped."""
+def _wait_for(host: Linux, errand: int) -> Loaded:
+    """The answer of the errand. Signals meanwhile wait in the kernel: for the parent, or for another program."""
     while True:
         for occurrence in host.wait(None):
             match occurrence:
                 case Done(number, value, error) if number == errand:
                     return value if not error else Loaded(None, (f"cannot read the config: {error}",))
-                case Signalled():
-                    early.append(occurrence)
                 case _:
                     pass
 
 
-def _run(
-    host: Linux, loaded: Loaded, config: Config, early: list[Signalled], trial: Trial | None, *, sweep: bool
-) -> int:
+def _run(host: Linux, loaded: Loaded, config: Config, trial: Trial | None, *, sweep: bool) -> int:
     settings = config.settings
     came = trial.handover if trial else Handover({})
     premises = Premises(settings.runtime_dir, host.log, lock=came.lock, guard=came.guard)
@@ -119,8 +120,8 @@ def _run(
     host.settled()
     came.pass_on(host.kept)
     _go_on(parent, came, journal, sweep=sweep)
-    for signalled in early:
-        parent.occur(signalled)
+    for occurrence in host.wait(host.now()):  # a signal that has waited comes before the first start
+        parent.occur(occurrence)
     parent.settle()
     gc.collect()
     gc.freeze()
@@ -157,10 +158,8 @@ def _upgrade(parent: Parent, host: Linux, server: Server, premises: Premises) ->
     host.notify("RELOADING=1", f"MONOTONIC_USEC={int(host.now() * 1e6)}")
     handover.open_files = host.leave()
     try:
-        handover.leave_word(premises.directory, boot_id())
         handover.execute(handover.command, host.hold_signals)
     except OSError as error:
-        over(premises.directory)
         host.stay()
         parent.announce.reloaded()
         parent.upgrade.failed(f"cannot execute {handover.command[0]}: {error.strerror}")
@@ -171,7 +170,7 @@ def _go_back(host: Linux, premises: Premises, *, wanted: bool) -> None:
 
     `wanted`: this is such a start, not an exec, and not one that is there to end everything.
     """
-    handover = unfinished(premises.directory, boot_id()) if wanted else None
+    handover = word.unfinished(premises.directory, boot_id()) if wanted else None
     if handover is None:
         return
     handover.why, handover.new = "it was killed before its trial was over", __version__
@@ -181,7 +180,6 @@ def _go_back(host: Linux, premises: Premises, *, wanted: bool) -> None:
     try:
         handover.execute(handover.back(), host.hold_signals)
     except OSError as error:
-        host.stay()
         host.log("error", f"cannot go back: {error}")
 
 
@@ -199,6 +197,7 @@ def _to_sweep(journal: Journal, log: Callable[[str, str], None]) -> bool:
         log("info", f"the tasks are left to the next supervisor: this one has ended by {result}")
     if meant and not left:
         journal.clear()
+        word.over(os.path.dirname(journal.path))
         unheard = Unheard()
         unheard.fetch(os.path.dirname(journal.path))
         unheard.settled()

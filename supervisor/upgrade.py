@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from supervisor import errands
 from supervisor.control.wait import Asker
-from supervisor.host.handover import TRIAL, Handover, over
+from supervisor.host.handover import TRIAL, Handover
 from supervisor.host.interface import Done
+from supervisor.host.word import over
 from supervisor.verbs.interface import RefusedError
 from supervisor.version import __version__
 

@@ -142,7 +142,8 @@ def _started(i: Instance, e: ev.Started | ev.Adopted, now: float) -> Step:
     i = replace(i, run=replace(_run(i), program=True))
     if i.task.ready == "started":
         return _ready(i, now), pause.once_more(i)
-    again = now + i.task.start_timeout if isinstance(e, ev.Adopted) else i.deadline  # what it said meanwhile is lost
+    # Adopted: what it said meanwhile is heard only now, and who was refused by then may say it again.
+    again = now + i.task.start_timeout if isinstance(e, ev.Adopted) else i.deadline
     return _with(replace(i, deadline=again), health.starting(i.task, _run(i), now)), pause.once_more(i)
 
 

@@ -13,8 +13,7 @@ SIGTERM, SIGINT, SIGHUP and SIGCHLD are blocked before the exec: they wait in th
 
 The first seconds of a new program are a trial. If it raises, or ends as one that cannot run, the process executes the
 old program once more, from a copy of its sources, and that one adopts in turn. A new program that is killed by a
-signal cannot do that. But what it has been told is also in a file (`WORD`) until the trial is over: whoever finds that
-when it comes up, because a service manager has started it, executes the old program before it adopts anything.
+signal cannot do that; whoever comes up after it does (`word`).
 
 What is in the variable is read by other versions: names are added, never changed.
 """
@@ -36,9 +35,6 @@ VARIABLE = "SUPERVISOR_UPGRADE"
 
 TRIAL = 5.0
 """Seconds after it is up in which a failure of the new program brings the old one back."""
-
-WORD = "trial.json"
-"""The file of the runtime directory that says that a program is on trial."""
 
 HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
@@ -72,17 +68,6 @@ class Handover:
         if self.kept >= 0:
             os.close(self.kept)
         self.kept = kept
-
-    def leave_word(self, directory: str, boot: str) -> None:
-        """A trial begins.
-
-        Raises:
-            OSError: the runtime directory is full.
-        """
-        import json  # noqa: PLC0415
-
-        with open(f"{directory}/{WORD}", "w", encoding="utf-8") as file:
-            json.dump({"boot": boot, **vars(self), "lock": -1, "guard": -1, "socket": -1, "kept": -1}, file)
 
     def back(self) -> list[str]:
         """The command that executes the old program."""
@@ -148,28 +133,6 @@ class Trial:
         sys.stderr.write(f"supervisor {__version__} failed, back to {self.handover.old}: {why}\n")
         sys.stderr.flush()
         self.handover.execute(self.handover.back(), self.hold)
-
-
-def unfinished(directory: str, boot: str) -> Handover | None:
-    """What a program was told that has died on its trial, in this boot. It is told once."""
-    import json  # noqa: PLC0415
-
-    try:
-        with open(f"{directory}/{WORD}", encoding="utf-8") as file:
-            values = json.load(file)
-        over(directory)
-        handover = Handover(values)
-        return handover if values["boot"] == boot and os.path.exists(handover.program) else None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None
-
-
-def over(directory: str) -> None:
-    """The trial is over, however it went."""
-    try:
-        os.unlink(f"{directory}/{WORD}")
-    except FileNotFoundError:
-        return
 
 
 def received(told: str) -> Handover | None:

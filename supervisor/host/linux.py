@@ -296,11 +296,12 @@ class Linux:
         return [Touched()] if self._watch and self._watch.concerned() else []
 
     def settled(self) -> None:
-        """Everything that lives is adopted: what was kept of other runs is let go."""
+        """Everything that lives is adopted: what was kept of other runs is let go, and signals can be obeyed."""
         self._processes.kept.clear(self._processes.knows)
         self._ears.unheard.settled()
         self._processes.reaps = True
         self._told += self._processes.reap()[0]
+        self._signals.release()
 
     def leave(self) -> int:
         """Another program is to be executed in this process. Returns the tasks' soft limit of open files."""

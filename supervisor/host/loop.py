@@ -44,7 +44,6 @@ class Signals:
             "SIGUSR2",
         ):  # the last two are "reopen your logs" for others; here for nothing
             signal.signal(signal.Signals[name], signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.Signals[name] for name in self.NAMES])  # as we were started
 
     def hold(self) -> None:
         """No more are delivered; what has come and was not read yet waits in the kernel again, also over an exec."""
@@ -54,7 +53,7 @@ class Signals:
             os.kill(os.getpid(), signal.Signals[name])
 
     def release(self) -> None:
-        """As before."""
+        """They are delivered: a program comes up with them blocked (`app.supervise`), as nobody could obey yet."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.Signals[name] for name in self.NAMES])
 
     def read(self) -> set[str]:

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -179,11 +180,24 @@ def refused(lab: Lab, pids: dict[str, int]) -> str:
     return answer.err
 
 
-def test_a_version_that_is_killed_on_its_trial_is_followed_by_the_old_one(lab: Lab) -> None:
-    """By nobody at once, as the process is gone; but whoever starts the new one, as systemd does, gets the old one."""
-    pids = begin(lab)
-    dies = "    import signal\n    os.kill(os.getpid(), signal.SIGSEGV)\n"
-    install(lab, "9.9.9", old="    host.settled()\n", new=dies)
+DIES = "    import signal\n    os.kill(os.getpid(), signal.SIGSEGV)\n"
+
+EARLY = """
+import os, signal
+from supervisor import app
+from supervisor.host import spawner
+begin = spawner.Spawner.__init__
+def early(self):
+    os.kill(os.getpid(), signal.SIGTERM)
+    begin(self)
+spawner.Spawner.__init__ = early
+app.main()
+"""
+
+
+def killed_on_its_trial(lab: Lab) -> None:
+    """An upgrade whose new version was killed by a signal; what has asked for it is told so."""
+    install(lab, "9.9.9", old="    host.settled()\n", new=DIES)
     lab.hang_up()
     asking = subprocess.Popen(
         [*SUPCTL, "upgrade"],
@@ -193,15 +207,64 @@ def test_a_version_that_is_killed_on_its_trial_is_followed_by_the_old_one(lab: L
         text=True,
     )
     assert lab.expect_exit() == -signal.SIGSEGV
+    asking.kill()
+    asking.communicate()
+
+
+def test_a_version_that_is_killed_on_its_trial_is_followed_by_the_old_one(lab: Lab) -> None:
+    """By nobody at once, as the process is gone; but whoever starts the new one, as systemd does, gets the old one."""
+    pids = begin(lab)
+    killed_on_its_trial(lab)
     lab.start(env={"PYTHONPATH": str(lab.dir / "new")})
     told = lab.ctl("version", "--json").json
     assert told["supervisor"] == __version__
     assert told["upgrade"]["why"] == "it was killed before its trial was over"
     assert all(lab.tasks()[name]["pid"] == pid and alive(pid) for name, pid in pids.items())
     assert not (lab.run / "trial.json").exists(), "it is over"
-    _out, err = asking.communicate(timeout=PATIENCE)
-    assert asking.returncode == 1
-    assert err
+
+
+def test_a_version_that_is_installed_after_that_is_not_taken_for_it(lab: Lab) -> None:
+    pids = begin(lab)
+    killed_on_its_trial(lab)
+    install(lab, "9.9.9", old="    host.settled()\n", new="    # mended\n")
+    lab.start(env={"PYTHONPATH": str(lab.dir / "new")})
+    told = lab.ctl("version", "--json").json
+    assert (told["supervisor"], told["upgrade"]) == ("9.9.9", None)
+    assert all(lab.tasks()[name]["pid"] == pid and alive(pid) for name, pid in pids.items())
+    assert not (lab.run / "trial.json").exists(), "nobody is on trial"
+
+
+def test_sigterm_before_the_old_version_is_back_is_obeyed(lab: Lab) -> None:
+    pids = begin(lab)
+    killed_on_its_trial(lab)
+    command = [sys.executable, "-c", EARLY, "-c", str(lab.path)]
+    lab.start(command=command, env={"PYTHONPATH": str(lab.dir / "new")}, wait=False)
+    assert lab.expect_exit() == 0
+    assert f"back to {__version__}" in lab.stderr
+    assert not any(map(alive, pids.values()))
+
+
+def test_sigterm_before_a_version_fails_is_obeyed_by_the_old_one(lab: Lab) -> None:
+    pids = begin(lab)
+    install(lab, "9.9.9", old=AT_START, new="    import signal; os.kill(os.getpid(), signal.SIGTERM)\n")
+    boot = lab.dir / "new/supervisor/boot.py"
+    boot.write_text(boot.read_text().replace("    host.settled()\n", "    raise MemoryError('after the adoption')\n"))
+    lab.hang_up()
+    lab.ctl("upgrade", code=1)
+    assert lab.expect_exit() == 0
+    assert f"failed, back to {__version__}: MemoryError" in lab.stderr
+    assert not any(map(alive, pids.values()))
+
+
+def test_a_sweep_forgets_the_trial(lab: Lab) -> None:
+    """Who starts next begins anew, with whatever is installed."""
+    begin(lab)
+    killed_on_its_trial(lab)
+    assert (lab.run / "trial.json").exists()
+    for _ in range(2):  # the first has something to kill
+        subprocess.run([*SUPERVISOR, "-c", str(lab.path), "--sweep"], env=lab.env, timeout=PATIENCE, check=True)
+        assert not (lab.run / "trial.json").exists()
+        (lab.run / "trial.json").touch()
 
 
 def test_a_broken_config_is_refused(lab: Lab) -> None:
