@@ -158,15 +158,21 @@ def _below(path: str) -> Iterator[str]:
         return
 
 
-def _events(directory: str) -> dict[str, int]:
-    pairs = (line.split() for line in _read(directory, "memory.events").splitlines())
-    return {name: int(count) for name, count in pairs}
+def _count(directory: str, name: str, event: str) -> int:
+    """How often that has happened, by a file of the kernel that counts events (memory.events)."""
+    words = _read(directory, name).split()
+    count = words[words.index(event) + 1 :][:1] if event in words else []
+    return int(count[0]) if count and count[0].isdecimal() else 0
 
 
-def _limit(directory: str) -> str:
+def _exhausted(directory: str) -> str:
+    """The memory limit of this very cgroup, if processes died of it; "" if not, or it has none any more."""
     from supervisor.core.size import words  # noqa: PLC0415 - hardly ever
 
-    return words(int(_read(directory, "memory.max")))
+    limit = _read(directory, "memory.max")
+    if _count(directory, "memory.events.local", "oom") == 0 or not limit.isdecimal():
+        return ""
+    return f"memory limit {words(int(limit))}"
 
 
 def _read(directory: str, name: str) -> str:
@@ -224,16 +230,19 @@ class Cgroup:
         return found
 
     def out_of_memory(self) -> str:
-        """That the kernel has killed in it for want of memory, and whose limit it was; "" if it has not."""
-        events = _events(self.path)
-        if events.get("oom_kill", 0) == 0:
+        """That the kernel has killed in it for want of memory, and whose limit it was; "" if it has not.
+
+        `memory.events` counts for all that is below as well, `memory.events.local` what a cgroup's own limit has done:
+        a group has not killed what one of its members has done to itself.
+        """
+        if _count(self.path, "memory.events", "oom_kill") == 0:
             return ""
-        if events["oom"]:
-            return f"memory limit {_limit(self.path)}"
+        if own := _exhausted(self.path):
+            return own
         group = os.path.dirname(self.path)
-        if os.path.basename(group).startswith("@") and _events(group).get("oom", 0):
-            return f"memory limit {_limit(group)} of {os.path.basename(group)}"
-        return "out of memory"
+        name = os.path.basename(group)
+        shared = _exhausted(group) if name.startswith("@") else ""
+        return f"{shared} of {name}" if shared else "out of memory"
 
     def kill(self) -> None:
         """SIGKILL to all of it; no fork escapes."""

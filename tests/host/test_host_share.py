@@ -100,15 +100,43 @@ def test_a_controller_is_enabled_down_to_the_group(run: Path) -> None:
     share.die_together(str(group / "none"))
 
 
-def test_the_memory_of_a_group_is_the_reason(run: Path) -> None:
+def counted(directory: Path, limit: str, *, local: int, below: int = 0, killed: int = 0) -> None:
+    """What the kernel tells of the memory of a cgroup."""
+    (directory / "memory.max").write_text(f"{limit}\n")
+    (directory / "memory.events").write_text(f"max 3\noom {local + below}\noom_kill {killed}\n")
+    (directory / "memory.events.local").write_text(f"max 3\noom {local}\noom_kill 0\n")
+
+
+@pytest.mark.parametrize(
+    ("group", "why"),
+    [
+        (("max", 0, 0), "out of memory"),
+        (("536870912", 3, 0), "memory limit 512M of @etl"),
+        (("max", 0, 1), "out of memory"),  # another member has hit a limit of its own, then the machine was full
+        (("536870912", 0, 1), "out of memory"),
+        (("max", 3, 0), "out of memory"),  # a limit that a reload has taken back
+    ],
+)
+def test_the_memory_of_a_group_is_the_reason(run: Path, group: tuple[str, int, int], why: str) -> None:
     inside = run.parent / "@etl" / "run"
     inside.mkdir(parents=True)
-    (inside / "memory.events").write_text("oom 0\noom_kill 1\n")
-    (inside / "memory.max").write_text("max\n")
-    assert Cgroup(str(inside)).out_of_memory() == "out of memory"
-    (inside.parent / "memory.events").write_text("oom 3\noom_kill 1\n")
-    (inside.parent / "memory.max").write_text("536870912\n")
-    assert Cgroup(str(inside)).out_of_memory() == "memory limit 512M of @etl"
+    counted(inside, "max", local=0, killed=1)
+    limit, local, below = group
+    counted(inside.parent, limit, local=local, below=below, killed=1)
+    assert Cgroup(str(inside)).out_of_memory() == why
+
+
+def test_what_a_run_has_limited_below_is_not_its_own_limit(run: Path) -> None:
+    counted(run, "max", local=0, below=2, killed=1)
+    assert Cgroup(str(run)).out_of_memory() == "out of memory"
+
+
+@pytest.mark.parametrize("text", ["", "oom_kill", "oom_kill many\n", "oom_kill 1\n", "oom 1 oom_kill 1"])
+def test_what_cannot_be_read_is_no_reason(run: Path, text: str) -> None:
+    """Nothing is raised: it is asked in the parent's loop."""
+    for name in ("memory.events", "memory.events.local", "memory.max"):
+        (run / name).write_text(text)
+    assert Cgroup(str(run)).out_of_memory() in ("", "out of memory")
 
 
 @pytest.mark.parametrize(
@@ -125,5 +153,6 @@ def test_the_memory_of_a_group_is_the_reason(run: Path) -> None:
 def test_why_it_was_killed(run: Path, events: str | None, limit: str, why: str) -> None:
     if events is not None:
         (run / "memory.events").write_text(events)
+        (run / "memory.events.local").write_text(events)
         (run / "memory.max").write_text(f"{limit}\n")
     assert Cgroup(str(run)).out_of_memory() == why
