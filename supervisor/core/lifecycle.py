@@ -282,11 +282,15 @@ def _too_slow(i: Instance, e: ev.Due, now: float) -> Step:
 
 
 def _fail(i: Instance, cause: str, now: float) -> Step:
-    """It hangs: it may say where before it gets the stop signal, which would end it before it could."""
+    """It hangs: it may say where before it gets the stop signal, which would end it before it could.
+
+    One that stands still goes on for that: with the signal already there, as with a stop signal.
+    """
     if not i.task.dump_signal:
         return _terminate(i, now, cause=cause, blamed=True)
     run = replace(_run(i), cause=cause, blamed=True, dumping=True)
-    return become(i, State.STOPPING, now, now + DUMP_TIME, run=run), (actions.Dump(i.key, i.task.dump_signal),)
+    dump = actions.Dump(i.key, i.task.dump_signal)
+    return become(i, State.STOPPING, now, now + DUMP_TIME, run=run), (dump, *_going_on(i, run))
 
 
 def _terminate(i: Instance, now: float, **why: object) -> Step:
@@ -296,8 +300,11 @@ def _terminate(i: Instance, now: float, **why: object) -> Step:
 
 def _stop_signal(i: Instance, run: Run) -> tuple[actions.Action, ...]:
     """What stands still goes on with the signal already there, so that it can act on it."""
-    signal = actions.Terminate(i.key, run, i.task.stop)
-    return (signal, actions.Resume(i.key, run)) if run.paused else (signal,)
+    return (actions.Terminate(i.key, run, i.task.stop), *_going_on(i, run))
+
+
+def _going_on(i: Instance, run: Run) -> tuple[actions.Action, ...]:
+    return (actions.Resume(i.key, run),) if run.paused else ()
 
 
 def _kill(i: Instance, e: ev.Kill, now: float) -> Step:
@@ -310,7 +317,7 @@ def _due_stopping(i: Instance, e: ev.Due, now: float) -> Step:
     if not run.dumping:
         return _kill_stopping(i, e, now)
     run = replace(run, dumping=False)
-    return replace(i, run=run, deadline=now + i.task.stop.grace), (actions.Terminate(i.key, run, i.task.stop),)
+    return replace(i, run=run, deadline=now + i.task.stop.grace), _stop_signal(i, run)
 
 
 def _kill_stopping(i: Instance, e: ev.Kill | ev.Due, now: float) -> Step:
@@ -347,7 +354,7 @@ def _exited_stopping(i: Instance, e: ev.Exited, now: float) -> Step:
         return _conclude(i, outcome, now), ()
     deadline = now + i.task.stop.grace if _run(i).dumping else i.deadline  # nobody is left who could say where it hangs
     i = replace(i, run=replace(_run(i), outcome=outcome, dumping=False), deadline=deadline)
-    return i, () if _run(i).kills else (actions.Terminate(i.key, _run(i), i.task.stop),)
+    return i, () if _run(i).kills else _stop_signal(i, _run(i))
 
 
 def _killed(i: Instance, e: ev.Killed, now: float) -> Step:

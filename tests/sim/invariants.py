@@ -161,11 +161,11 @@ class Invariants:
         assert not made_up, f"the history was told of {made_up}, which this boot has not seen"
 
     def _paused(self) -> None:
-        """What is paused stands still, and nothing else does, whoever dies meanwhile."""
+        """What is paused stands still, and nothing else does, least of all what is to stop, whoever dies meanwhile."""
         assert self.story.parent
         for process in self.story.world.processes.values():
             i = self.story.parent.fleet.instances.get(process.key)
-            if process.leader and i and i.run and i.run.number == process.run and not i.run.kills:
+            if i and i.run and i.run.number == process.run and not i.run.kills:
                 asked = i.run.paused and i.state is not State.STOPPING
                 assert process.paused == asked, f"{process.key}: paused {process.paused}, asked for {asked}"
 

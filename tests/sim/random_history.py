@@ -77,7 +77,7 @@ def _extras(rng: Random) -> tuple[tuple[float, str], ...]:
         (0.2, rng.choice(("ready=notify", "ready=probe", "ready=tcp"))),
         (0.2, rng.choice(("health=1 failures=1", "health=3", "health=1/left failures=2 successes=2"))),
         (0.2, f"watchdog={rng.choice((1, 10))}"),
-        (0.1, "dump_signal=SIGQUIT"),
+        (0.2, "dump_signal=SIGQUIT"),
         (0.1, f"runtime={rng.choice((0.5, 5))}"),
     )
 
@@ -153,6 +153,8 @@ class History:
             yield rng.choice(("crash", *[f"crash in {rng.randint(1, 60)} calls"] * 4))
         elif roll < 0.785:
             yield rng.choice(("SIGTERM", "SIGINT", "supctl shutdown"))
+        elif roll < 0.8:
+            yield from self._fails_paused()
         else:
             yield self._ask()
 
@@ -169,6 +171,13 @@ class History:
         yield self.rng.choice((self._ask(), f"{self.key()} exits 1", f"after {self.rng.choice(('1ms', '2s'))}"))
         yield self.rng.choice(("crash", "crash in 20 calls", "after 1s"))
         yield "after 1s"
+
+    def _fails_paused(self) -> Iterator[str]:
+        """What stands still can fail, too."""
+        key = self.key()
+        yield f"supctl pause {key}"
+        yield f"{key} exceeds processes limit 9"
+        yield f"after {self.rng.choice(('1ms', '900ms', '3s'))}"
 
     def _edit(self, *, alive: bool) -> Iterator[str]:
         rng = self.rng
