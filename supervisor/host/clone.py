@@ -3,7 +3,7 @@
 Each child is the caller's sibling (clone(2), CLONE_PARENT), and, where there are cgroups, in a fresh one from its first
 instruction on (clone3(2), CLONE_INTO_CGROUP), so that it was never anywhere else and nothing of it can be outside. To
 move a child by writing its pid to `cgroup.procs` makes every fork and exit on the machine wait for the kernel, up to
-8 ms; it is done where clone3 is refused.
+8 ms, and no `pids.max` stands against it; it is done where clone3 is refused.
 """
 
 from __future__ import annotations
@@ -23,13 +23,21 @@ _SYS_CLONE3 = 435
 _SYS_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 """The number of clone(2). glibc's fork() has no flags, and clone3 is refused in many containers."""
 
+_REFUSED = (
+    errno.ENOSYS, errno.EPERM,  # a filter of a container; no such call
+    errno.EINVAL, errno.E2BIG,  # an emulator, or a kernel, that does not know the flag
+    errno.EACCES, errno.EOPNOTSUPP,  # this cgroup is not to be had that way
+)  # fmt: skip
+"""Errors of clone3(2) that say nothing about whether there may be one more process; EAGAIN (pids.max) and ENOMEM do."""
+
 _python = ctypes.PyDLL(None, use_errno=True)
 
 
 def make(path: str, *, into: bool) -> tuple[int, bool]:
     """A child, and whether it is in the cgroup of this path: one that cannot be had is done without.
 
-    Returns 0 in the child, a negative errno when there is none.
+    But where the kernel permits no more processes there, none is made anywhere else. Returns 0 in the child, a negative
+    errno when there is none.
     """
     clone = _clone if os.uname().machine in _SYS_CLONE else _fork_twice
     if not path:
@@ -41,7 +49,8 @@ def make(path: str, *, into: bool) -> tuple[int, bool]:
     pid = _clone_into(path, CLONE_PARENT) if into else -errno.ENOSYS
     if pid >= 0:
         return pid, True
-    pid = clone()
+    if -pid in _REFUSED:
+        pid = clone()
     if pid < 0:
         cgroup.remove(path)
     return pid, pid > 0 and _move(pid, path)

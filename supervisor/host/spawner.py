@@ -49,6 +49,10 @@ LONGEST = 120 * 1024
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+class NoChildError(OSError):
+    """The kernel has refused another process. The spawner has said so, and is well."""
+
+
 class Spare:
     """A child that exists already and waits for its launch."""
 
@@ -275,6 +279,7 @@ class Spawner:
         Raises:
             TimeoutError: the spawner does not answer.
             EOFError: it is gone.
+            NoChildError: none can be had.
         """
         try:
             if wait and self._socket:
@@ -288,7 +293,7 @@ class Spawner:
         pid = int.from_bytes(answer[:4], "little", signed=True)
         if pid < 0:
             os.close(channel)
-            raise OSError(-pid, os.strerror(-pid))
+            raise NoChildError(-pid, _refusal(-pid, os.path.basename(os.path.dirname(path))))
         try:
             self._spares.append(Spare(pid, channel, path if answer[4] else "", os.path.dirname(path)))
         except OSError as error:
@@ -324,6 +329,12 @@ def _packed(spec: child.Spec) -> bytes:
     if len(data) > LONGEST:
         raise OSError(errno.E2BIG, "the command and its environment are too long")
     return len(data).to_bytes(4, "little") + data
+
+
+def _refusal(number: int, folder: str) -> str:
+    """Why there is no child; `folder`: the name of that in which its cgroup was to be, "@GROUP" for one with limits."""
+    limited = number == errno.EAGAIN and folder.startswith("@")
+    return os.strerror(number) + (f" (limits.processes of group {folder[1:]}, or of the machine)" if limited else "")
 
 
 def _await(pidfd: int, seconds: float) -> bool:

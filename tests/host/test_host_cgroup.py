@@ -1,5 +1,6 @@
 """Cgroups and marks by themselves: where the tree belongs, what is removed, what is inherited."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_host_spawner import BEGIN
 
-from supervisor.host import cgroup, mark
+from supervisor.host import cgroup, clone, mark
 
 UNIFIED = "/sys/fs/cgroup"
 
@@ -131,6 +132,23 @@ def test_a_child_is_made_in_a_cgroup(how: str, tree: str):
         capture_output=True, text=True, timeout=60, check=False, preexec_fn=lambda: enter(f"{tree}/1"),
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("failure", "elsewhere"), [("EAGAIN", False), ("ENOMEM", False), ("ENOSYS", True), ("EPERM", True), ("E2BIG", True)]
+)
+def test_a_full_cgroup_has_no_child_by_another_way(
+    failure: str, elsewhere: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Who is moved into a cgroup is not counted against its pids.max."""
+    number = getattr(errno, failure)
+    made: list[bool] = []
+    monkeypatch.setattr(clone, "_clone_into", lambda path, flag: -number)
+    monkeypatch.setattr(clone, "_clone", lambda: made.append(True) or -errno.ENFILE)
+    monkeypatch.setattr(clone, "_fork_twice", lambda: made.append(True) or -errno.ENFILE)
+    assert clone.make(f"{tmp_path}/1", into=True) == (-errno.ENFILE if elsewhere else -number, False)
+    assert bool(made) == elsewhere
+    assert not (tmp_path / "1").exists(), "the cgroup of nobody is removed"
 
 
 # -- marks ------------------------------------------------------------------------------------------------------------

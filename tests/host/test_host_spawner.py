@@ -98,6 +98,19 @@ clone._SYS_CLONE.clear()
 made = spawner.Spawner()
 for _ in range(3): runs(made)
 """,
+    "the group has as many processes as it may": """
+import errno
+make = clone.make
+clone.make = lambda path, into: (-errno.EAGAIN, False) if "@etl" in path else make(path, into=into)
+made = spawner.Spawner()
+runs(made)
+made.tree, before = made.tree or "/nowhere", made._pid
+for _ in range(2):
+    try: made.spawn(SPEC, "etl")
+    except OSError as error: assert "limits.processes of group etl" in error.strerror, error
+    else: raise AssertionError("made in spite of it")
+assert made._pid == before, "the spawner has answered, so it is not replaced"
+""",
     "too long": """
 made = spawner.Spawner()
 try:

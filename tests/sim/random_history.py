@@ -153,10 +153,8 @@ class History:
             yield rng.choice(("crash", *[f"crash in {rng.randint(1, 60)} calls"] * 4))
         elif roll < 0.785:
             yield rng.choice(("SIGTERM", "SIGINT", "supctl shutdown"))
-        elif roll < 0.8:
-            yield from self._fails_paused()
         else:
-            yield self._ask()
+            yield from self._fails_paused() if roll < 0.8 else [self._ask()]
 
     def _full(self, *, alive: bool) -> Iterator[str]:
         """The journal cannot be written for a while, and somebody dies of it, or soon after."""
