@@ -5,7 +5,8 @@ each second, only if its task has such a limit; what is beyond it is said in a f
 parent, and that stops the run. It is approximate: what comes and goes within a second is not seen, and a page cache is
 nobody's memory here.
 
-It finds the runs in the journal, as the sampler does, and asks the cgroup of each whether the kernel enforces it.
+It finds the runs in the journal, as the sampler does, and asks the cgroup of each whether the kernel enforces it: once
+its program runs, as until then its child may still be about to say so to the kernel.
 """
 
 from __future__ import annotations
@@ -75,7 +76,11 @@ class Limiter:
     def _begin_round(self) -> None:
         runs = self._living.runs()
         self._breaches = {key: one for key, one in self._breaches.items() if runs.get(key, {}).get("id") == one["run"]}
-        self._left = [(key, run) for key, run in runs.items() if self._limits_of(key) and key not in self._breaches]
+        self._left = [
+            (key, run)
+            for key, run in runs.items()
+            if run["program"] and self._limits_of(key) and key not in self._breaches
+        ]
         self._census = gauge.Census()
 
     def _limits_of(self, key: str) -> dict[str, int]:
