@@ -6,7 +6,7 @@ a file that changed are taken (contract, section 4). `core.reload` says what a n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from supervisor import errands, planning
@@ -15,6 +15,7 @@ from supervisor.core import reload
 from supervisor.core.definition import Config
 from supervisor.core.immutable import replace
 from supervisor.core.reload import Plan
+from supervisor.grouplimits import GroupLimits
 from supervisor.host.interface import Done
 from supervisor.store import lastgood
 
@@ -30,6 +31,7 @@ class Configuration:
         self.current = config  # with `supctl scale` on top
         self.loaded = parent.host.stamp()
         self.errors: tuple[str, ...] = ()  # of the files as they are now
+        self.limits = GroupLimits(parent)
         self._parent = parent
         self._scales: dict[str, int] = {}  # until the config says another number
         self._rereading = False
@@ -62,7 +64,7 @@ class Configuration:
 
     def begin(self) -> None:
         """What lives is adopted: what the config says of it counts from now on."""
-        self.limit(name for name, group in self.current.groups.items() if any(group.limits.of_the_run.values()))
+        self.limits.begin()
         self._warn(self.written)
 
     def broken(self, errors: tuple[str, ...]) -> None:
@@ -168,7 +170,7 @@ class Configuration:
         self._parent.announce.name = new.settings.name
         self._parent.switch.follow(new)
         reload.apply(self._parent.fleet, plan, self.current, by, now)
-        self.limit(plan.limited)
+        self.limits.changed(plan.limited)
         self._warn(new)
         planning.publish(self._parent)
         self._parent.start_helpers(now)
@@ -177,18 +179,6 @@ class Configuration:
         self._parent.host.log("warning", f"reloaded by {by}: {text}")
         self._parent.announce.event("reload", by=by, why=text)
         self._parent.announce.reloaded()
-
-    def limit(self, groups: Iterable[str]) -> None:
-        """What lives of these groups has their limits from now on; what is started later brings them along."""
-        for name in groups:
-            limits, place = self.current.groups[name].limits, self._parent.host.place_of(name)
-            if place:
-                wanted = (place, name, limits.of_the_run, limits.best_effort)
-                self._parent.errand(self._limited, errands.limit, *wanted)
-
-    def _limited(self, done: Done) -> None:
-        if done.error:
-            self._parent.host.log("error", f"a limit is not in force for what runs already: {done.error}")
 
     def _warn(self, config: Config) -> None:
         for warning in config.warnings:

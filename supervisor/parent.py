@@ -222,6 +222,7 @@ class Parent:
 
     def _tell(self, changes: list[Change]) -> None:
         self.announce.changes(changes)
+        self.configuration.limits.see(changes)
         if self.config.settings.health_listen:
             self.announce.publish()
         if any(change.new is None for change in changes):

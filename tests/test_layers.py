@@ -29,7 +29,7 @@ LAYERS = (
     ("verbs",),
     ("helpers", "errands"),
     ("announce", "audit", "memory"),
-    ("planning",),
+    ("planning", "grouplimits"),
     ("configuration", "switch", "escalate", "notices", "losses", "limits", "upgrade"),
     ("parent",),
     ("premises",),

@@ -68,6 +68,9 @@ def expect(story: Scenario, line: str) -> None:  # noqa: C901, PLR0912, PLR0915 
             assert len(living) == int(count), f"alive: {living}"
         case ["ended", code]:
             assert story.ended == int(code), f"exit code {story.ended}"
+        case ["shared", group, limit]:
+            limits = story.world.shared[group]
+            assert f"cpu={limits['cpu']:g}" == limit, f"@{group}: {limits}"
         case ["dead"]:
             assert story.parent is None
         case _:

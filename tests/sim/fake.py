@@ -111,7 +111,14 @@ class FakeHost:
         self._begun[launch.key] = (launch.run.id, launch.run.began)
         self.world.made.add(self._begun[launch.key])
         self._burn()
-        return process.pid, process.birth, f"/cgroup/{process.pid}"
+        return process.pid, process.birth, self._place(launch, process)
+
+    def _place(self, launch: Launch, process: Process) -> str:
+        if launch.group is None:
+            return f"/cgroup/{process.pid}"
+        process.brings = launch.group.name, launch.group.limits.of_the_run
+        self.world.shared.setdefault(launch.group.name, {})
+        return f"/cgroup/@{launch.group.name}/{process.pid}"
 
     def go(self, key: str) -> None:
         self._burn()
@@ -234,7 +241,7 @@ class FakeHost:
         return process if process and process.run == run.number else None
 
     def place_of(self, group: str) -> str:
-        return ""
+        return f"/cgroup/@{group}" if group in self.world.shared else ""
 
     # -- what the world tells -----------------------------------------------------------------------------------------
 
@@ -370,6 +377,9 @@ class FakeHost:
             if self.world.disk_full:
                 raise OSError(28, "No space left on device")
             self.world.disk = json.loads(json.dumps(arguments[1]))
+            return None
+        if function is errands.limit:
+            self.world.shared[arguments[1]] = arguments[2]
             return None
         if function is errands.rehearse:
             return self.world.file if isinstance(self.world.file, str) else ""

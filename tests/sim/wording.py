@@ -6,7 +6,7 @@
                                 health=5 (every so many seconds), health=5/left (restart = false), and of it
                                 failures, successes;
                                 give_up=3/60 (failures/seconds); a bare `freeze` is `freeze=yes`
-    group NAME TASK …           a bare `freeze` among the names is its switch
+    group NAME TASK …           a bare `freeze` among the names is its switch; cpu=2 is its limit
     supervisor [KEY=VALUE …]    stop_grace, drain_delay, health_listen, freeze, notify, auto_freeze=20/60
                                 (failures/seconds)
 
@@ -76,10 +76,10 @@ class Draft:
         if self.broken:
             return self.broken
         tasks = {name: task_of(name, pairs) for name, pairs in self.tasks.items()}
-        groups = {
-            name: Group(name, tuple(word for word in words if word != "freeze"), "freeze" in words)
-            for name, words in self.groups.items()
-        }
+        groups = {name: _group(name, words) for name, words in self.groups.items()}
+        for group in groups.values():
+            if group.limits.cpu:
+                tasks |= {task: replace(tasks[task], group_limits=group.name) for task in group.tasks}
         settings = Settings(
             "vm-7", "/run/s", "/var/s", "/log/s",
             freeze=_flag(self.settings, "freeze"), stop_grace=float(self.settings.get("stop_grace", 300)),
@@ -91,6 +91,15 @@ class Draft:
         freezes += [ConfigFreeze(f"@{group.name}", f"conf:@{group.name}") for group in groups.values() if group.freeze]
         freezes += [ConfigFreeze(task.name, f"conf:{task.name}") for task in tasks.values() if task.freeze]
         return Config("conf", settings, tasks, groups, tuple(freezes), (("/etc", "conf"),))
+
+
+def _group(name: str, words: list[str]) -> Group:
+    tasks = tuple(word for word in words if word != "freeze" and "=" not in word)
+    return Group(name, tasks, "freeze" in words, Limits(cpu=_number(words, "cpu=")))
+
+
+def _number(words: list[str], key: str) -> float | None:
+    return next((float(word.removeprefix(key)) for word in words if word.startswith(key)), None)
 
 
 def task_of(name: str, pairs: dict[str, str]) -> Task:

@@ -85,6 +85,9 @@ class Process:
     killed: int = 0
     asked: int = 0  # how often its probe has been answered
     paused: bool = False
+    brings: tuple[str, dict[str, Any]] | None = (
+        None  # the limits of its group, which it tells the kernel before its exec
+    )
     waiting: list[Callable[[], None]] = field(default_factory=list)  # what it does as soon as it goes on
 
     @property
@@ -117,6 +120,7 @@ class World:
     disk: dict[str, Any] | None = None  # the freezes in the state directory
     published: dict[str, Any] = field(default_factory=dict)  # files of the runtime directory, for helpers
     lost: dict[str, Any] = field(default_factory=dict)  # what of the output could not be written
+    shared: dict[str, dict[str, Any]] = field(default_factory=dict)  # the limits of groups, as the kernel has them
     beyond: dict[str, Any] = field(default_factory=dict)  # who was found beyond a limit
     disk_full: bool = False
     journal_full: bool = False
@@ -192,6 +196,8 @@ class World:
         process.go = True
         if not process.leader or not process.ready or process.program:
             return
+        if process.brings:
+            self.shared[process.brings[0]] = process.brings[1]
         if process.being.cannot_exec:
             if self.host:
                 self.host.failed_to_exec(process)
