@@ -68,7 +68,7 @@ class Pause:
     since: float | None = None  # monotonic seconds; None: it does not
     at: str = ""  # the same, as people read it
     by: str = ""  # who has asked for that, or has let it go on
-    still: bool = False  # the kernel says so of every process
+    still: bool = False  # the kernel says so of its cgroup; without one: every process was sent SIGSTOP
     left: float = 0.0  # seconds of its start_timeout
     rested: float = 0.0  # seconds of earlier pauses
     undone: bool = False  # it was let go on; the next supervisor sees to it once more

@@ -290,8 +290,10 @@ class Processes:
         process = self._of(key, run)
         if process is None or process.ended:
             return []
-        if isinstance(process.rest, ByMark):
+        if isinstance(process.rest, ByMark):  # nobody tells when a signal has arrived; to SIGSTOP there is no handler
             _send(process, signal.SIGSTOP)
+            process.rest.pause()
+            return [Happened(process.key, Paused(process.run))]
         process.rest.pause()
         process.rest.watch(lambda _: self._stands(process))
         return self._stands(process)

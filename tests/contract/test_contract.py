@@ -8,6 +8,7 @@ from contract.machine import POLICY, TO_ALL, TO_MAIN, Machine, answer
 from supervisor.core.events import Emptied, Exited, Killed, NotStarted, Paused, Probed, Started, Status
 from supervisor.core.immutable import replace
 from supervisor.host.interface import Beyond, CannotForkError, Done, Dropped
+from supervisor.host.rest import ByMark
 
 
 def ended(seen):
@@ -255,6 +256,16 @@ def test_a_pause_of_another_run_is_not_meant(machine: Machine):
     machine.host.pause("other:1", run)
     machine.host.resume("other:1", run)
     assert machine.until(ended) == [Exited(1, Status(3), empty=True)]
+
+
+def test_a_pause_without_a_cgroup_waits_for_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch):
+    """Nobody tells when a SIGSTOP has arrived, so nothing of the machine is looked at once more for that."""
+    watched: list[object] = []
+    run = machine.start("sleeps")
+    monkeypatch.setattr(ByMark, "watch", lambda rest, told: watched.append(rest))
+    machine.host.pause("web:1", run)
+    assert machine.until(standing) == [Paused(1)]
+    assert watched == []
 
 
 def test_paused_twice_goes_on_at_once(machine: Machine):
