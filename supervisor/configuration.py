@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from supervisor import errands, planning
 from supervisor.control.wait import Asker
-from supervisor.core import reload
+from supervisor.core import reload, scales
 from supervisor.core.definition import Config
 from supervisor.core.immutable import replace
 from supervisor.core.reload import Plan
@@ -21,6 +21,10 @@ from supervisor.store import lastgood
 
 if TYPE_CHECKING:
     from supervisor.parent import Parent
+
+
+_NO_PATHS = ("none", "inherit", "journal", "file")
+"""Where the output of a task goes when `log.to` is no path."""
 
 
 class Configuration:
@@ -45,17 +49,12 @@ class Configuration:
 
     def recall(self, kept: dict[str, Any]) -> None:
         """Takes over the scales that an earlier supervisor kept, but those of which the config says another number."""
-        said = {name: task.replicas for name, task in self.written.tasks.items()}
-        for name, scale in kept.items():
-            match scale:
-                case [int(replicas), int(before)] if before == said.get(name) and replicas >= 0:
-                    self._scales[name] = replicas
-        self.current = _scaled(self.written, self._scales)
+        self._scales = scales.standing(kept, self.written)
+        self.current = scales.scaled(self.written, self._scales)
 
     def _record(self) -> dict[str, Any]:
         """The scales, each with what the config says in its place."""
-        scales = {name: [replicas, self.written.tasks[name].replicas] for name, replicas in self._scales.items()}
-        return {"fleet": "scales", "scales": scales}
+        return {"fleet": "scales", "scales": scales.kept(self._scales, self.written)}
 
     def keep(self, packed: str) -> None:
         """The config in force goes to the journal: the next supervisor may find a broken one on the disk."""
@@ -117,7 +116,7 @@ class Configuration:
             self._reloading()
         self._reloads.append(lambda done: self._reload_done(done, client, by, dry_run))
         if len(self._reloads) == 1:
-            self._parent.errand(self._next_reload, errands.load, self.written.path)
+            self._read()
 
     def _refused(self, client: Asker | None) -> bool:
         """Nothing is reloaded any more while everything is being stopped."""
@@ -132,7 +131,12 @@ class Configuration:
         """One at a time, each with what the files say after the one before: the newest is applied last."""
         self._reloads.pop(0)(done)
         if self._reloads:
-            self._parent.errand(self._next_reload, errands.load, self.written.path)
+            self._read()
+
+    def _read(self) -> None:
+        """With the scales, as a new config must be possible with them."""
+        remembered = scales.kept(self._scales, self.written)
+        self._parent.errand(self._next_reload, errands.load, self.written.path, remembered)
 
     def _reloading(self) -> None:
         micros = int(self._parent.host.now() * 1e6)
@@ -147,15 +151,11 @@ class Configuration:
             if client:
                 client.fail("the config has errors, nothing was changed:\n" + "\n".join(self.errors), 1)
             return
-        scales = {
-            name: replicas
-            for name, replicas in self._scales.items()
-            if name in new.tasks and new.tasks[name].replicas == self.written.tasks[name].replicas
-        }
+        standing = scales.standing(scales.kept(self._scales, self.written), new)
         up = {i.task.name for i in self._parent.fleet.instances.values() if i.run or i.wanted}
-        plan = reload.compare(self.current, _scaled(new, scales), up)
+        plan = reload.compare(self.current, scales.scaled(new, standing), up)
         if not dry_run:
-            self._scales = scales
+            self._scales = standing
             self._parent.memory.facts.append(self._record())
             self._apply(plan, new, by)
             self.keep(done.value.packed)
@@ -165,7 +165,7 @@ class Configuration:
     def _apply(self, plan: Plan, new: Config, by: str) -> None:
         now = self._parent.host.now()
         self.written = replace(new, settings=reload.settled(new.settings, self._parent.running_settings))
-        self.current = _scaled(self.written, self._scales)
+        self.current = scales.scaled(self.written, self._scales)
         self.loaded = self._parent.host.stamp()
         self._parent.announce.name = new.settings.name
         self._parent.switch.follow(new)
@@ -184,23 +184,28 @@ class Configuration:
         for warning in config.warnings:
             self._parent.host.log("warning", f"config: {warning}")
 
+    def scale_checked(self, wanted: dict[str, int], then: Callable[[str], None]) -> None:
+        """Calls `then` with "", or with why there cannot be so many: a file belongs to one instance only.
+
+        At once, unless there is a task whose log has a path of its own: what is there is for an errand to look at.
+        """
+        tasks = self.current.tasks
+        if max(wanted.values()) <= 1 or all(task.log.to in _NO_PATHS for task in tasks.values()):
+            then("")
+            return
+        config = scales.scaled(self.current, wanted)
+        self._parent.errand(lambda done: then(done.error or "; ".join(done.value)), errands.clashes, config)
+
     def scale(self, task: str, replicas: int, by: str) -> None:
         """Another number of instances, until the config says another one."""
         self._scales[task] = replicas
-        self.current = _scaled(self.written, self._scales)
+        self.current = scales.scaled(self.written, self._scales)
         self._parent.memory.facts.append(self._record())
         now = self._parent.host.now()
         reload.redefine(self._parent.fleet, self.current.tasks[task], by, now)
         self._parent.fleet.connect(self.current)
         planning.publish(self._parent)
         self._parent.fleet.settle(now)
-
-
-def _scaled(config: Config, scales: dict[str, int]) -> Config:
-    tasks = {
-        name: replace(task, replicas=scales[name]) if name in scales else task for name, task in config.tasks.items()
-    }
-    return replace(config, tasks=tasks)
 
 
 def _plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:

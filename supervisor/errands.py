@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Any
 
+from supervisor.core import scales
 from supervisor.core.definition import Config
 from supervisor.core.immutable import immutable
 from supervisor.host import clock
@@ -28,17 +29,33 @@ class Loaded:
     packed: str = ""  # the config as it is kept in the journal, see `store.lastgood`
 
 
-def load(path: str) -> Loaded:
-    """Reads and checks the config; nothing is changed by it."""
+def load(path: str, remembered: dict[str, Any] | None = None) -> Loaded:
+    """Reads and checks the config, also with the scales that are `remembered`; nothing is changed by it."""
     from supervisor.config import ConfigErrors  # noqa: PLC0415
     from supervisor.config import load as load_config  # noqa: PLC0415
     from supervisor.store import lastgood  # noqa: PLC0415
 
     try:
         config = load_config(path)
-        return Loaded(config, packed=lastgood.pack(config))
     except ConfigErrors as errors:
         return Loaded(None, tuple(str(error) for error in errors.errors))
+    if remembered and (wrong := clashes(scales.scaled(config, scales.standing(remembered, config)))):
+        return Loaded(None, tuple(f"{path}: {text} (by `supctl scale`)" for text in wrong))
+    return Loaded(config, packed=lastgood.pack(config))
+
+
+def clashes(config: Config) -> list[str]:
+    """The files to which two instances would write, in words."""
+    from supervisor.config.outlets import check_outlets  # noqa: PLC0415
+    from supervisor.config.world import World  # noqa: PLC0415
+
+    found: list[str] = []
+
+    def blame(name: str, key: str, message: str) -> None:
+        found.append(f'task "{name}": {key}: {message}')
+
+    check_outlets(config.tasks, config.settings.log_dir, World(os.environ), blame)
+    return found
 
 
 def prepare(explicit: str | None) -> Loaded:

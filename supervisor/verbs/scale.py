@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from supervisor.verbs.interface import UNKNOWN, USAGE, Arguments, RefusedError, flag, strings
+from supervisor.verbs.interface import REFUSED, UNKNOWN, USAGE, Arguments, RefusedError, flag, strings
 from supervisor.verbs.outcome import came_up, show_outcomes, under_way, went_down
 from supervisor.verbs.screen import Screen
 
@@ -39,6 +39,18 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
     asked, waits = [_parse(parent, item) for item in strings(args, "scales")], flag(args, "wait")
     if not asked:
         raise RefusedError("which task, and how many? Give NAME=N", USAGE)
+
+    def checked(wrong: str) -> None:
+        gone = [task for task, _ in asked if task not in parent.config.tasks]
+        if wrong or gone:
+            client.fail(f"nothing was scaled: {wrong or f'{gone[0]} was removed meanwhile'}", REFUSED)
+        else:
+            _scale(parent, client, asked, waits=waits)
+
+    parent.configuration.scale_checked(dict(asked), checked)
+
+
+def _scale(parent: Parent, client: Asker, asked: list[tuple[str, int]], *, waits: bool) -> None:
     before = {i.key: i for task, _ in asked for i in parent.fleet.copies(task)}
     for task, replicas in asked:
         parent.configuration.scale(task, replicas, client.by)
