@@ -38,7 +38,7 @@ FORGETTING = 3600.0
 """Seconds between two looks for runs that are too old; only when there is something to write anyway."""
 
 
-class Keeper:
+class Database:
     """The database, opened when it is first needed, and again after it had to be closed."""
 
     def __init__(self, say: Say) -> None:
@@ -141,7 +141,7 @@ class Historian:
     """A part of @scribe."""
 
     def __init__(
-        self, runtime_dir: str, keeper: Keeper, said: Said, watched: Callable[[float], None] = lambda _: None
+        self, runtime_dir: str, keeper: Database, said: Said, watched: Callable[[float], None] = lambda _: None
     ) -> None:
         """`said` knows what a run wrote last; `watched` is told until when somebody looks at what runs use."""
         self._watched = watched

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from supervisor.helpers.historian import Keeper, Say
+from supervisor.helpers.historian import Database, Say
 from supervisor.helpers.part import Loop
 from supervisor.host import clock
 from supervisor.host.usage import Usage, rates, usage_of
@@ -30,7 +30,7 @@ WATCHED = 1.5
 class Sampler:
     """A part of @scribe."""
 
-    def __init__(self, runtime_dir: str, keeper: Keeper, say: Say) -> None:
+    def __init__(self, runtime_dir: str, keeper: Database, say: Say) -> None:
         self._runtime_dir = runtime_dir
         self._keeper = keeper
         self._say = say

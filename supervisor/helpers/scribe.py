@@ -16,7 +16,7 @@ import signal
 import sys
 from contextlib import suppress
 
-from supervisor.helpers.historian import Historian, Keeper, Said
+from supervisor.helpers.historian import Database, Historian, Said
 from supervisor.helpers.limiter import Limiter
 from supervisor.helpers.part import Loop, Part
 from supervisor.helpers.sampler import Sampler
@@ -31,7 +31,7 @@ def parts(runtime_dir: str) -> list[Part]:
     """Everything that the scribe does, in the order in which it is told and ended."""
     output = Output(runtime_dir)
     say = Log().write
-    keeper = Keeper(say)
+    keeper = Database(say)
     sampler = Sampler(runtime_dir, keeper, say)
     historian = Historian(runtime_dir, keeper, Said(output.reads, output.tails.of), sampler.watched)
     return [output, Limiter(runtime_dir, say), sampler, historian]

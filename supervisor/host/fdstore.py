@@ -18,7 +18,7 @@ FIRST = 3
 """SD_LISTEN_FDS_START."""
 
 
-class Descriptors:
+class Store:
     """What is kept by the service manager, by name."""
 
     def __init__(self, notifier: Notifier, *, useful: bool) -> None:

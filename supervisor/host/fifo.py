@@ -17,7 +17,7 @@ import fcntl
 import os
 import stat
 import termios
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from supervisor.host.keeper import Keeper
@@ -31,9 +31,11 @@ Pair = tuple[str, ...]
 class Fifos:
     """The FIFOs that the parent holds."""
 
-    def __init__(self, keeper: Keeper) -> None:
-        """`keeper` holds them when the parent is gone."""
+    def __init__(self, keeper: Keeper, log: Callable[[str, str], None]) -> None:
+        """`keeper` holds them when the parent is gone; `log(level, text)`."""
         self._keeper = keeper
+        self._log = log
+        self._complained = False  # that there are more than can be kept so: once is enough
         self._held: dict[str, dict[Pair, list[int]]] = {}  # by instance, the oldest first
         self._taken_over = False
 
@@ -47,9 +49,17 @@ class Fifos:
         newest = next(reversed(held), ())
         if len(held) >= SPARE and len(newest) == len(paths):
             return newest
-        for path in paths:
-            _make(path)
-        self.hold(key, paths)
+        made: list[str] = []
+        try:
+            for path in paths:
+                if _make(path):
+                    made.append(path)  # noqa: PERF401 - to remove them
+            self.hold(key, paths)
+        except OSError:
+            for path in made:
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+            raise
         return paths
 
     def hold(self, key: str, paths: Pair) -> None:
@@ -62,18 +72,27 @@ class Fifos:
         try:
             for path in paths:
                 fds.append(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))  # noqa: PERF401 - to close them
-            if self._keeper.full:
-                self._keeper.renew(self._all())
-            self._keeper.put(dict(zip(paths, fds, strict=True)))
         except OSError:
             _close(fds)
             raise
+        self._keep(fds)
         self._held.setdefault(key, {})[paths] = fds
 
-    def _all(self) -> Iterator[tuple[str, int]]:
+    def _keep(self, fds: list[int]) -> None:
+        """Also beyond our death. No start fails for want of that."""
+        try:
+            if self._keeper.full:
+                self._keeper.renew(self._all())
+            self._keeper.put(fds)
+        except OSError as error:
+            if not self._complained:
+                self._log("warning", f"a crash of the supervisor may lose what a task says then: {error.strerror}")
+            self._complained = True
+
+    def _all(self) -> Iterator[int]:
         for held in self._held.values():
-            for paths, fds in held.items():
-                yield from zip(paths, fds, strict=True)
+            for fds in held.values():
+                yield from fds
 
     def take_over(self, folder: str) -> None:
         """Holds what an earlier supervisor held. Once: afterwards it is all known.
@@ -83,8 +102,10 @@ class Fifos:
         """
         if self._taken_over:
             return
-        self._taken_over = True
+        known = {path for held in self._held.values() for paths in held for path in paths}
         for paths in _runs(folder):
+            if not known.isdisjoint(paths):  # the last attempt came as far as this
+                continue
             key = os.path.basename(paths[0]).rpartition(".")[0].rpartition(".")[0]
             try:
                 self.hold(key, paths)
@@ -93,6 +114,7 @@ class Fifos:
                     with suppress(FileNotFoundError):
                         self.hold(key, (path,))
         self._keeper.in_charge(os.path.dirname(folder))
+        self._taken_over = True
 
     def sweep(self, keys: Iterable[str]) -> None:
         """Lets go of what the scribe has removed, of every instance but these, which do it when they start again."""
@@ -119,7 +141,10 @@ class Fifos:
 
 
 def _runs(folder: str) -> list[Pair]:
-    """The FIFOs of each run, the oldest first, with those of its stdout before those of its stderr, as in `make`."""
+    """The FIFOs of each run, the oldest first, with those of its stdout before those of its stderr, as in `make`.
+
+    Runs are numbered within an epoch ("web:2.7@k3f9q1"); which epoch is older only their files can tell.
+    """
     found: dict[str, list[str]] = {}
     age: dict[str, int] = {}
     for name in sorted(os.listdir(folder), reverse=True):
@@ -128,18 +153,26 @@ def _runs(folder: str) -> list[Pair]:
             there = os.stat(f"{folder}/{name}")
             if stream in ("out", "err") and stat.S_ISFIFO(there.st_mode):
                 found.setdefault(run, []).append(f"{folder}/{name}")
-                age[run] = max(there.st_mtime_ns, age.get(run, 0))
-    return [tuple(found[run]) for run in sorted(found, key=age.__getitem__)]
+                epoch = run.rpartition("@")[2]
+                age[epoch] = max(there.st_mtime_ns, age.get(epoch, 0))
+
+    def order(run: str) -> tuple[int, int]:
+        number, _, epoch = run.rpartition(".")[2].rpartition("@")
+        return age[epoch], int(number) if number.isdecimal() else 0
+
+    return [tuple(found[run]) for run in sorted(found, key=order)]
 
 
-def _make(path: str) -> None:
+def _make(path: str) -> bool:
+    """Returns whether it was not there yet."""
     try:
         os.mkfifo(path, 0o600)
     except FileExistsError:
-        return
+        return False
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         os.mkfifo(path, 0o600)
+    return True
 
 
 def _close(fds: list[int]) -> None:

@@ -7,6 +7,11 @@ nobody receives. A descriptor that is under way is open, and this one belongs to
 somebody has the receiving end, which is the spawner, besides the parent. It costs a system call per start; nobody
 is woken by it, and there is no process more.
 
+A message is a mere byte, as the descriptors themselves tell which FIFOs they are (/proc/self/fd). So a socket of the
+default size has room for some 270 messages of up to `TOGETHER` descriptors. Nothing can be taken back but the oldest
+message; so now and then everything that is still needed is sent once more, and all that is older is taken back. If
+there is no room, nothing is broken: some of it is held by the parent alone then, and the next start tries again.
+
 When the parent is gone, the spawner stays (`stay`): until another supervisor has opened them all, or until there is
 nothing to hold any more, as no task that could write is left and all was read.
 
@@ -18,31 +23,35 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import select
 import socket
 import time
+
+from supervisor.host import procfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NAME = "keeper"
-"""The file of the runtime directory in which the supervisor that holds everything writes its pid."""
+"""The file of the runtime directory in which the supervisor that holds everything says which process it is."""
 
 MANY = 64
-"""Messages under way from which what is not needed any more is taken back; a socket has room for some 250."""
+"""Messages under way from which what is not needed any more is taken back; a socket has room for some 270."""
 
-TOGETHER = 200
-"""Descriptors in one message; the kernel allows 253."""
+TOGETHER = 253
+"""Descriptors in one message: what the kernel allows (SCM_MAX_FD)."""
 
-LOOK_EVERY = 0.1
-"""Seconds between two looks of the spawner that stays: it happens after a crash only, and not for long."""
+LOOK_FIRST, LOOK_LAST = 0.1, 5.0
+"""Seconds between two looks of the spawner that stays at what it holds: more and more, as nobody comes."""
 
 _SPLICE_F_NONBLOCK = 2
+_IN_MOVED_TO = 0x80
 
 Held = dict[str, int]
 """Reading ends of FIFOs, by path."""
 
-_tee = ctypes.CDLL(None, use_errno=True).tee
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Keeper:
@@ -60,35 +69,46 @@ class Keeper:
         self._under_way = 0
         self._most = MANY
 
-    def put(self, held: Held) -> None:
-        """These are held from now on.
+    def put(self, fds: list[int]) -> None:
+        """These reading ends are held from now on.
 
         Raises:
-            OSError: too many are.
+            OSError: there is no room; `renew` may make some.
         """
-        paths = [os.fsencode(path) for path in held]
-        socket.send_fds(self._ours, [b"\0".join(paths)], list(held.values()))
-        self._under_way += 1
+        try:
+            for begin in range(0, len(fds), TOGETHER):
+                socket.send_fds(self._ours, [b"."], fds[begin : begin + TOGETHER])
+                self._under_way += 1
+        except OSError:
+            self._most = 0
+            raise
 
     @property
     def full(self) -> bool:
         """Whether `renew` is due."""
         return self._under_way >= self._most
 
-    def renew(self, everything: Iterable[tuple[str, int]]) -> None:
+    def renew(self, everything: Iterable[int]) -> None:
         """All that shall still be held is sent once more, then what was sent before is taken back.
 
         Raises:
-            OSError: too many are.
+            OSError: there is no room for all of it. What there is room for is held.
         """
         old, ends = self._under_way, list(everything)
-        for begin in range(0, len(ends), TOGETHER):
-            self.put(dict(ends[begin : begin + TOGETHER]))
-        for _ in range(old):
-            for fd in _receive(self.theirs).values():
-                os.close(fd)
-        self._under_way -= old
+        try:
+            self.put(ends)
+        except OSError:  # for both, that is
+            self._take_back(self._under_way)
+            self.put(ends)
+        else:
+            self._take_back(old)
         self._most = self._under_way + MANY
+
+    def _take_back(self, count: int) -> None:
+        for _ in range(count):
+            for fd in _receive(self.theirs) or ():
+                os.close(fd)
+        self._under_way -= count
 
     def in_charge(self, runtime_dir: str) -> None:
         """Everything is held here: a spawner that has stayed may go.
@@ -96,17 +116,23 @@ class Keeper:
         Raises:
             OSError: the runtime directory is full or gone.
         """
-        with open(f"{runtime_dir}/{NAME}", "w", encoding="utf-8") as file:
-            file.write(str(os.getpid()))
+        with open(f"{runtime_dir}/{NAME}.new", "w", encoding="utf-8") as file:
+            file.write(_identity(procfs.stat(os.getpid())))
+        os.rename(f"{runtime_dir}/{NAME}.new", f"{runtime_dir}/{NAME}")
 
 
-def _receive(theirs: socket.socket) -> Held:
-    """One message; nothing when none is there."""
+def _identity(process: procfs.Stat) -> str:
+    """The name of a process that no later one has."""
+    return f"{process.pid} {process.birth}"
+
+
+def _receive(theirs: socket.socket) -> list[int] | None:
+    """The descriptors of one message; None when there is no more."""
     try:
-        data, fds, _, _ = socket.recv_fds(theirs, 1 << 18, 253)
+        data, fds, _, _ = socket.recv_fds(theirs, 1, TOGETHER, socket.MSG_CMSG_CLOEXEC)
     except BlockingIOError:
-        return {}
-    return dict(zip(map(os.fsdecode, data.split(b"\0")), fds, strict=False))
+        return None
+    return fds if data else None
 
 
 def be_silent() -> None:
@@ -116,35 +142,57 @@ def be_silent() -> None:
         os.dup2(null, fd)
 
 
-def stay(theirs: socket.socket, parent: int) -> None:
-    """The spawner's end, when the parent is gone, whose pid is given: holds what was under way, as long as needed."""
+def stay(theirs: socket.socket) -> None:
+    """The spawner's end, when the parent is gone: holds what was under way, as long as needed."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    pipe, watch = os.pipe(), _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     held: Held = {}
-    while more := _receive(theirs):
-        for path, fd in more.items():
+    while (more := _receive(theirs)) is not None:
+        for fd in more:
+            path = os.readlink(f"/proc/self/fd/{fd}")
             if path in held:
                 os.close(held[path])
             held[path] = fd
-    while held := {path: fd for path, fd in held.items() if _needed(path, fd)}:
-        if _other_in_charge(next(iter(held)), parent):
+    if not held:
+        return
+    runtime_dir = os.path.dirname(os.path.dirname(next(iter(held))))
+    poll = select.poll()
+    if _libc.inotify_add_watch(watch, os.fsencode(runtime_dir), _IN_MOVED_TO) >= 0:
+        poll.register(watch, select.POLLIN)
+    interval = LOOK_FIRST
+    while held := {path: fd for path, fd in held.items() if _needed(path, fd, pipe)}:
+        if _succeeded(runtime_dir, poll, watch, time.monotonic() + interval):
             return
-        time.sleep(LOOK_EVERY)
+        interval = min(2 * interval, LOOK_LAST)
 
 
-def _needed(path: str, fd: int) -> bool:
+def _succeeded(runtime_dir: str, poll: select.poll, watch: int, until: float) -> bool:
+    """Waits for another supervisor, which is seen at once, by inotify(7). False: the time is over."""
+    while not _other_in_charge(runtime_dir):
+        if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
+            return False
+        os.read(watch, 65536)
+    return True
+
+
+def _needed(path: str, fd: int, pipe: tuple[int, int]) -> bool:
     """Whether somebody may write to it, or something is in it, and a supervisor may find it by its name."""
-    read, write = os.pipe()
-    needed = os.path.exists(path) and _tee(fd, write, 1, _SPLICE_F_NONBLOCK) != 0
-    for one in (read, write) if needed else (read, write, fd):
-        os.close(one)
-    return needed
+    found = _libc.tee(fd, pipe[1], 1, _SPLICE_F_NONBLOCK) if os.path.exists(path) else 0
+    if found > 0:
+        os.read(pipe[0], 1)
+    elif found == 0:
+        os.close(fd)
+    return bool(found)
 
 
-def _other_in_charge(fifo: str, parent: int) -> bool:
-    """Whether another supervisor holds everything."""
+def _other_in_charge(runtime_dir: str) -> bool:
+    """Whether a living supervisor holds everything: not ours, then, which is dead."""
     try:
-        with open(f"{os.path.dirname(os.path.dirname(fifo))}/{NAME}", encoding="utf-8") as file:
-            return file.read() not in ("", str(parent))
+        with open(f"{runtime_dir}/{NAME}", encoding="utf-8") as file:
+            said = file.read()
     except OSError:
         return False
+    pid = said.partition(" ")[0]
+    found = procfs.stat(int(pid) if pid.isdigit() else 0)
+    return found.alive and said == _identity(found)

@@ -68,7 +68,7 @@ class Linux:
         self._errands = Errands(self.loop)
         self._processes = Processes(self.loop, self._spawner, self.errand, self._notifier)
         self._processes.reaps = reaps
-        self._fifos = Fifos(self._spawner.keeper)
+        self._fifos = Fifos(self._spawner.keeper, self.log)
         self._wall = WallClock()
         self.loop.watch(self._wall.fd, lambda _: [ClockSet()] if self._wall.was_set() else [])
         self._watch: Watch | None = None

@@ -21,7 +21,7 @@ from supervisor.core.events import Emptied, Exited, Killed, MainPid, NotStarted,
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Run
 from supervisor.host import kin, mark, procfs
-from supervisor.host.fdstore import Descriptors
+from supervisor.host.fdstore import Store
 from supervisor.host.interface import CannotForkError, Done, Happened, Launch
 from supervisor.host.launch import spec_of
 from supervisor.host.loop import Loop
@@ -73,7 +73,7 @@ class Processes:
         self._aside = aside
         self._sight = Sight(loop, self.by_pid)
         self._kernel_tells = kernel_tells()
-        self.kept = Descriptors(notifier, useful=self._kernel_tells)
+        self.kept = Store(notifier, useful=self._kernel_tells)
         self._unreaped: dict[Process, float] = {}  # adopted and ended, until when to wait for the status
         _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the spawner, and so the tasks, keep the soft one

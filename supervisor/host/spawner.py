@@ -203,7 +203,13 @@ class Spawner:
                 del self._late[0]
 
     def leave(self) -> None:
-        """As `close`, but what it holds is for the next program: it waits for that, and ends then."""
+        """As `close`, but what it holds is for the next program: it waits for that, and ends then.
+
+        What it was told to make is taken first, as nobody would remove a cgroup that is made later.
+        """
+        with suppress(OSError):
+            while self._ordered:
+                self._made(wait=True)
         with suppress(OSError):
             if self._socket and self._held:
                 self._socket.send(EXECUTE)
@@ -219,8 +225,9 @@ class Spawner:
             self._socket = None
             if kill:
                 _await(self._pidfd, PATIENCE)  # it might be about to make another one
-                with suppress(FileNotFoundError):
-                    os.unlink(f"{self._place}/{self._pid}")
+                if self._place:
+                    with suppress(FileNotFoundError):
+                        os.unlink(f"{self._place}/{self._pid}")
             os.close(self._pidfd)
         for spare in self._spares:
             spare.close()
@@ -305,17 +312,16 @@ class Spawner:
 
 def _start(open_files: tuple[int, int], tree: str, kept: socket.socket) -> tuple[socket.socket, int, int]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    parent = os.getpid()
     old = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         pid = os.fork()
         if pid == 0:
             ours.close()
-            serve(theirs, open_files, tree, kept, parent)
+            serve(theirs, open_files, tree, kept)
         pidfd = os.pidfd_open(pid)
-    except OSError:
+    except OSError as error:
         ours.close()
-        raise
+        raise NoChildError(error.errno, error.strerror) from None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
         theirs.close()

@@ -27,8 +27,8 @@ MAKE, REMOVE, HOLD, DROP, EXECUTE = b"+", b"-", b"h", b"d", b"x"
 execute another program, which has what `keeper` holds."""
 
 
-def serve(parent: socket.socket, open_files: tuple[int, int], tree: str, kept: socket.socket, pid: int) -> NoReturn:
-    """The spawner's life: until the parent, whose pid is given, has hung up and nothing of the tasks is to be held."""
+def serve(parent: socket.socket, open_files: tuple[int, int], tree: str, kept: socket.socket) -> NoReturn:
+    """The spawner's life: until the parent has hung up and nothing of the tasks is to be held."""
     try:
         _prepare(parent.fileno(), kept.fileno())
         resource.setrlimit(resource.RLIMIT_NOFILE, (open_files[1], open_files[1]))  # it may hold many sockets
@@ -38,8 +38,9 @@ def serve(parent: socket.socket, open_files: tuple[int, int], tree: str, kept: s
         executes = _obey(parent, tree, open_files, sockets)
         parent.close()
         keeper.be_silent()
-        if not sockets.serve() and not executes:
-            keeper.stay(kept, pid)
+        sockets.serve()
+        if not executes:
+            keeper.stay(kept)
     except BaseException:  # noqa: BLE001 - it must never run on as a second parent
         sys.excepthook(*sys.exc_info())
     os._exit(0)

@@ -15,6 +15,7 @@ together with the supervisor.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -26,8 +27,9 @@ TYPE_CHECKING = False  # this is a part of the spawner, which must stay small
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HELD_FOR = 60.0
-"""Seconds for which the sockets are kept: RestartSec= of the unit is one."""
+HELD_FOR = 10.0
+"""Seconds for which the sockets are kept: RestartSec= of the unit is one. No longer, as everybody may write to them,
+and a task whose queue a stranger has filled waits for as long."""
 
 PATIENCE = 1.0
 """Seconds for which a new supervisor waits for an old spawner. It answers at once, unless somebody has stopped it."""
@@ -77,10 +79,10 @@ class Holder:
         if fd >= 0:
             os.close(fd)
 
-    def serve(self) -> bool:
-        """The parent is gone: waits for the next one, and gives it everything. Returns whether it was there."""
+    def serve(self) -> None:
+        """The parent is gone: waits for the next one, and gives it everything."""
         if self._listens is None:
-            return False
+            return
         given = False
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         end = time.monotonic() + HELD_FOR
@@ -94,7 +96,6 @@ class Holder:
             self.drop(path)
         with suppress(FileNotFoundError):
             os.unlink(self._place)
-        return given
 
     def _give(self, taker: socket.socket) -> bool:
         """Returns whether it has them, and will not lose them."""
@@ -161,7 +162,7 @@ def _given(giver: socket.socket) -> Iterator[tuple[str, int]]:
     """What comes, up to the end of it.
 
     Raises:
-        OSError: it ended in the middle.
+        OSError: it ended in the middle, or not all of it came through.
     """
     while True:
         data, fds, _, _ = socket.recv_fds(giver, 1 << 16, AT_ONCE, socket.MSG_CMSG_CLOEXEC)
@@ -169,4 +170,7 @@ def _given(giver: socket.socket) -> Iterator[tuple[str, int]]:
             return
         if not data:
             raise ConnectionResetError
-        yield from zip(data.decode().split("\0"), fds, strict=True)
+        paths = data.decode().split("\0")
+        yield from zip(paths, fds, strict=False)
+        if len(fds) < len(paths):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -209,12 +209,15 @@ class Output:
                     self._begin(Stream(self._folder, fifo, *found))
 
     def _by_age(self) -> list[str]:
-        """All that are there. Numbers of runs may have begun anew, with another journal."""
-        found = {}
+        """All that are there. Numbers of runs may have begun anew, with another journal: then it is another epoch."""
+        there: list[str] = []
+        epochs: dict[str, int] = {}
         for fifo in os.listdir(self._folder):
             with suppress(FileNotFoundError):
-                found[fifo] = (os.stat(f"{self._folder}/{fifo}").st_mtime_ns, *_in_order(fifo))
-        return sorted(found, key=found.__getitem__)
+                moment = os.stat(f"{self._folder}/{fifo}").st_mtime_ns
+                epochs[_epoch(fifo)] = max(moment, epochs.get(_epoch(fifo), 0))
+                there.append(fifo)
+        return sorted(there, key=lambda fifo: (epochs[_epoch(fifo)], *_in_order(fifo)))
 
     def _begin(self, stream: Stream) -> None:
         self._streams[stream.fifo] = stream
@@ -354,6 +357,10 @@ class Output:
         given = {name: log[name] for name in ("format", "max_size", "keep", "compress") if name in log}
         user = task.get("user") if log.get("to", "file") != "file" else None
         return Rules(**given, gid=_gid(self._plan.get("group")), user=user)
+
+
+def _epoch(fifo: str) -> str:
+    return fifo.rpartition("@")[2].partition(".")[0]
 
 
 def _in_order(fifo: str) -> tuple[int, str, bool]:

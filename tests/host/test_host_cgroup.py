@@ -105,6 +105,23 @@ def test_what_others_have_left_is_removed_when_it_is_empty(tree: str):
     assert not Path(tree).exists()
 
 
+LEFT = """
+made = spawner.Spawner()
+made.hold("/tmp/nobody/of/it", 0)
+signal.pidfd_send_signal(made._pidfd, signal.SIGSTOP)
+os.waitid(os.P_PIDFD, made._pidfd, os.WSTOPPED)
+made.prepare(3)
+pidfd = os.pidfd_open(made._pid)
+import select, threading
+threading.Timer(0.1, lambda: signal.pidfd_send_signal(pidfd, signal.SIGCONT)).start()
+spawner._await_answer = lambda socket, pid: select.select([socket], [], [])
+made.leave()
+signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+select.select([pidfd], [], [])
+assert not os.path.exists(made.tree), os.listdir(made.tree)
+"""
+
+
 INSIDE = """
 inside = lambda pid: open(f"/proc/{pid}/cgroup").read().rpartition("0::")[2].strip()
 made = spawner.Spawner()
@@ -149,6 +166,16 @@ def test_a_full_cgroup_has_no_child_by_another_way(
     assert clone.make(f"{tmp_path}/1", into=True) == (-errno.ENFILE if elsewhere else -number, False)
     assert bool(made) == elsewhere
     assert not (tmp_path / "1").exists(), "the cgroup of nobody is removed"
+
+
+def test_nothing_is_made_after_the_program_has_left_its_tree(tree: str):
+    """What the spawner was told to make when the next program is executed: nobody would remove it."""
+    cgroup.make(f"{tree}/1")
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + LEFT],
+        capture_output=True, text=True, timeout=60, check=False, preexec_fn=lambda: enter(f"{tree}/1"),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # -- marks ------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.core.events import Status
-from supervisor.host.fdstore import Descriptors, received
+from supervisor.host.fdstore import Store, received
 from supervisor.host.notify import Notifier
 from supervisor.host.pidfd import from_wait, kernel_tells, signal_name, status_of
 
@@ -87,7 +87,7 @@ def test_a_kept_descriptor_comes_back_and_tells_the_status(
 ) -> None:
     pid = child("signal.pause()")
     pidfd = os.pidfd_open(pid)
-    Descriptors(notifier, useful=True).keep(pid, 77, pidfd)
+    Store(notifier, useful=True).keep(pid, 77, pidfd)
     os.close(pidfd)
     os.kill(pid, signal.SIGTERM)
     os.waitpid(pid, 0)
@@ -95,7 +95,7 @@ def test_a_kept_descriptor_comes_back_and_tells_the_status(
     assert text.decode().split("\n") == ["FDSTORE=1", f"FDNAME=run-{pid}-77", "FDPOLL=0"]
 
     monkeypatch.setattr("supervisor.host.fdstore.received", lambda: {f"run-{pid}-77": fds[0]})
-    back = Descriptors(notifier, useful=True)
+    back = Store(notifier, useful=True)
     assert back.status(pid, 78) is None, "another process had that pid"
     assert back.status(pid, 77) == Status(None, "SIGTERM")
     back.clear(lambda pid, birth: False)
@@ -106,7 +106,7 @@ def test_a_kept_descriptor_comes_back_and_tells_the_status(
 
 def test_who_lives_stays_kept(manager: socket.socket, notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("supervisor.host.fdstore.received", lambda: {"run-5-6": os.open(os.devnull, os.O_RDONLY)})
-    Descriptors(notifier, useful=True).clear(lambda pid, birth: (pid, birth) == (5, 6))
+    Store(notifier, useful=True).clear(lambda pid, birth: (pid, birth) == (5, 6))
     manager.setblocking(False)
     with pytest.raises(BlockingIOError):
         manager.recv(1000)

@@ -1,4 +1,4 @@
-"""The parts of the host, each for itself, on the real kernel: errands, inotify, sd_notify, the log, FIFOs."""
+"""The parts of the host, each for itself, on the real kernel: errands, inotify, sd_notify, the log."""
 
 import os
 import select
@@ -12,10 +12,8 @@ import pytest
 
 from supervisor.host import errand
 from supervisor.host.errand import Errands
-from supervisor.host.fifo import SPARE, Fifos
 from supervisor.host.inotify import Watch
 from supervisor.host.interface import Done, Touched
-from supervisor.host.keeper import MANY, Keeper, _receive
 from supervisor.host.log import Log
 from supervisor.host.loop import Loop
 from supervisor.host.notify import Notifier
@@ -358,100 +356,6 @@ def test_nobody_reads_the_log_any_more(pipe: tuple[int, int]) -> None:
     os.close(pipe[0])
     log.write("error", "nobody")
     signal.signal(signal.SIGPIPE, old)
-
-
-# -- FIFOs ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def keeper() -> Iterator[Keeper]:
-    """As the spawner has it."""
-    made = Keeper()
-    yield made
-    made._ours.close()
-    made.theirs.close()
-
-
-def pair(folder: Path, number: int) -> tuple[str, ...]:
-    return tuple(f"{folder}/output/web:1.{number}@e.{stream}" for stream in ("out", "err"))
-
-
-def test_what_is_in_a_fifo_outlives_its_writer_and_its_reader(tmp_path: Path, keeper: Keeper) -> None:
-    fifos = Fifos(keeper)
-    assert fifos.make("web:1", pair(tmp_path, 1)) == pair(tmp_path, 1)
-    assert sorted(os.listdir(tmp_path / "output")) == ["web:1.1@e.err", "web:1.1@e.out"]
-    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "output").iterdir()} == {0o600}
-    say(pair(tmp_path, 1)[0], b"last words\n")
-    assert heard(pair(tmp_path, 1)[0]) == b"last words\n"
-    with pytest.raises(OSError, match="Not a directory"):
-        fifos.make("web:1", (f"{tmp_path}/output/web:1.1@e.out/x",))
-
-
-def say(path: str, data: bytes) -> None:
-    writer = os.open(path, os.O_RDWR)
-    os.write(writer, data)
-    os.close(writer)
-
-
-def heard(path: str) -> bytes:
-    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    data = os.read(reader, 100)
-    os.close(reader)
-    return data
-
-
-def test_the_next_supervisor_holds_what_the_last_one_held(tmp_path: Path, keeper: Keeper) -> None:
-    before, after = Fifos(keeper), Fifos(keeper)
-    before.make("web:1", pair(tmp_path, 1))
-    say(pair(tmp_path, 1)[1], b"last words\n")
-    after.take_over(f"{tmp_path}/output")
-    close_all(before)
-    assert heard(pair(tmp_path, 1)[1]) == b"last words\n"
-
-
-def close_all(fifos: Fifos) -> None:
-    for held in fifos._held.values():
-        for fds in held.values():
-            for fd in fds:
-                os.close(fd)
-
-
-def test_what_the_scribe_has_removed_is_let_go(tmp_path: Path, keeper: Keeper) -> None:
-    fifos, open_before = Fifos(keeper), len(os.listdir("/proc/self/fd"))
-    for number in range(1, 30):
-        fifos.make("web:1", pair(tmp_path, number))
-        for path in pair(tmp_path, number):
-            os.unlink(path)
-    assert len(os.listdir("/proc/self/fd")) == open_before + 2
-    fifos.sweep(["web:1"])
-    assert len(os.listdir("/proc/self/fd")) == open_before + 2, "an instance that is there does it at its next start"
-    fifos.sweep([])
-    assert len(os.listdir("/proc/self/fd")) == open_before
-
-
-def test_a_crash_loop_without_a_scribe_has_a_bound(tmp_path: Path, keeper: Keeper) -> None:
-    fifos, open_before = Fifos(keeper), len(os.listdir("/proc/self/fd"))
-    given = [fifos.make("web:1", pair(tmp_path, number)) for number in range(1, 30)]
-    assert given[SPARE - 1 :] == [pair(tmp_path, SPARE)] * (30 - SPARE)
-    assert len(os.listdir("/proc/self/fd")) == open_before + 2 * SPARE
-    close_all(fifos)
-
-
-def test_what_is_held_is_held_by_nobody_and_bounded(tmp_path: Path, keeper: Keeper) -> None:
-    """Of a thousand starts only the last is held, and some that are not taken back yet; and what it says is there."""
-    fifos = Fifos(keeper)
-    for number in range(1, 1001):
-        fifos.make("web:1", pair(tmp_path, number))
-        if number < 1000:
-            for path in pair(tmp_path, number):
-                os.unlink(path)
-    say(pair(tmp_path, 1000)[0], b"last words\n")
-    close_all(fifos)
-    assert heard(pair(tmp_path, 1000)[0]) == b"last words\n"
-    messages = list(iter(lambda: _receive(keeper.theirs), {}))
-    assert len(messages) <= MANY + 1
-    for fd in [fd for message in messages for fd in message.values()]:
-        os.close(fd)
 
 
 # -- the loop ---------------------------------------------------------------------------------------------------------

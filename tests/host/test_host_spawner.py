@@ -93,6 +93,30 @@ os.kill(spare, signal.SIGKILL)
 os.waitid(os.P_PID, spare, os.WEXITED)
 runs(made)
 """,
+    "no process is to be had": """
+made = spawner.Spawner()
+signal.pidfd_send_signal(made._pidfd, signal.SIGKILL)
+os.fork = lambda: (_ for _ in ()).throw(BlockingIOError(11, "Resource temporarily unavailable"))
+try: made.spawn(SPEC)
+except OSError as error: assert error.strerror == "Resource temporarily unavailable", error
+else: assert False
+""",
+    "no child is to be had": """
+clone.make = lambda path, into: (-11, False)
+made = spawner.Spawner()
+first = made._pid
+for _ in range(2):
+    try: made.spawn(SPEC)
+    except OSError as error: assert error.strerror == "Resource temporarily unavailable", error
+    else: assert False
+assert made._pid == first, "it has answered: no other one could do better"
+""",
+    "no file of others is removed at the end": """
+made = spawner.Spawner()
+removed, os.unlink = [], lambda path: removed.append(path)
+made.close()
+assert removed == [], removed
+""",
     "no number of clone(2) is known": """
 clone._SYS_CLONE.clear()
 made = spawner.Spawner()

@@ -38,7 +38,7 @@ WALL = 1_795_000_000.0
 ENDS_OF_ITSELF = frozenset({"SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"})
 
 
-HELD_FOR = 60.0
+HELD_FOR = 10.0
 """Seconds for which what tasks say is kept without a supervisor (`host.unheard`)."""
 
 DONE = Status(0)

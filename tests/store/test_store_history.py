@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.helpers.historian import Historian, Keeper, Said
+from supervisor.helpers.historian import Database, Historian, Said
 from supervisor.helpers.part import Loop
 from supervisor.host import clock
 from supervisor.store import database, history, samples, spool
@@ -306,7 +306,7 @@ def test_a_file_that_is_no_good_is_set_aside_and_said(tmp_path, damage):
 
 def test_one_that_breaks_while_it_is_open_is_set_aside_as_well(tmp_path):
     said = []
-    keeper = Keeper(lambda level, text: said.append(text))
+    keeper = Database(lambda level, text: said.append(text))
     keeper.planned({"state_dir": str(tmp_path), "group": None})
 
     def broken(connection: sqlite3.Connection) -> None:
@@ -325,7 +325,7 @@ def test_one_that_breaks_while_it_is_open_is_set_aside_as_well(tmp_path):
 def test_one_that_somebody_removes_is_made_anew_and_said(tmp_path):
     """Also its directory: what is written to a file without a name would be lost."""
     said = []
-    keeper = Keeper(lambda level, text: said.append(text))
+    keeper = Database(lambda level, text: said.append(text))
     keeper.planned({"state_dir": str(tmp_path / "state"), "group": None})
     for number in (1, 2):
         assert keeper.do(lambda connection, number=number: history.write(connection, [account(number)], str, 2000.0))
@@ -345,7 +345,7 @@ def test_a_full_disk_loses_no_run(tmp_path):
     if subprocess.run(mount, check=False).returncode:
         pytest.skip("mount is not permitted")
     try:
-        historian = Historian(str(run), Keeper(lambda level, text: said.append(text)), SILENT)
+        historian = Historian(str(run), Database(lambda level, text: said.append(text)), SILENT)
         run.mkdir()
         historian.attach(_NoLoop())
         historian.planned({"state_dir": str(disk), "group": None})
@@ -374,7 +374,7 @@ def test_a_failed_run_waits_for_its_last_words_and_not_for_ever(tmp_path):
     reading = {"web:1/1@e"}
     said = Said(reading.__contains__, lambda run: ["cannot open", "the door"])
     (tmp_path / "run").mkdir()
-    historian = Historian(str(tmp_path / "run"), Keeper(lambda level, text: None), said)
+    historian = Historian(str(tmp_path / "run"), Database(lambda level, text: None), said)
     historian.attach(_NoLoop())
     historian.planned({"state_dir": str(tmp_path), "group": None})
     ended = clock.now()
@@ -398,7 +398,7 @@ def test_a_failed_run_waits_for_its_last_words_and_not_for_ever(tmp_path):
 def test_a_spool_that_was_replaced_is_watched_again(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
-    historian = Historian(str(run), Keeper(lambda level, text: None), SILENT)
+    historian = Historian(str(run), Database(lambda level, text: None), SILENT)
     loop = Loop()
     historian.attach(loop)
     historian.planned({"state_dir": str(tmp_path), "group": None})
@@ -431,7 +431,7 @@ def _scribe(run: Path, state: Path) -> int:
     if pid:
         return pid
     try:
-        historian = Historian(str(run), Keeper(lambda level, text: None), SILENT)
+        historian = Historian(str(run), Database(lambda level, text: None), SILENT)
         historian.attach(_NoLoop())
         historian.planned({"state_dir": str(state), "group": None})
         while True:
