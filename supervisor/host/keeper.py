@@ -117,13 +117,17 @@ class Keeper:
             OSError: the runtime directory is full or gone.
         """
         with open(f"{runtime_dir}/{NAME}.new", "w", encoding="utf-8") as file:
-            file.write(_identity(procfs.stat(os.getpid())))
+            file.write(identity(os.getpid()))
         os.rename(f"{runtime_dir}/{NAME}.new", f"{runtime_dir}/{NAME}")
 
 
-def _identity(process: procfs.Stat) -> str:
-    """The name of a process that no later one has."""
-    return f"{process.pid} {process.birth}"
+def identity(pid: int) -> str:
+    """A name of a process that no later one has; of one that is gone, or a zombie, "".
+
+    One that hangs up because it is killed may live for a moment longer.
+    """
+    found = procfs.stat(pid)
+    return f"{found.pid} {found.birth}" if found.alive else ""
 
 
 def _receive(theirs: socket.socket) -> list[int] | None:
@@ -142,8 +146,8 @@ def be_silent() -> None:
         os.dup2(null, fd)
 
 
-def stay(theirs: socket.socket) -> None:
-    """The spawner's end, when the parent is gone: holds what was under way, as long as needed."""
+def stay(theirs: socket.socket, parent: str) -> None:
+    """The spawner's end, when the parent of this `identity` is gone: holds what was under way, as long as needed."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     pipe, watch = os.pipe(), _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -162,14 +166,14 @@ def stay(theirs: socket.socket) -> None:
         poll.register(watch, select.POLLIN)
     interval = LOOK_FIRST
     while held := {path: fd for path, fd in held.items() if _needed(path, fd, pipe)}:
-        if _succeeded(runtime_dir, poll, watch, time.monotonic() + interval):
+        if _succeeded(runtime_dir, parent, poll, watch, time.monotonic() + interval):
             return
         interval = min(2 * interval, LOOK_LAST)
 
 
-def _succeeded(runtime_dir: str, poll: select.poll, watch: int, until: float) -> bool:
+def _succeeded(runtime_dir: str, parent: str, poll: select.poll, watch: int, until: float) -> bool:
     """Waits for another supervisor, which is seen at once, by inotify(7). False: the time is over."""
-    while not _other_in_charge(runtime_dir):
+    while not _other_in_charge(runtime_dir, parent):
         if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
             return False
         os.read(watch, 65536)
@@ -186,13 +190,12 @@ def _needed(path: str, fd: int, pipe: tuple[int, int]) -> bool:
     return bool(found)
 
 
-def _other_in_charge(runtime_dir: str) -> bool:
-    """Whether a living supervisor holds everything: not ours, then, which is dead."""
+def _other_in_charge(runtime_dir: str, parent: str) -> bool:
+    """Whether another supervisor than ours holds everything, and lives."""
     try:
         with open(f"{runtime_dir}/{NAME}", encoding="utf-8") as file:
             said = file.read()
     except OSError:
         return False
     pid = said.partition(" ")[0]
-    found = procfs.stat(int(pid) if pid.isdigit() else 0)
-    return found.alive and said == _identity(found)
+    return said not in ("", parent) and pid.isdigit() and said == identity(int(pid))

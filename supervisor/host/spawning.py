@@ -30,6 +30,7 @@ execute another program, which has what `keeper` holds."""
 def serve(parent: socket.socket, open_files: tuple[int, int], tree: str, kept: socket.socket) -> NoReturn:
     """The spawner's life: until the parent has hung up and nothing of the tasks is to be held."""
     try:
+        whose = keeper.identity(os.getppid())
         _prepare(parent.fileno(), kept.fileno())
         resource.setrlimit(resource.RLIMIT_NOFILE, (open_files[1], open_files[1]))  # it may hold many sockets
         if tree:
@@ -40,7 +41,7 @@ def serve(parent: socket.socket, open_files: tuple[int, int], tree: str, kept: s
         keeper.be_silent()
         sockets.serve()
         if not executes:
-            keeper.stay(kept)
+            keeper.stay(kept, whose)
     except BaseException:  # noqa: BLE001 - it must never run on as a second parent
         sys.excepthook(*sys.exc_info())
     os._exit(0)

@@ -211,13 +211,13 @@ def test_runs_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 
 
 @contextmanager
-def staying(kept: Keeper) -> Iterator[int]:
+def staying(kept: Keeper, parent: str = "") -> Iterator[int]:
     """A spawner that stays, as its parent is gone. It never looks again by itself."""
     pid = os.fork()
     if pid == 0:
         keeper_module.LOOK_FIRST = 1000.0
         kept._ours.close()
-        keeper_module.stay(kept.theirs)
+        keeper_module.stay(kept.theirs, parent)
         os._exit(7)
     yield pid
     with suppress(ProcessLookupError):
@@ -242,6 +242,17 @@ def test_who_stays_sees_a_successor_at_once(tmp_path: Path, keeper: Keeper) -> N
         assert not ended(pid, 0.3)
         keeper.in_charge(str(tmp_path))
         assert ended(pid, PATIENCE)
+    close_all(fifos)
+
+
+def test_a_parent_that_is_still_dying_is_no_successor(tmp_path: Path, keeper: Keeper) -> None:
+    """The kernel closes what it had open before it is a zombie."""
+    fifos = Fifos(keeper, unexpected)
+    fifos.make("web:1", pair(tmp_path, 1))
+    say(pair(tmp_path, 1)[0], b"last words\n")
+    keeper.in_charge(str(tmp_path))
+    with staying(keeper, keeper_module.identity(os.getpid())) as pid:
+        assert not ended(pid, 0.3)
     close_all(fifos)
 
 
