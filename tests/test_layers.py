@@ -41,8 +41,7 @@ LAYERS = (
 EXCEPTIONS = {
     ("host.linux", "store.records"): "the real host writes the journal",
     ("host.linux", "store.plan"): "and the plan",
-    ("host.linux", "store.losses"): "and reads what the scribe could not write",
-    ("host.linux", "store.breaches"): "and who it has found beyond a limit",
+    ("host.linux", "store.told"): "and reads what the scribe could not write, and who it has found beyond a limit",
     ("host.linux", "store.spool"): "and the spool",
     ("host.linux", "store.samples"): "and reads what @scribe has measured",
     ("host.child", "task"): "a child calls a task that is written in Python",

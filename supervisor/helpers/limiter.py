@@ -1,7 +1,7 @@
 """The part of the scribe that watches limits of memory and processes where the kernel does not enforce them.
 
 That is where the machine has no such controller, or the supervisor cannot have it (`host.cgroup`). A run is measured
-each second, only if its task has such a limit; what is beyond it is said in a file (`store.breaches`), which wakes the
+each second, only if its task has such a limit; what is beyond it is said in a file (`store.told`), which wakes the
 parent, and that stops the run. It is approximate: what comes and goes within a second is not seen, and a page cache is
 nobody's memory here.
 
@@ -18,8 +18,8 @@ from supervisor.core.size import words
 from supervisor.helpers.historian import Say
 from supervisor.helpers.part import Loop
 from supervisor.host import clock, gauge
-from supervisor.store import breaches
 from supervisor.store.living import Living
+from supervisor.store.told import BREACHES
 
 EVERY = 1.0
 """Seconds between two rounds. A fork bomb or a leak goes far in that time; a cgroup is better."""
@@ -107,7 +107,7 @@ class Limiter:
 
     def _tell(self) -> None:
         try:
-            breaches.write(self._runtime_dir, self._breaches)
+            BREACHES.write(self._runtime_dir, self._breaches)
         except OSError as error:
             self._say("error", f"cannot tell who is beyond a limit: {error}")
             self._breaches = {}  # it is found again

@@ -180,10 +180,10 @@ class Host(Protocol):
         """Bytes that an instance has written and nobody has read yet."""
 
     def losses(self) -> dict[str, Any]:
-        """What of the output could not be written, by instance: {"bytes", "lines", "why", "at"} (`store.losses`)."""
+        """What of the output could not be written, by instance: {"bytes", "lines", "why", "at"} (`store.told`)."""
 
     def breaches(self) -> dict[str, Any]:
-        """The runs that @scribe has found beyond a limit, by instance: {"run", "why"} (`store.breaches`)."""
+        """The runs that @scribe has found beyond a limit, by instance: {"run", "why"} (`store.told`)."""
 
     def samples(self) -> dict[str, Any]:
         """What runs used at the last look of @scribe (`store.samples.Newest.read`); empty when nobody looks."""

@@ -35,16 +35,11 @@ from supervisor.host.process import Processes
 from supervisor.host.questions import PROBER, Questions
 from supervisor.host.spawner import Spawner
 from supervisor.host.wallclock import WallClock
-from supervisor.store.breaches import NAME as BREACHES
-from supervisor.store.breaches import folder as breaches_folder
-from supervisor.store.breaches import read as read_breaches
-from supervisor.store.losses import NAME as LOSSES
-from supervisor.store.losses import folder as losses_folder
-from supervisor.store.losses import read as read_losses
 from supervisor.store.plan import write as write_plan
 from supervisor.store.records import Journal
 from supervisor.store.samples import Newest
 from supervisor.store.spool import Spool
+from supervisor.store.told import BREACHES, LOSSES, Told
 
 
 class Linux:
@@ -217,19 +212,19 @@ class Linux:
         self._fifos.take_over(f"{runtime_dir}/output")
         self._fifos.sweep(plan["instances"])
         what = "lost output will only be seen in the log files"
-        self._loss = self._hear(self._loss, losses_folder(runtime_dir), LOSSES, Dropped(), what)
+        self._loss = self._hear(self._loss, LOSSES, runtime_dir, Dropped(), what)
         if any(task.get("limits") for task in plan["tasks"].values()):
             what = "limits that only @scribe watches are not enforced"
-            self._breach = self._hear(self._breach, breaches_folder(runtime_dir), BREACHES, Beyond(), what)
+            self._breach = self._hear(self._breach, BREACHES, runtime_dir, Beyond(), what)
 
-    def _hear(self, old: Watch | None, folder: str, name: str, told: Occurrence, otherwise: str) -> Watch | None:
-        """Tells of a file that a helper puts into a folder. The folder may be another one than the last time."""
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+    def _hear(self, old: Watch | None, told: Told, runtime_dir: str, by: Occurrence, otherwise: str) -> Watch | None:
+        """Has what a helper tells be heard. The folder may be another one than the last time."""
+        os.makedirs(told.folder(runtime_dir), mode=0o700, exist_ok=True)
         try:
             watch = old or Watch(IN_MOVED_TO)
             if watch is not old:
-                self.loop.watch(watch.fd, lambda _: [told] if watch.concerned() else [])
-            watch.set(((folder, name),))
+                self.loop.watch(watch.fd, lambda _: [by] if watch.concerned() else [])
+            watch.set(((told.folder(runtime_dir), told.name),))
         except OSError as error:
             self.log("warning", f"{otherwise}: {error}")
             return old
@@ -237,11 +232,11 @@ class Linux:
 
     def losses(self) -> dict[str, Any]:
         """See `Host.losses`."""
-        return read_losses(self._runtime_dir)
+        return LOSSES.read(self._runtime_dir)
 
     def breaches(self) -> dict[str, Any]:
         """See `Host.breaches`."""
-        return read_breaches(self._runtime_dir)
+        return BREACHES.read(self._runtime_dir)
 
     def post(self, name: str, what: dict[str, Any]) -> None:
         """See `Host.post`."""

@@ -30,8 +30,8 @@ from supervisor.logs.places import OUT, files, number_of, run_of
 from supervisor.logs.pump import BLOCK, SMALL_PIPE, Pump, enlarged
 from supervisor.logs.rotate import Compressor
 from supervisor.logs.tail import Tails
-from supervisor.store import losses
 from supervisor.store import plan as plans
+from supervisor.store.told import LOSSES
 
 if TYPE_CHECKING:
     from supervisor.helpers.part import Loop
@@ -93,7 +93,7 @@ class Output:
     def __init__(self, runtime_dir: str) -> None:
         """Finishes what the scribe before has begun."""
         self._runtime_dir = runtime_dir
-        self._losses: dict[str, dict[str, Any]] = losses.read(runtime_dir)
+        self._losses: dict[str, dict[str, Any]] = LOSSES.read(runtime_dir)
         self._report_at: float | None = None  # when the losses are written down
         self._reported = -REPORT_EVERY  # when they last were
         self._confess_at: float | None = None  # when it is tried to say in the files what is missing
@@ -305,7 +305,7 @@ class Output:
         """For `status`, the events and the notices."""
         self._report_at, self._reported = None, now
         with suppress(OSError):
-            losses.write(self._runtime_dir, self._losses)
+            LOSSES.write(self._runtime_dir, self._losses)
 
     def _ended(self, stream: Stream, file: LogFile | None) -> None:
         """Nobody can write to it now, and nothing is left in it."""

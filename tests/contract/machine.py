@@ -32,8 +32,8 @@ from supervisor.host.interface import Beyond, Done, Dropped, Happened, Host, Lau
 from supervisor.host.linux import Linux
 from supervisor.host.log import Log
 from supervisor.host.pidfd import kernel_tells
-from supervisor.store import breaches, losses
 from supervisor.store.records import Journal
+from supervisor.store.told import BREACHES, LOSSES
 
 BOUND = 20.0
 """Seconds after which something that should have happened has not."""
@@ -345,10 +345,10 @@ class Real(Machine):
         patched.setattr(socket, "socketpair", refused)
 
     def lose(self, sums: dict[str, Any]) -> None:
-        losses.write(str(self.place), sums)
+        LOSSES.write(str(self.place), sums)
 
     def exceed(self, run: Run, why: str) -> None:
-        breaches.write(str(self.place), {"web:1": {"run": run.id, "why": why}})
+        BREACHES.write(str(self.place), {"web:1": {"run": run.id, "why": why}})
 
     def posted(self, name: str) -> Any:
         return json.loads((self.place / name).read_text())
