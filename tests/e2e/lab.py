@@ -128,6 +128,7 @@ class Lab:
                 self._connection = Connection(str(self.socket))
                 return list(self._connection.ask("version", {}))  # a killed one's socket may live on in its errand
             except UnreachableError:
+                self.hang_up()
                 return False
 
         self.hang_up()

@@ -148,9 +148,12 @@ def test_no_descriptors_left(lab: Lab) -> None:
     )
     lab.start(command=[sys.executable, "-c", limit])
     wait_for(lambda: "Too many open files" in lab.stderr)
-    states = {name: task["state"] for name, task in lab.tasks().items()}
-    running = [name for name, state in states.items() if state == "running"]
-    assert len(running) >= 20
+
+    def of_state(state: str) -> list[str]:
+        return [name for name, task in lab.tasks().items() if task["state"] == state]
+
+    wait_for(lambda: len(of_state("running")) >= 20)  # children that were made ahead had held some descriptors
+    running = of_state("running")
     failing = [task for task in lab.tasks().values() if task["state"] == "backoff"]
     assert failing
     assert all("cannot start: " in task["last_exit"]["reason"] for task in failing)
