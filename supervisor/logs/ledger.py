@@ -14,7 +14,7 @@ import struct
 from contextlib import suppress
 
 from supervisor.logs.places import rotated
-from supervisor.logs.pump import BLOCK, Pump
+from supervisor.logs.pump import Pump
 
 _ENTRY = struct.Struct("<B5Q64s64s2H")
 _EDGE = 64
@@ -80,7 +80,7 @@ def _take_out(fifo: str, pump: Pump, count: int, edges: tuple[bytes, bytes]) -> 
     except OSError:  # all of it was taken out, and then the FIFO was removed
         return
     try:
-        block = pump.peek(fd, min(count, BLOCK)) or b""
+        block = pump.peek(fd, count) or b""
         there = len(block) == count and edges == (block[:_EDGE].ljust(_EDGE, b"\0"), block[-_EDGE:].ljust(_EDGE, b"\0"))
         if there and block not in (block + block)[1:-1]:
             pump.take(fd, count)

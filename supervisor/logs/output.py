@@ -44,7 +44,7 @@ SHORTEST_BREATH, LONGEST_BREATH = 0.00005, 0.016
 reader, and cost a fraction of the processor time."""
 
 HALF = 0.5
-"""Of what a FIFO can hold: as long as it is no fuller, its task never waits."""
+"""Of what a FIFO can hold: as long as it is no fuller, its task never waits. One with a whole block in it is full."""
 
 LONG_LINE = 64 * 1024
 """Bytes from which the begin of a line waits no longer."""
@@ -256,7 +256,7 @@ class Output:
                 self._ended(stream, file)
             return
         stream.ended = False
-        self._fullest = max(self._fullest, len(block) / stream.room)
+        self._fullest = max(self._fullest, 1.0 if len(block) == most else len(block) / stream.room)
         if len(block) >= SMALL_PIPE // 4 and not stream.grown:
             stream.grown, stream.room = True, enlarged(stream.fd)
         take = block.rfind(b"\n") + 1

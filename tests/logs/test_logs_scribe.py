@@ -40,7 +40,7 @@ def writing(paper: Paper, writer: threading.Thread) -> None:
 def test_random_kills_in_a_flood_lose_and_double_nothing(paper: Paper, fmt: str) -> None:
     """Whatever the scribe was doing: the lines are there, each once, in order."""
     paper.plan(format=fmt)
-    data = numbered(200_000)
+    data = numbered(500_000)
     paper.scribe()
     writer = paper.write("web:1.1@e.out", data)
     chance = random.Random(7)
@@ -71,7 +71,7 @@ def test_a_flood_of_one_and_the_same_line_loses_nothing(paper: Paper) -> None:
 def test_rotation_under_a_flood(paper: Paper) -> None:
     """All files together are what was written; each begins and ends with a whole line and is not too large."""
     paper.plan(format="raw", max_size=300_000, keep=1000, compress=False)
-    data = numbered(150_000)
+    data = numbered(600_000)
     paper.scribe()
     writer = paper.write("web:1.1@e.out", data)
     chance, kills = random.Random(7), 0
