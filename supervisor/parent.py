@@ -131,12 +131,13 @@ class Parent:
             self.unsure = False
             self.configuration.reread()
         actions, changes = self.fleet.take()
-        self._act(action for action in actions if isinstance(action, Destroy))
+        self._destroy(actions)
         more, later = self._fork(actions, now)
         self.notices.see([*changes, *later], now)
         self._account([*changes, *later])
         self.memory.write([*changes, *later], now)
-        self._act([*(action for action in actions if not isinstance(action, Destroy | Fork)), *more])
+        self._destroy(more)
+        self._act([*(action for action in actions if not isinstance(action, Fork)), *more])
         self._tell([*changes, *later])
         self.notices.send(now)
 
@@ -159,6 +160,10 @@ class Parent:
                 limits.look(self)
             case ClockSet():
                 self.switch.clock_set()
+
+    def _destroy(self, actions: list[Action]) -> None:
+        if doomed := [(action.key, action.run) for action in actions if isinstance(action, Destroy)]:
+            self.host.destroy(doomed)
 
     def _fork(self, actions: list[Action], now: float) -> tuple[list[Action], list[Change]]:
         """Makes the children. Returns what follows from that: their go bytes, or their failures."""
@@ -199,10 +204,10 @@ class Parent:
                     self.host.go(key)
                 case Terminate(key, run, policy):
                     self.host.terminate(key, run, policy)
-                case Destroy(key, run):
-                    self.host.destroy(key, run)
                 case Dump() | Pause() | Resume() | Ask():
                     self._attend(action)
+                case Destroy():
+                    pass  # these came first
                 case Fork():
                     raise AssertionError("forks come first")
 

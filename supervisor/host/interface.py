@@ -135,8 +135,8 @@ class Host(Protocol):
     def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
         """Sends the stop signal to whom the policy says; when the leader has ended, to all that have not had it."""
 
-    def destroy(self, key: str, run: Run) -> None:
-        """Sends SIGKILL to all of the run. Whom that met besides the leader is told by `wait` as a `Killed`."""
+    def destroy(self, doomed: Sequence[tuple[str, Run]]) -> None:
+        """Sends SIGKILL to all of these runs. Whom that met besides a leader is told by `wait` as a `Killed`."""
 
     def signal(self, key: str, name: str) -> bool:
         """Sends any signal to the leader. False when it no longer lives."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from supervisor.core.definition import Probe, StopPolicy
@@ -169,9 +169,9 @@ class Linux:
         """See `Host.terminate`."""
         self._processes.terminate(key, run, policy)
 
-    def destroy(self, key: str, run: Run) -> None:
+    def destroy(self, doomed: Sequence[tuple[str, Run]]) -> None:
         """See `Host.destroy`."""
-        self._told += self._processes.destroy(key, run)
+        self._told += self._processes.destroy(doomed)
 
     def signal(self, key: str, name: str) -> bool:
         """See `Host.signal`."""

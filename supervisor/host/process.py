@@ -13,7 +13,7 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from supervisor.core.definition import StopPolicy
@@ -247,11 +247,20 @@ class Processes:
                     with suppress(ProcessLookupError, PermissionError):  # gone; a set-user-ID program
                         os.kill(pid, one)
 
-    def destroy(self, key: str, run: Run) -> list[Happened]:
-        """See `interface.Host.destroy`. Tells also when it finds that nothing is left to kill."""
-        process = self._of(key, run)
-        if process is None:
-            return []
+    def destroy(self, doomed: Sequence[tuple[str, Run]]) -> list[Happened]:
+        """See `interface.Host.destroy`. Tells also when it finds that nothing is left to kill.
+
+        Every leader first: to look for the rest of each takes time, by which nobody shall outlive the grace. Without a
+        cgroup that look begins at the living leader.
+        """
+        found = [(process, run) for key, run in doomed if (process := self._of(key, run))]
+        for process, _ in found:
+            if isinstance(process.rest, InCgroup) and not process.ended:
+                _send(process, signal.SIGKILL)
+        os.sched_yield()  # whoever is to die on this very processor
+        return [event for process, run in found for event in self._destroy(process, again=run.kills > 1)]
+
+    def _destroy(self, process: Process, *, again: bool) -> list[Happened]:
         self._sight.freshen()
         others = process.rest.others()
         met = [one for one in map(procfs.stat, others) if one.alive]
@@ -266,7 +275,7 @@ class Processes:
             family = kin.Family(process.rest.number, process.rest.group)
             process.chase = process.chase or self._aside(kin.chase, family, process.pid)
         else:
-            told = _killed(process, met, again=run.kills > 1)
+            told = _killed(process, met, again=again)
         return told + self._look(process)
 
     def chased(self, done: Done) -> list[Happened] | None:

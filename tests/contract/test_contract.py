@@ -53,7 +53,7 @@ def test_how_it_ended(machine: Machine, how: str, status: Status):
 def test_two_at_once_are_told_apart(machine: Machine):
     machine.start("sleeps", "web:1")
     second = machine.start("sleeps", "web:2")
-    machine.host.destroy("web:2", second)
+    machine.host.destroy([("web:2", second)])
     assert machine.until(ended) == [Exited(2, Status(None, "SIGKILL"), empty=True)]
 
 
@@ -84,7 +84,7 @@ def test_sigkill_is_for_what_ignores_the_stop_signal(machine: Machine):
     machine.host.terminate("web:1", run, POLICY)
     assert machine.quiet(0.1) == []
     assert machine.alive(run)
-    machine.host.destroy("web:1", run)
+    machine.host.destroy([("web:1", run)])
     assert machine.until(ended) == [Exited(1, Status(None, "SIGKILL"), empty=True)]
 
 
@@ -101,8 +101,8 @@ def test_another_run_is_not_meant(machine: Machine):
     run = machine.start("sleeps")
     other = replace(run, number=run.number + 1)
     machine.host.terminate("web:1", other, POLICY)
-    machine.host.destroy("web:1", other)
-    machine.host.destroy("other:1", run)
+    machine.host.destroy([("web:1", other)])
+    machine.host.destroy([("other:1", run)])
     assert machine.quiet(0.1) == []
     assert machine.alive(run)
 
@@ -122,7 +122,7 @@ def test_what_the_leader_leaves_behind_and_ignores_the_stop_signal(machine: Mach
     machine.until(ended)
     machine.host.terminate("web:1", run, POLICY)
     assert machine.quiet(0.1) == []
-    machine.host.destroy("web:1", run)
+    machine.host.destroy([("web:1", run)])
     killed, over = machine.until(emptied)
     assert isinstance(killed, Killed)
     assert over == Emptied(1)
@@ -160,7 +160,7 @@ def test_what_has_left_the_group_and_ignores_the_stop_signal(machine: Machine):
     machine.until(ended)
     machine.host.terminate("web:1", run, POLICY)
     assert machine.quiet(0.1) == []
-    machine.host.destroy("web:1", run)
+    machine.host.destroy([("web:1", run)])
     killed, over = machine.until(emptied)
     assert isinstance(killed, Killed)
     assert (len(killed.names), killed.left) == (1, ())
@@ -169,7 +169,7 @@ def test_what_has_left_the_group_and_ignores_the_stop_signal(machine: Machine):
 
 def test_sigkill_is_for_all_of_a_run(machine: Machine):
     run = machine.start("has a stray")
-    machine.host.destroy("web:1", run)
+    machine.host.destroy([("web:1", run)])
     seen = until_empty(machine)
     assert [len(one.names) for one in seen if isinstance(one, Killed)] == [1]
 
@@ -195,7 +195,7 @@ def test_the_leader_of_an_adopted_run_leaves_something_behind(machine: Machine):
     machine.host.signal("web:1", "SIGKILL")
     status = Status(None, "SIGKILL") if machine.kernel_tells else None
     assert machine.until(ended) == [Exited(1, status, empty=False)]
-    machine.host.destroy("web:1", run)
+    machine.host.destroy([("web:1", run)])
     machine.until(emptied)
 
 
@@ -245,7 +245,7 @@ def test_sigkill_ends_what_is_paused(machine: Machine, how: str):
     run = machine.start(how)
     machine.host.pause("web:1", run)
     machine.until(standing)
-    machine.host.destroy("web:1", run)
+    machine.host.destroy([("web:1", run)])
     until_empty(machine)
     assert not machine.alive(run)
 
@@ -351,7 +351,7 @@ def test_a_run_outlives_its_parent_and_is_adopted(machine: Machine):
 def test_one_that_has_ended_is_not_adopted(machine: Machine):
     def begin():
         run = machine.start("sleeps")
-        machine.host.destroy("web:1", run)
+        machine.host.destroy([("web:1", run)])
         machine.until(ended)
         return run
 
@@ -379,7 +379,7 @@ def test_the_rest_of_a_run_is_adopted(machine: Machine):
     run = machine.life(begin)
     assert machine.host.adopt("web:1", run) is True
     assert machine.until(ended) == [Exited(1, None, empty=False)]
-    machine.host.destroy("web:1", run)
+    machine.host.destroy([("web:1", run)])
     killed, over = machine.until(emptied)
     assert isinstance(killed, Killed)
     assert over == Emptied(1)

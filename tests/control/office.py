@@ -1,6 +1,6 @@
 """A parent over a host that does nothing: every request reaches the real verbs, no process is made."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +86,9 @@ class Nothing:
     def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
         self.happens.append(Happened(key, Exited(run.number, Status(None, policy.signal), empty=True)))
 
-    def destroy(self, key: str, run: Run) -> None:
-        self.terminate(key, run, StopPolicy("SIGKILL"))
+    def destroy(self, doomed: Sequence[tuple[str, Run]]) -> None:
+        for key, run in doomed:
+            self.terminate(key, run, StopPolicy("SIGKILL"))
 
     def signal(self, key: str, name: str) -> bool:
         return key in self.runs

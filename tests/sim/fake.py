@@ -10,7 +10,7 @@ anything, in the middle of a write, or when it is done.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -176,13 +176,14 @@ class FakeHost:
             return "strays" if process.strays else ""
         return "" if process.told == "all" else "all"
 
-    def destroy(self, key: str, run: Run) -> None:
-        self._burn()
-        process = self._of(key, run)
-        if process:
-            self._kill(key, run, process)
-            self._look_for_empty()
-        self._burn()
+    def destroy(self, doomed: Sequence[tuple[str, Run]]) -> None:
+        for key, run in doomed:
+            self._burn()
+            process = self._of(key, run)
+            if process:
+                self._kill(key, run, process)
+                self._look_for_empty()
+            self._burn()
 
     def _kill(self, key: str, run: Run, process: Process) -> None:
         met = [f"kid (pid {process.pid}.{number})" for number in range(process.rest)]
