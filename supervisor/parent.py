@@ -7,7 +7,7 @@ block is an errand or a helper. What is decided is decided in `core`; this file 
 2. Children are forked: they wait for their go byte, so nothing of a task has run yet.
 3. The facts are written to the journal. From here on a dead supervisor can be followed by the next one.
 4. Go bytes and stop signals are sent.
-5. Log, events, waiting clients and the service manager are told.
+5. The history, log, events, waiting clients and the service manager are told.
 
 There is one way to come up (`take_over`): read the journal, adopt what lives, account for what ended, go on. A first
 start finds nothing to adopt; a crash and a restart are no other path.
@@ -48,7 +48,7 @@ from supervisor.host.interface import (
 from supervisor.losses import Losses
 from supervisor.memory import Memory
 from supervisor.notices import Notices
-from supervisor.store.account import accounts_of
+from supervisor.store.account import Account, accounts_of
 from supervisor.store.records import instance_of
 from supervisor.switch import Switch
 from supervisor.upgrade import Upgrade
@@ -62,6 +62,9 @@ SCRIBE = "@scribe"
 
 SHUTDOWN = "fleet shutdown"
 """The name of the fact that this supervisor was going down."""
+
+OWED = "accounts"
+"""The name of the fact that the history was not told yet of these runs."""
 
 
 class Parent:
@@ -134,10 +137,11 @@ class Parent:
         self._destroy(actions)
         more, later = self._fork(actions, now)
         self.notices.see([*changes, *later], now)
-        self._account([*changes, *later])
+        accounts = self._account([*changes, *later])
         self.memory.write([*changes, *later], now)
         self._destroy(more)
         self._act([*(action for action in actions if not isinstance(action, Fork)), *more])
+        self._spool(accounts)
         self._tell([*changes, *later])
         self.notices.send(now)
 
@@ -186,14 +190,27 @@ class Parent:
         group = self.config.groups.get(instance.task.group_limits)
         return Launch(instance.key, instance.task, instance.index, run, last, settings.runtime_dir, log_dir, group)
 
-    def _account(self, changes: list[Change]) -> None:
-        """Runs that are over go to the history before the journal says so, which is the last word on them."""
+    def _account(self, changes: list[Change]) -> list[Account]:
+        """What the history has to be told: runs that are over.
+
+        It stands in the journal until it is told, as the journal says at the same time that they are over. So no restart
+        waits for it.
+        """
         if any(change.new is None for change in changes):
             self.memory.facts.append({"fleet": "numbers", "numbers": dict(self.fleet.numbered)})
         accounts = accounts_of(changes)
-        if accounts and (said := self.host.spool(accounts)):
+        if accounts:
+            self.memory.facts.append({"fleet": OWED, "accounts": accounts})
+        return accounts
+
+    def _spool(self, accounts: list[Account]) -> None:
+        """Hands them to the history, which does not mind to be told twice."""
+        if not accounts:
+            return
+        if said := self.host.spool(accounts):
             self.host.log("warning", said)
             self.announce.event("history", why=said)
+        self.memory.facts.append({"fleet": OWED, "gone": True})
 
     def _act(self, actions: Iterable[Action]) -> None:
         for action in actions:
@@ -251,6 +268,7 @@ class Parent:
             packed: the config in force as `lastgood` keeps it.
         """
         now = self.host.now()
+        self._spool(facts.get(f"fleet {OWED}", {}).get("accounts", []))
         self.switch.recall(facts.get("fleet freezes"), kept)
         self.switch.follow(self.config)
         if SHUTDOWN in facts:

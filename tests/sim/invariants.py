@@ -194,4 +194,6 @@ def dying(*lines: str, after: str) -> Scenario:
         story.do("start")
         story.do(after)
         watch.check()
+    if story.host:
+        story.host.fuse = None  # it has not died, and shall not in what follows
     return story
