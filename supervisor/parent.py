@@ -112,10 +112,12 @@ class Parent:
             self.memory.again,
             self.upgrade.next_deadline(),
         )
-        moments = [moment for moment in wakes if moment is not None]
-        for occurrence in self.host.wait(min(moments, default=None)):
+        nearest = min((moment for moment in wakes if moment is not None), default=None)
+        occurred = self.host.wait(nearest)
+        for occurrence in occurred:
             self.occur(occurrence)
-        self.settle()
+        if occurred or (nearest is not None and nearest <= self.host.now()):  # else it was woken for nothing
+            self.settle()
         self.upgrade.look()
         if self.upgrade.ready:
             return False
@@ -193,8 +195,7 @@ class Parent:
     def _account(self, changes: list[Change]) -> list[Account]:
         """What the history has to be told: runs that are over.
 
-        It stands in the journal until it is told, as the journal says at the same time that they are over. So no restart
-        waits for it.
+        That stands in the journal, in the same write that they are over, until it is told: no restart waits for it.
         """
         if any(change.new is None for change in changes):
             self.memory.facts.append({"fleet": "numbers", "numbers": dict(self.fleet.numbered)})

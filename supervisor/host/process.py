@@ -340,7 +340,7 @@ class Processes:
         """Reaps every child that has ended. Returns the events of runs, and the ends of others (errands, orphans)."""
         events: list[Happened] = []
         others: list[tuple[int, Status]] = []
-        ends = list(iter(_next_end, None)) if self.reaps else []
+        ends = list(iter(_end_of, None)) if self.reaps else []
         self._sight.freshen()  # one look at our children does for all of them
         for pid, status in ends:
             process = self.by_pid.get(pid)
@@ -353,6 +353,10 @@ class Processes:
         return events + (self._look_at_ours() if others else []), others
 
     def _leader_ended(self, process: Process) -> list[Happened]:
+        """Reaps it alone where nobody else counts: to ask for any child, the kernel goes through all of them."""
+        if process.ours and self.reaps and isinstance(process.rest, InCgroup):
+            end = _end_of(process.pid)
+            return self._ended(process, end[1]) if end else []
         events = self.reap()[0]
         if not process.ours and process.pidfd >= 0:  # somebody else's child
             events += self._ended_elsewhere(process)
@@ -495,10 +499,13 @@ def _group_lives(process: Process) -> bool:
         return True
 
 
-def _next_end() -> tuple[int, Status] | None:
-    """Reaps one child: its pid, how it ended, and what it and those that it had waited for have used (getrusage(2))."""
+def _end_of(child: int = -1) -> tuple[int, Status] | None:
+    """Reaps one child: its pid, how it ended, and what it and those that it had waited for have used (getrusage(2)).
+
+    -1: any; None: none that has ended.
+    """
     try:
-        pid, code, used = os.wait4(-1, os.WNOHANG)
+        pid, code, used = os.wait4(child, os.WNOHANG)
     except ChildProcessError:
         return None
     if not pid:

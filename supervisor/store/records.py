@@ -60,6 +60,7 @@ class Journal:
         self._lines: dict[str, str] = {}
         self._whole = True  # the file has every line; False after a write that failed, which may have torn its end
         self._load()
+        self._needed = sum(map(len, self._lines.values()))  # bytes of the file that are not out of date
         try:
             self._rewrite()
         except OSError:
@@ -77,18 +78,21 @@ class Journal:
         for record in records:
             line = _encode(record)
             name = _name(record)
+            before = self._lines.get(name, "")
             if record.get("gone"):
                 self._lines.pop(name, None)
-            elif self._lines.get(name) == line:
+                self._needed -= len(before)
+            elif before == line:
                 continue  # nothing that the next one has to know: a sign of life, one more good answer
             else:
                 self._lines[name] = line
+                self._needed += len(line) - len(before)
             lines.append(line)
         if not lines and self._whole:
             return
         data = ("\n".join(lines) + "\n").encode()
         self._size += len(data)
-        outdated = self._size > COMPACT_ABOVE and self._size > 4 * sum(map(len, self._lines.values()))
+        outdated = self._size > COMPACT_ABOVE and self._size > 4 * self._needed
         whole, self._whole = self._whole, False
         if outdated or not whole or self._sheet.append(data) != len(data):  # a short write: the disk is full, or was
             self._rewrite()

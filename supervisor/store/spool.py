@@ -5,8 +5,8 @@ header, then a JSON line per account; it gets its name when it is complete, and 
 woken by inotify, writes what it finds into the history in one transaction, and removes the file after that. So:
 
 - A scribe that dies in between finds the file again. An account that is in the history already changes nothing there.
-- A parent that dies before a file has its name has its accounts in the journal, which it writes first (`parent.OWED`); so
-  the next supervisor hands them over once more.
+- A parent that dies before a file has its name has written its accounts in the journal before (`parent.OWED`); so the
+  next supervisor hands them over once more.
 - Names are the nanoseconds of the monotonic clock: they sort in the order in which the runs ended.
 
 While nobody reads (a scribe on a disk that hangs), the spool grows to LIMIT. From there on the parent keeps accounts in
