@@ -4,7 +4,9 @@ Two supervisors over one directory would start every task twice. Two locks forbi
 
 - A record lock on the file `lock` (fcntl(2)). No child inherits it.
 - A socket with an abstract name, made of the directory's device and path (unix(7)). It is in no directory, so that it
-  holds also when somebody removes or renames the runtime directory, and a second supervisor makes that anew.
+  holds also when somebody removes or renames the runtime directory, and a second supervisor makes that anew. A child
+  of a supervisor that was killed (an errand) has it from its fork to its first act, which is to close it: that is
+  waited for.
 
 A name without a file has no owner and no rights: any user could take it first. So it counts only if root or we
 ourselves hold it.
@@ -24,12 +26,16 @@ from zlib import crc32
 
 from supervisor.control.access import peer_of
 from supervisor.control.server import Server
+from supervisor.host import clock, procfs
 from supervisor.host.inotify import IN_DELETE, Watch
 from supervisor.host.interface import Occurrence
 from supervisor.store.records import Journal
 
 AGAIN = 1.0
 """Seconds until what could not be made anew is tried again."""
+
+LET_GO = 5.0
+"""Seconds that a child of a dead supervisor may need on a busy machine until it lets go of what it has inherited."""
 
 _IN_MOVED_FROM = 0x00000040
 
@@ -136,26 +142,43 @@ def _guard(directory: str, log: Log) -> socket.socket | None:
     name = f"\0supctl:{os.stat(directory).st_dev:x}:{crc32(path.encode(errors='surrogateescape')):08x}:{path[-60:]}"
     guard = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     address = name.encode(errors="surrogateescape")[:107]
-    try:
-        guard.bind(address)
-    except OSError:
-        guard.close()
+    if not _bound(guard, address):
         uid, pid = _holder(address)
-        if uid in (0, os.geteuid()):
-            raise TakenError(_taken(str(pid), directory)) from None
-        log("warning", f"uid {uid} (pid {pid}) holds the name that guards {directory}; only its lock does now")
-        return None
+        if not pid or procfs.stat(pid).alive or not _bound_at_last(guard, address):
+            guard.close()
+            if uid in (0, os.geteuid()):
+                raise TakenError(_taken(str(pid or ""), directory))
+            log("warning", f"uid {uid} (pid {pid}) holds the name that guards {directory}; only its lock does now")
+            return None
     guard.listen(1)
     return guard
 
 
+def _bound(guard: socket.socket, address: bytes) -> bool:
+    try:
+        guard.bind(address)
+    except OSError:
+        return False
+    return True
+
+
+def _bound_at_last(guard: socket.socket, address: bytes) -> bool:
+    """Whether the name is given up by the child of somebody dead."""
+    deadline = clock.now() + LET_GO
+    while not _bound(guard, address):
+        if clock.now() > deadline:
+            return False
+        clock.sleep(0.005)
+    return True
+
+
 def _holder(address: bytes) -> tuple[int, int]:
-    """Uid and pid of who holds a name; ourselves when that cannot be told, to be careful."""
+    """Uid and pid of who began to hold a name; ourselves when that cannot be told, to be careful."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe, suppress(OSError):
         probe.connect(address)
         peer = peer_of(probe)
         return peer.uid, peer.pid
-    return os.geteuid(), 0
+    return os.geteuid(), os.getpid()
 
 
 def _taken(holder: str, directory: str) -> str:

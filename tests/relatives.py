@@ -38,7 +38,8 @@ def main(words):
 def relative(kind, pids):
     """Makes one; comes back when it is what it shall be."""
     ours, theirs = os.pipe()
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         os.close(ours)
         if kind != "group":
             os.setsid()
@@ -53,6 +54,8 @@ def relative(kind, pids):
     os.close(theirs)
     os.read(ours, 1)
     os.close(ours)
+    if kind not in ("group", "setsid"):
+        os.waitpid(child, 0)  # who has forked twice is gone, and counts for nobody
 
 
 def note(pids):

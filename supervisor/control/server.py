@@ -18,6 +18,7 @@ from typing import Any
 
 from supervisor.control import wire
 from supervisor.control.access import Peer, may_speak, peer_of, program_of
+from supervisor.host import procfs
 from supervisor.host.interface import Occurrence, Request
 from supervisor.host.loop import Loop
 
@@ -386,12 +387,16 @@ def _refuse(connection: socket.socket, text: str) -> None:
 
 
 def _answers(path: str) -> bool:
-    """Whether a living process accepts connections there; a left-over socket refuses them."""
+    """Whether a living process accepts connections there; a left-over socket refuses them.
+
+    One whose listener is dead, but for a child that has not closed it yet, is left over, too.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
             probe.connect(path)
+            listener = peer_of(probe).pid  # 0: in another pid namespace
+            return not listener or procfs.stat(listener).alive
         except (FileNotFoundError, ConnectionRefusedError):
             return False
         except OSError:  # busy, or another user's: in any case not ours to take
             return True
-        return True
