@@ -91,10 +91,17 @@ def unenforceable(limits: Limits, world: World, keys: Iterable[str]) -> list[Pro
     """Those of a whole run, or of a group, that nothing on this machine could enforce."""
     problems: list[Problem] = []
     for key in keys:
-        if getattr(limits, key) is None or limits.best_effort or CONTROLLERS[key] in world.controllers():
+        if getattr(limits, key) is None or limits.best_effort:
             continue
-        what = f"the cgroups of this machine have no {CONTROLLERS[key]} controller, so nothing could enforce it"
-        problems.append((("limits", key), f"{what}; allowed: no such limit, or best_effort = true"))
+        if CONTROLLERS[key] not in world.controllers():
+            what = f"the cgroups of this machine have no {CONTROLLERS[key]} controller"
+        elif key == "io_weight" and not world.disks_share():
+            what = "no disk of this machine has the scheduler bfq (/sys/block/NAME/queue/scheduler) or io.cost"
+        else:
+            continue
+        problems.append(
+            (("limits", key), f"{what}, so nothing could enforce it; allowed: no such limit, or best_effort = true")
+        )
     return problems
 
 

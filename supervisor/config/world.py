@@ -73,6 +73,12 @@ class World:
             self._controllers = controllers()
         return self._controllers
 
+    def disks_share(self) -> bool:
+        """Whether a share of a disk (`io_weight`) means anything here."""
+        from supervisor.host.cgroup import disks_share  # noqa: PLC0415 - few configs ask
+
+        return disks_share()
+
     def home(self) -> str:
         """The home directory of our own user; "" if there is none."""
         if home := self.environ.get("HOME", ""):

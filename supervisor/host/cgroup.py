@@ -117,6 +117,17 @@ def controllers() -> set[str]:
     return set()
 
 
+def disks_share() -> bool:
+    """Whether any disk gives each cgroup its share: by io.cost (cgroup-v2.rst) or by the scheduler bfq."""
+    with suppress(OSError, StopIteration):
+        _, place = next(_mounts())
+        if "enable=1" in _read(place, "io.cost.qos").split():
+            return True
+    with suppress(OSError):
+        return any("[bfq]" in _read(f"/sys/block/{disk}/queue", "scheduler") for disk in os.listdir("/sys/block"))
+    return False
+
+
 # -- making and removing ----------------------------------------------------------------------------------------------
 
 

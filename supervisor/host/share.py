@@ -6,6 +6,9 @@ it (see `cgroup`).
 
 `memory` has two parts: from nine tenths on (memory.high) the run is slowed down and its memory taken back, and at
 the whole (memory.max) all of it is killed together (memory.oom.group): half a run is worth nothing.
+
+`io_weight` has two readers: io.cost, and the scheduler bfq, which has a file and a scale of its own. It is written for
+both, as by systemd; one of them is enough.
 """
 
 from __future__ import annotations
@@ -13,12 +16,12 @@ from __future__ import annotations
 import errno
 import os
 
-from supervisor.core.controllers import WATCHED
+from supervisor.core.controllers import CONTROLLERS, WATCHED
 from supervisor.host.child import StepError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from typing import Any
 
 _PERIOD = 100_000
@@ -78,17 +81,21 @@ def _forget(directory: str, files: tuple[tuple[str, str], ...]) -> None:
 
 _UNLIMITED = {
     "memory.max": "max", "memory.high": "max", "cpu.max": f"max {_PERIOD}", "cpu.weight": "100", "pids.max": "max",
-    "io.weight": "default 100",
+    "io.weight": "default 100", "io.bfq.weight": "100",
 }  # fmt: skip
 
 
-def _write_all(directory: str, key: str, files: Iterable[tuple[str, str]]) -> None:
+def _write_all(directory: str, key: str, files: Sequence[tuple[str, str]]) -> None:
     if not directory:
         raise OSError(errno.ENOENT, "none")
-    for name, text in files:
-        if not os.path.exists(f"{directory}/{name}"):
-            _enable(name.partition(".")[0], directory)
+    if not _there(directory, files):
+        _enable(CONTROLLERS[key], directory)
+    for name, text in (_there(directory, files) if key == "io_weight" else ()) or files:
         _write(f"{directory}/{name}", text)
+
+
+def _there(directory: str, files: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [one for one in files if os.path.exists(f"{directory}/{one[0]}")]
 
 
 def _files(key: str, value: float | None) -> tuple[tuple[str, str], ...]:
@@ -104,7 +111,12 @@ def _files(key: str, value: float | None) -> tuple[tuple[str, str], ...]:
         case "processes":
             return (("pids.max", str(value)),)
         case _:
-            return (("io.weight", f"default {value}"),)
+            return ("io.weight", f"default {value}"), ("io.bfq.weight", str(_of_bfq(int(value))))
+
+
+def _of_bfq(weight: int) -> int:
+    """1 to 1000 in place of 1 to 10000, with 100 in the same place (systemd: BFQ_WEIGHT)."""
+    return weight if weight <= 100 else 100 + (weight - 100) // 11
 
 
 def _enable(controller: str, directory: str) -> None:

@@ -109,6 +109,11 @@ def test_what_no_controller_could_enforce(bad: Bad, good: Good, monkeypatch: pyt
         memory=64 << 20, cpu=0.5, cpu_weight=1, processes=9, io_weight=2, runtime=3600.0, best_effort=True
     )
     monkeypatch.setattr("supervisor.host.cgroup.controllers", lambda: {"cpu", "pids", "memory", "io"})
+    monkeypatch.setattr("supervisor.host.cgroup.disks_share", lambda: False)
+    no_disk = "no disk of this machine has the scheduler bfq (/sys/block/NAME/queue/scheduler) or io.cost, so nothing"
+    (line,) = bad(text % "")
+    assert line.startswith(f'c.toml:3: task "web": limits.io_weight: {no_disk} could enforce it; allowed: ')
+    monkeypatch.setattr("supervisor.host.cgroup.disks_share", lambda: True)
     assert good(text % "").tasks
     assert good(text % "").warnings == ()
 

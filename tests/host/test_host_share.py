@@ -20,6 +20,9 @@ WRITTEN = [
     ("cpu_weight", 50, {"cpu.weight": "50"}),
     ("processes", 10, {"pids.max": "10"}),
     ("io_weight", 200, {"io.weight": "default 200"}),
+    ("io_weight", 200, {"io.bfq.weight": "109"}),
+    ("io_weight", 10_000, {"io.weight": "default 10000", "io.bfq.weight": "1000"}),
+    ("io_weight", 7, {"io.weight": "default 7", "io.bfq.weight": "7"}),
 ]
 
 

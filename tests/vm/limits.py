@@ -25,6 +25,14 @@ SPIN = "while True: pass"
 PART = "import time; x = bytearray(45 << 20); time.sleep(1000)"
 """There is room for one of these in their group, not for two."""
 
+SLOW = "/dev/vdb"
+READ = f"""import mmap, os, random
+for child in range(int(os.environ['CHILDREN'])):
+  if os.fork() == 0: os.setsid(); break
+disk, page = os.open('{SLOW}', os.O_RDONLY | os.O_DIRECT), mmap.mmap(-1, 4096)
+while True: os.preadv(disk, [page], random.randrange(60000) * 4096)"""
+"""Reads all the time, as so many processes as it likes to be."""
+
 CONFIG = f"""
 [supervisor]
 runtime_dir = "{PLACE}/run"
@@ -65,9 +73,16 @@ command = ["python3", "-c", {json.dumps(FORK)}]
 command = ["false"]
 restart = "always"
 backoff = {{ initial = "5s", factor = 1, jitter = 0 }}
-[task.io]
+[task.heavy]
+command = ["python3", "-c", {json.dumps(READ)}]
+environment = {{ CHILDREN = "3" }}
+limits = {{ io_weight = 5000 }}
+[task.light]
+command = ["python3", "-c", {json.dumps(READ)}]
+environment = {{ CHILDREN = "8" }}
+limits = {{ io_weight = 20 }}
+[task.idle]
 command = ["sleep", "1000"]
-limits = {{ io_weight = 200, best_effort = true }}
 """
 
 
@@ -79,6 +94,8 @@ def main() -> None:
     (base / "supervisor" / "cgroup.procs").write_text(str(os.getpid()))
     PLACE.mkdir(exist_ok=True)
     (PLACE / "c.toml").write_text(CONFIG)
+    print(flush=True)  # the console is cleared first, in the middle of a line
+    look_at_the_check()
     with (PLACE / "out").open("w") as out:
         process = subprocess.Popen(SUPERVISOR, stdout=out, stderr=out)
     try:
@@ -102,13 +119,40 @@ def look() -> None:
     share = (used(directory) - spent) / (time.monotonic() - began)
     fact("cpu", 0.1 <= share <= 0.25, True, share)
     fact("cpu weight", (directory / "cpu.weight").read_text(), "50\n")
-    fact("a cgroup that may not be limited is not", status("io")["state"], "running")
-    subprocess.run([*SUPCTL, "--socket", f"{PLACE}/run/supervisor.sock", "freeze", "io", "--for", "2h"], check=True)
+    look_at_the_disk()
+    subprocess.run([*SUPCTL, "--socket", f"{PLACE}/run/supervisor.sock", "freeze", "idle", "--for", "2h"], check=True)
     subprocess.run(["date", "-s", "+3 hours"], check=True, stdout=subprocess.DEVNULL)
     fact("a freeze ends at the time that was told", until(lambda: not frozen()), True)
     fact("memory", ended("memory")["reason"], "killed by SIGKILL: memory limit 40M")
     look_at_groups()
     look_at_the_clock()
+
+
+def look_at_the_check() -> None:
+    """A share of a disk that no disk gives is an error, until one does."""
+    done = subprocess.run([*SUPERVISOR, "--check"], capture_output=True, text=True, check=False)
+    fact("a share that no disk gives", done.stderr.count("io_weight: no disk of this machine"), 2, done.stderr)
+    subprocess.run(["modprobe", "bfq"], check=True)
+    Path("/sys/block", Path(SLOW).name, "queue/scheduler").write_text("bfq")
+    done = subprocess.run([*SUPERVISOR, "--check"], capture_output=True, text=True, check=False)
+    fact("a share that a disk gives", done.returncode, 0, done.stderr)
+
+
+def look_at_the_disk() -> None:
+    """Nine readers of little weight do not get what four of much weight want."""
+    heavy, light = cgroup("heavy"), cgroup("light")
+    began = read(heavy), read(light)
+    time.sleep(20)
+    more, less = read(heavy) - began[0], read(light) - began[1]
+    fact("io weight", more > 2 * less, True, f"{more} {less}")
+    for name in ("heavy", "light"):
+        subprocess.run([*SUPCTL, "--socket", f"{PLACE}/run/supervisor.sock", "stop", name], check=True)
+
+
+def read(directory: Path) -> int:
+    """Bytes."""
+    words = (directory / "io.stat").read_text().split()
+    return sum(int(word.removeprefix("rbytes=")) for word in words if word.startswith("rbytes="))
 
 
 def look_at_groups() -> None:
@@ -126,7 +170,7 @@ def look_at_groups() -> None:
 
 def look_at_the_clock() -> None:
     """It jumps; nobody is restarted by that, and what waits does so for as long as it would have."""
-    before = {name: status(name)["pid"] for name in ("spin-1", "io")}
+    before = {name: status(name)["pid"] for name in ("spin-1", "idle")}
     for jump in (86400, -3 * 86400, 86400):
         began, count = time.monotonic(), status("again")["restarts"]
         time.clock_settime(time.CLOCK_REALTIME, time.time() + jump)

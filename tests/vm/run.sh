@@ -12,7 +12,7 @@ export WORK=${WORK:-$(mktemp -d)}
 payload=$WORK/payload
 rm -rf "$payload" && mkdir -p "$payload/lib"
 cp -a supervisor "$payload/lib/"
-cp -a "${packages[0]}"/{setproctitle,tomli} "$payload/lib/"
+cp -a "${packages[0]}"/{psutil,setproctitle,tomli} "$payload/lib/"
 cp -a "${packages[0]}"/*mypyc*.so "$payload/lib/" 2>/dev/null || true
 cp tests/vm/limits.py "$payload/"
 printf '#!/bin/sh\nexport PYTHONPATH=/opt/lib\nexec python3 /opt/limits.py\n' >"$payload/ci.sh"

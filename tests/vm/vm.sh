@@ -33,8 +33,10 @@ for unit in getty.target systemd-timesyncd.service e2scrub_reap.service apt-dail
 done
 rm -f "$work/disk.ext4"
 mke2fs -q -t ext4 -O ^has_journal -d "$work/root" "$work/disk.ext4" 1600M
+truncate -s 256M "$work/slow"   # a disk of its own that is always busy: what waits for it is in the queue of the guest
 # -cx16: the emulator of Debian 12 miscompiles cmpxchg16b, which kills kernels from 6.12 on
 timeout "${LIMIT:-600}" qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max,-cx16 -m 768 -smp 2 -nographic \
   -no-reboot -net none -kernel "$work"/root/boot/vmlinuz-* -initrd "$work"/root/boot/initrd.img-* \
   -append "console=ttyS0 root=/dev/vda rw quiet panic=-1" \
-  -drive "file=$work/disk.ext4,format=raw,if=virtio,snapshot=on" </dev/null
+  -drive "file=$work/disk.ext4,format=raw,if=virtio,snapshot=on" \
+  -drive "file=$work/slow,format=raw,if=virtio,throttling.iops-total=60" </dev/null
