@@ -142,7 +142,7 @@ class Parent:
         accounts = self._account([*changes, *later])
         self.memory.write([*changes, *later], now)
         self._destroy(more)
-        self._act([*(action for action in actions if not isinstance(action, Fork)), *more])
+        self._act([*(action for action in actions if not isinstance(action, Fork)), *more], now)
         self._spool(accounts)
         self._tell([*changes, *later])
         self.notices.send(now)
@@ -213,7 +213,8 @@ class Parent:
             self.announce.event("history", why=said)
         self.memory.facts.append({"fleet": OWED, "gone": True})
 
-    def _act(self, actions: Iterable[Action]) -> None:
+    def _act(self, actions: Iterable[Action], now: float) -> None:
+        """`now` is when they were decided: each grace begins when its signal is sent."""
         for action in actions:
             match action:
                 case Go(key, _) if self.memory.trouble:
@@ -222,6 +223,7 @@ class Parent:
                     self.host.go(key)
                 case Terminate(key, run, policy):
                     self.host.terminate(key, run, policy)
+                    self.fleet.postpone(key, run, self.host.now() - now)
                 case Dump() | Pause() | Resume() | Ask():
                     self._attend(action)
                 case Destroy():

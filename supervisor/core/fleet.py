@@ -21,7 +21,7 @@ from supervisor.core.definition import Config, Group, Kind, Task
 from supervisor.core.freeze import EVERYTHING, KEPT, Freeze
 from supervisor.core.gate import Verdict, in_the_way, may_start, must_fail, must_leave, will_start
 from supervisor.core.immutable import immutable, replace
-from supervisor.core.instance import Instance, Outcome
+from supervisor.core.instance import Instance, Outcome, Run
 from supervisor.core.states import ALIVE, State
 from supervisor.core.storm import Storm
 
@@ -194,6 +194,16 @@ class Fleet:
         for key in [i.key for i in self.instances.values() if i.state in ALIVE and not i.task.helper]:
             self._step(key, ev.Kill(cause), now)
         self.settle(now)
+
+    def postpone(self, key: str, run: Run, by: float) -> None:
+        """The stop signal of a run was sent so many seconds after it was decided: SIGKILL comes so much later, too.
+
+        Nobody is told of it, and the journal keeps the moment of the decision: the next supervisor counts from that.
+        """
+        i = self.instances.get(key)
+        if by > 0 and i and i.run and i.run.number == run.number and i.deadline is not None and not i.run.kills:
+            self.instances[key] = replace(i, deadline=i.deadline + by)
+            heappush(self._timers, (i.deadline + by, key))
 
     def expire(self, now: float) -> tuple[Freeze, ...]:
         """Time has passed. Returns the freezes that ended by it; the caller thaws them."""

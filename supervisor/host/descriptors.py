@@ -33,8 +33,15 @@ class Descriptors(Generic[Reader]):
             self._epoll.unregister(fd)
 
     def ready(self, timeout: float | None) -> Iterator[tuple[Reader, int]]:
-        """Sleeps up to `timeout` seconds (None: for ever); readers and events, in the order of the kernel."""
-        for fd, events in self._epoll.poll(None if timeout is None else min(timeout, LONGEST)):
+        """Sleeps up to `timeout` seconds (None: for ever); readers and events, in the order of the kernel.
+
+        epoll_wait(2) counts whole milliseconds, so that a grace would be over up to one of them too late; select(2) does
+        not, and takes an epoll for a descriptor like others.
+        """
+        if timeout:
+            select.select((self._epoll,), (), (), min(timeout, LONGEST))
+            timeout = 0
+        for fd, events in self._epoll.poll(timeout):
             reader = self._readers.get(fd)  # an earlier reader of this turn may have closed it
             if reader:
                 yield reader, events
