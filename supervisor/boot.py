@@ -23,7 +23,7 @@ from supervisor.host.interface import Done
 from supervisor.host.linux import Linux
 from supervisor.host.log import Log
 from supervisor.host.unheard import Unheard
-from supervisor.parent import SHUTDOWN, Parent
+from supervisor.parent import SHUTDOWN, Parent, owed
 from supervisor.premises import Premises, TakenError
 from supervisor.store.records import Journal, boot_id, usable
 from supervisor.store.spool import DIRECTORY, Spool
@@ -156,6 +156,7 @@ def _upgrade(parent: Parent, host: Linux, server: Server, premises: Premises) ->
     handover.kept = host.kept
     host.log("warning", f"upgrade: executing {' '.join(handover.command)}")
     host.notify("RELOADING=1", f"MONOTONIC_USEC={int(host.now() * 1e6)}")
+    parent.memory.write((), host.now())  # what is pending: an older program would keep what it does not know
     handover.open_files = host.leave()
     try:
         handover.execute(handover.command, host.hold_signals)
@@ -195,6 +196,7 @@ def _to_sweep(journal: Journal, log: Callable[[str, str], None]) -> bool:
     left = any(fact.get("run") for fact in journal.facts.values())
     if left and not meant:
         log("info", f"the tasks are left to the next supervisor: this one has ended by {result}")
+    left = left or bool(owed(journal.facts))
     if meant and not left:
         journal.clear()
         word.over(os.path.dirname(journal.path))
@@ -232,6 +234,7 @@ def _loop(parent: Parent, server: Server, premises: Premises) -> int | None:
         if premises.again is not None and premises.again <= now and premises.mend(now):
             planning.publish(parent)
             parent.renew_helpers()
+            parent.settle()
     if parent.upgrade.due is not None:
         return None
     shutdown = parent.fleet.shutdown

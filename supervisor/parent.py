@@ -67,6 +67,12 @@ OWED = "accounts"
 """The name of the fact that the history was not told yet of these runs."""
 
 
+def owed(facts: dict[str, dict[str, Any]]) -> list[Account]:
+    """The runs that a journal says the history was not told of."""
+    found = facts.get(f"fleet {OWED}", {}).get("accounts")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
 class Parent:
     """The supervisor, over any host."""
 
@@ -113,11 +119,9 @@ class Parent:
             self.upgrade.next_deadline(),
         )
         nearest = min((moment for moment in wakes if moment is not None), default=None)
-        occurred = self.host.wait(nearest)
-        for occurrence in occurred:
+        for occurrence in self.host.wait(nearest):
             self.occur(occurrence)
-        if occurred or (nearest is not None and nearest <= self.host.now()):  # else it was woken for nothing
-            self.settle()
+        self.settle()
         self.upgrade.look()
         if self.upgrade.ready:
             return False
@@ -271,7 +275,7 @@ class Parent:
             packed: the config in force as `lastgood` keeps it.
         """
         now = self.host.now()
-        self._spool(facts.get(f"fleet {OWED}", {}).get("accounts", []))
+        self._spool(owed(facts))
         self.switch.recall(facts.get("fleet freezes"), kept)
         self.switch.follow(self.config)
         if SHUTDOWN in facts:

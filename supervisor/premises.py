@@ -21,10 +21,9 @@ import fcntl
 import os
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from zlib import crc32
 
-from supervisor.control.access import peer_of
+from supervisor.control.access import Peer, peer_of
 from supervisor.control.server import Server
 from supervisor.host import clock, procfs
 from supervisor.host.inotify import IN_DELETE, Watch
@@ -142,15 +141,20 @@ def _guard(directory: str, log: Log) -> socket.socket | None:
     name = f"\0supctl:{os.stat(directory).st_dev:x}:{crc32(path.encode(errors='surrogateescape')):08x}:{path[-60:]}"
     guard = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     address = name.encode(errors="surrogateescape")[:107]
-    if not _bound(guard, address):
-        uid, pid = _holder(address)
-        if not pid or procfs.stat(pid).alive or not _bound_at_last(guard, address):
-            guard.close()
-            if uid in (0, os.geteuid()):
-                raise TakenError(_taken(str(pid or ""), directory))
-            log("warning", f"uid {uid} (pid {pid}) holds the name that guards {directory}; only its lock does now")
-            return None
-    guard.listen(1)
+    holder, deadline = None, clock.now() + LET_GO
+    while not _bound(guard, address):
+        holder = holder or _holder(address)
+        lives = holder is not None and procfs.stat(holder.pid).alive
+        if not lives and clock.now() < deadline:
+            clock.sleep(0.005)
+            continue
+        guard.close()
+        if holder and holder.uid in (0, os.geteuid()):
+            raise TakenError(_taken(str(holder.pid or ""), directory, lives=lives))
+        who = f"uid {holder.uid} (pid {holder.pid})" if holder else "somebody"
+        log("warning", f"{who} holds the name that guards {directory}; only its lock does now")
+        return None
+    guard.listen(128)  # nobody is accepted; each of those that are refused takes one place
     return guard
 
 
@@ -162,24 +166,19 @@ def _bound(guard: socket.socket, address: bytes) -> bool:
     return True
 
 
-def _bound_at_last(guard: socket.socket, address: bytes) -> bool:
-    """Whether the name is given up by the child of somebody dead."""
-    deadline = clock.now() + LET_GO
-    while not _bound(guard, address):
-        if clock.now() > deadline:
-            return False
-        clock.sleep(0.005)
-    return True
+def _holder(address: bytes) -> Peer | None:
+    """Who began to listen at a name; None: nobody does, or not yet."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+        try:
+            probe.connect(address)
+            return peer_of(probe)
+        except ConnectionRefusedError:
+            return None
+        except OSError:  # so many were refused that no more are: to be careful, one of ours
+            return Peer(0, os.geteuid(), os.getegid(), ())
 
 
-def _holder(address: bytes) -> tuple[int, int]:
-    """Uid and pid of who began to hold a name; ourselves when that cannot be told, to be careful."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe, suppress(OSError):
-        probe.connect(address)
-        peer = peer_of(probe)
-        return peer.uid, peer.pid
-    return os.geteuid(), os.getpid()
-
-
-def _taken(holder: str, directory: str) -> str:
+def _taken(holder: str, directory: str, *, lives: bool = True) -> str:
+    if holder and not lives:
+        return f"a child of a supervisor that has died (pid {holder}) still holds {directory}"
     return f"another supervisor (pid {holder or 'unknown'}) runs with {directory}"

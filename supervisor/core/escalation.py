@@ -5,7 +5,7 @@ that failed. A group is stopped here; a freeze needs the wall clock and a disk, 
 are handed to the shell, which carries them out before anything more is started.
 
 An edge is walked once: a supervisor that takes over one that is `failed` already does not escalate again. So the
-journal has to have everything that follows from it no later than the edge itself (`Parent._remember` sees to that).
+journal has to have everything that follows from it no later than the edge itself (`Parent.settle` sees to that).
 
 While the supervisor shuts down nothing is escalated: what fails then fails for that.
 """

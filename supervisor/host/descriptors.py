@@ -35,8 +35,8 @@ class Descriptors(Generic[Reader]):
     def ready(self, timeout: float | None) -> Iterator[tuple[Reader, int]]:
         """Sleeps up to `timeout` seconds (None: for ever); readers and events, in the order of the kernel.
 
-        epoll_wait(2) counts whole milliseconds, so that a grace would be over up to one of them too late; select(2) does
-        not, and takes an epoll for a descriptor like others.
+        epoll_wait(2) counts whole milliseconds, and a grace would be over up to one of them too late. select(2) counts
+        no such, and takes an epoll for a descriptor like others.
         """
         if timeout:
             select.select((self._epoll,), (), (), min(timeout, LONGEST))

@@ -26,6 +26,7 @@ class Store:
         self._notifier = notifier
         self._useful = useful
         self._back = received()
+        self._over: list[str] = []  # names of those that are not needed any more
 
     def keep(self, pid: int, birth: int, pidfd: int) -> None:
         """From now on a crash does not close it. It stays when the process ends, which is when it is of use."""
@@ -33,9 +34,15 @@ class Store:
             self._notifier.hand("FDSTORE=1", f"FDNAME={_name(pid, birth)}", "FDPOLL=0", fd=pidfd)
 
     def drop(self, pid: int, birth: int) -> None:
-        """Its run is over and accounted for."""
+        """Its run is over. It is given back by `rest`, when the journal has how that ended."""
         if self._useful:
-            self._notifier.tell("FDSTOREREMOVE=1", f"FDNAME={_name(pid, birth)}")
+            self._over.append(_name(pid, birth))
+
+    def rest(self) -> None:
+        """Everything that has happened is on record."""
+        for name in self._over:
+            self._notifier.tell("FDSTOREREMOVE=1", f"FDNAME={name}")
+        self._over.clear()
 
     def status(self, pid: int, birth: int) -> Status | None:
         """How a run has ended of which an earlier supervisor had kept the pidfd."""

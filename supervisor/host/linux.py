@@ -91,6 +91,7 @@ class Linux:
             self._next_beat = now + self._beat
         if self._told:
             deadline = now
+        self._processes.kept.rest()
         self._spawner.rest()
         self._ears.wake(now)
         again = now + AGAIN if self._notifier.late else None

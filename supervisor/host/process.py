@@ -1,9 +1,9 @@
 """Children: the go byte, exits, signals. The fork itself is `spawner`'s, what follows in the child is `child`'s.
 
 A child is known by the pidfd of its leader, so that an end is told by the kernel at once and no signal can hit a
-stranger; what else belongs to its run is known by `rest`. A run is over when nothing of it is left. Everything that
-ends as our child is reaped in one place (`reap`), also orphans that the kernel hands to us because we are a
-subreaper (prctl(2), PR_SET_CHILD_SUBREAPER): they are no tasks, but the run that they are from is not empty.
+stranger; what else belongs to its run is known by `rest`. A run is over when nothing of it is left. Whatever ends as
+our child is reaped (`reap`), also orphans that the kernel hands to us because we are a subreaper (prctl(2),
+PR_SET_CHILD_SUBREAPER): they are no tasks, but the run that they are from is not empty.
 """
 
 from __future__ import annotations
@@ -257,7 +257,6 @@ class Processes:
         for process, _ in found:
             if isinstance(process.rest, InCgroup) and not process.ended:
                 _send(process, signal.SIGKILL)
-        os.sched_yield()  # whoever is to die on this very processor
         return [event for process, run in found for event in self._destroy(process, again=run.kills > 1)]
 
     def _destroy(self, process: Process, *, again: bool) -> list[Happened]:
@@ -353,14 +352,24 @@ class Processes:
         return events + (self._look_at_ours() if others else []), others
 
     def _leader_ended(self, process: Process) -> list[Happened]:
-        """Reaps it alone where nobody else counts: to ask for any child, the kernel goes through all of them."""
-        if process.ours and self.reaps and isinstance(process.rest, InCgroup):
-            end = _end_of(process.pid)
-            return self._ended(process, end[1]) if end else []
-        events = self.reap()[0]
-        if not process.ours and process.pidfd >= 0:  # somebody else's child
-            events += self._ended_elsewhere(process)
+        events = self._reap_alone(process) if process.ours and isinstance(process.rest, InCgroup) else self.reap()[0]
+        if process.pidfd >= 0:
+            if not process.ours:  # somebody else's child
+                events += self._ended_elsewhere(process)
+            else:  # not to be reaped yet, as somebody traces it (ptrace(2)): SIGCHLD follows
+                self._loop.watch(process.pidfd, lambda _: self._leader_ended(process), 0)
         return events
+
+    def _reap_alone(self, process: Process) -> list[Happened]:
+        """A leader in a cgroup: to ask for any child that has ended, the kernel goes through all of them.
+
+        If there still is somebody in its process group, it may be a zombie that has become our child just now.
+        """
+        end = _end_of(process.pid) if self.reaps else None
+        if end is None:
+            return []
+        others = self.reap()[0] if _answers(process) else []
+        return [*others, *self._ended(process, end[1])]
 
     def _ended_elsewhere(self, process: Process, events: int = 0) -> list[Happened]:
         """Not our child. How it ended is known as soon as it is reaped, which is when its pidfd hangs up."""
@@ -458,7 +467,7 @@ def _killed(process: Process, met: list[procfs.Stat], *, again: bool) -> list[Ha
     """What SIGKILL met besides the leader. Who is met again, also the leader, has outlived it."""
     left: tuple[str, ...] = ()
     if again:
-        still = met if process.ended else [procfs.stat(process.pid), *met]
+        still = met if process.ended else [one for one in (procfs.stat(process.pid), *met) if one.alive]
         left = procfs.names(still, state=True) or ("a process of another pid namespace",)
     return [Happened(process.key, Killed(process.run, procfs.names(met), left))] if met or again else []
 
@@ -487,16 +496,23 @@ def _group_lives(process: Process) -> bool:
 
     Zombies do not count: somebody else is their parent, who may never look after them.
     """
+    if not _answers(process):
+        return False
+    try:
+        return any(one.alive and one.group == process.pid for one in map(procfs.stat, procfs.pids()))
+    except OSError:  # no descriptor is left: it counts as living until it can be told
+        return True
+
+
+def _answers(process: Process) -> bool:
+    """Whether anybody is in its process group, be it a zombie."""
     try:
         os.killpg(process.pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    try:
-        return any(one.alive and one.group == process.pid for one in map(procfs.stat, procfs.pids()))
-    except OSError:  # no descriptor is left: it counts as living until it can be told
-        return True
+    return True
 
 
 def _end_of(child: int = -1) -> tuple[int, Status] | None:

@@ -137,7 +137,7 @@ class Spawner:
         """Nothing else is to be done now: takes what is made already, and sees to it that there is one."""
         if self._socket is not None and _await(self._pidfd, 0.0):  # it also holds what the tasks say (`keeper`)
             self.close()
-        with suppress(OSError):
+        with suppress(OSError, EOFError):  # it has just died: its pidfd tells, a moment later
             while self._ordered and self._made(wait=False):
                 pass
         if self._late:
@@ -207,7 +207,7 @@ class Spawner:
 
         What it was told to make is taken first, as nobody would remove a cgroup that is made later.
         """
-        with suppress(OSError):
+        with suppress(OSError, EOFError):
             while self._ordered:
                 self._made(wait=True)
         with suppress(OSError):

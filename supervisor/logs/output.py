@@ -27,7 +27,7 @@ from supervisor.logs.format import Origin
 from supervisor.logs.journal import JournalSink
 from supervisor.logs.ledger import Ledger
 from supervisor.logs.places import OUT, files, number_of, run_of
-from supervisor.logs.pump import BLOCK, SMALL_PIPE, Pump, enlarged
+from supervisor.logs.pump import TALKATIVE, Pump, enlarged, room_of
 from supervisor.logs.rotate import Compressor
 from supervisor.logs.tail import Tails
 from supervisor.store import plan as plans
@@ -77,7 +77,7 @@ class Stream:
         self.origin = Origin(run.rpartition("/")[0], run, stream)
         self.fd = os.open(f"{folder}/{fifo}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         self.grown = False
-        self.room = SMALL_PIPE  # bytes that it can hold
+        self.room = room_of(self.fd)
         self.retired = False  # its instance is no longer in the plan
         self.alone = False  # nobody can write to it any more, but for who opens it anew
         self.sure = False  # whether that is known: the last writer may have gone before it was opened here
@@ -172,7 +172,7 @@ class Output:
         self._last = now
 
     def _breathe(self, now: float) -> None:
-        """Lets the FIFOs fill to about the half meanwhile: the fuller one was, the shorter is the next breath."""
+        """Lets the FIFOs fill meanwhile, to the half or a block: the fuller one was, the shorter is the next breath."""
         self._breath *= max(0.5, min(2.0, HALF / self._fullest))
         self._breath = max(SHORTEST_BREATH, min(LONGEST_BREATH, self._breath))
         if now - self._last < 2 * LONGEST_BREATH and self._breath > SHORTEST_BREATH and not self._ready:
@@ -248,7 +248,7 @@ class Output:
         if stream is None:
             return
         file = stream.file
-        most = min(BLOCK, file.most) if file else BLOCK
+        most = min(self._pump.most, file.most) if file else self._pump.most
         block = self._pump.peek(stream.fd, most)
         if not block:
             stream.alone, stream.sure = False, True
@@ -257,7 +257,7 @@ class Output:
             return
         stream.ended = False
         self._fullest = max(self._fullest, 1.0 if len(block) == most else len(block) / stream.room)
-        if len(block) >= SMALL_PIPE // 4 and not stream.grown:
+        if len(block) >= TALKATIVE and not stream.grown:
             stream.grown, stream.room = True, enlarged(stream.fd)
         take = block.rfind(b"\n") + 1
         if not take and (not patient or stream.alone or len(block) >= min(most, LONG_LINE)):

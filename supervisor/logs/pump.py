@@ -21,8 +21,8 @@ PIPE = 1024 * 1024
 """Bytes that a FIFO of a talkative task may hold, the kernel's usual limit (/proc/sys/fs/pipe-max-size). Many times a
 BLOCK, as that one is in the FIFO until it is written: the task goes on writing meanwhile."""
 
-SMALL_PIPE = 64 * 1024
-"""What a FIFO holds by itself. Most tasks never need more."""
+TALKATIVE = 16 * 1024
+"""Bytes at once from which a task shall have a larger FIFO than the usual 64 KiB. Most never need more."""
 
 _SPLICE_F_NONBLOCK = 2
 
@@ -37,9 +37,9 @@ class Pump:
     def __init__(self) -> None:
         self._read, self._write = os.pipe2(os.O_CLOEXEC)
         self._null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        enlarged(self._read)
+        self.most = min(BLOCK, enlarged(self._read))  # bytes of one look
 
-    def peek(self, fd: int, most: int = BLOCK) -> bytes | None:
+    def peek(self, fd: int, most: int) -> bytes | None:
         """The first bytes that are in it; b"" at its end (nobody can write any more), None when there is nothing now.
 
         Raises:
@@ -68,6 +68,13 @@ class Pump:
 
 def enlarged(fd: int) -> int:
     """Lets a pipe hold more; who is no root has a limit for all of its pipes. Returns what it can hold, in bytes."""
-    with suppress(OSError):
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE)
+    for size in (PIPE, PIPE // 4):
+        with suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, size)
+            break
+    return room_of(fd)
+
+
+def room_of(fd: int) -> int:
+    """What a pipe can hold, in bytes."""
     return fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)

@@ -2,7 +2,7 @@
 
 A run is written once. Its id has an epoch and a number that rises, so a row knows which runs it is of, and an account
 that comes a second time (a scribe or a parent has died in between) changes nothing. (A number alone may come twice: a
-supervisor may die that spooled a run which could not be forked, while its journal could not be written.)
+supervisor may die that spooled a run which could not be forked, while its journal could not be written, or was torn.)
 
 The first ROWS runs of a storm have rows of their own; those that follow and are alike become one row with a count. It
 is bounded by the keys `history.keep` (rows) and `history.max_age` of each task, also of one that has left the config.

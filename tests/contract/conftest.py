@@ -45,7 +45,7 @@ def pytest_pyfunc_call(pyfuncitem):
     if kind == "fake":
         test(machine=Fake(place))
         return True
-    said = _in_a_child(lambda: _real(test, place), kind)
+    said = in_a_child(lambda: _real(test, place), kind)
     if said:
         pytest.fail(said, pytrace=False)
     return True
@@ -59,7 +59,7 @@ def _real(test, place):
         machine.end()
 
 
-def _in_a_child(act, kind):
+def in_a_child(act, kind):
     """What went wrong there, as text."""
     ours, theirs = os.pipe()
     pid = os.fork()

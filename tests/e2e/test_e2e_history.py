@@ -3,9 +3,10 @@
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
-from lab import Lab, wait_for
+from lab import PATIENCE, SUPERVISOR, Lab, wait_for
 
 TASKS = """
 [defaults]
@@ -39,6 +40,25 @@ def test_every_run_is_there_as_soon_as_it_is_over(lab: Lab) -> None:
     assert [one["name"] for one in runs(lab)] == ["import", "import", "web"], "what runs now comes last"
     assert runs(lab, "--since", "2100-01-01", "import") == []
     assert len(runs(lab, "-n", "1", "import")) == 1
+
+
+def test_what_the_history_was_not_told_of_is_told_by_a_sweep(lab: Lab) -> None:
+    """The supervisor was killed in the last turn of a shutdown: the runs are over, and stand in the journal as owed."""
+    lab.start(TASKS.replace("[task.web]", "[task.web]\nautostart = false"))
+    lab.ctl("run", "import", "--wait", "--", "0")
+    (told,) = runs(lab, "import")
+    lab.end(signal.SIGKILL)
+    over = dict.fromkeys(("ready", "stopped", "cpu", "memory"))
+    over |= {"run": "import:1/2@" + told["run"].partition("@")[2], "task": "import", "instance": "import:1"}
+    over |= {"name": "import", "kind": "triggered", "trigger": "manual", "attempt": 1, "arguments": None, "pid": 4242}
+    over |= {"began": 1.0, "ended": 2.0, "code": 7, "signal": None, "core": False, "success": False, "reason": "exit 7"}
+    over |= {"duration": 1.0, "keep": 1000, "max_age": 7776000.0}
+    with (lab.run / "journal").open("a") as journal:
+        journal.write(json.dumps({"fleet": "accounts", "accounts": [over]}) + "\n")
+    sweep = [*SUPERVISOR, "-c", str(lab.path), "--sweep"]
+    subprocess.run(sweep, env={**lab.env, "SERVICE_RESULT": "timeout"}, timeout=PATIENCE, check=True)
+    lab.start()
+    assert wait_for(lambda: [one["reason"] for one in runs(lab, "import", "--failed")]) == ["exit 7"]
 
 
 def test_what_people_read(lab: Lab) -> None:

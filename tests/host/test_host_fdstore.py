@@ -99,6 +99,10 @@ def test_a_kept_descriptor_comes_back_and_tells_the_status(
     assert back.status(pid, 78) is None, "another process had that pid"
     assert back.status(pid, 77) == Status(None, "SIGTERM")
     back.clear(lambda pid, birth: False)
+    manager.setblocking(False)
+    with pytest.raises(BlockingIOError):  # not before everything is on record
+        manager.recv(1000)
+    back.rest()
     assert manager.recv(1000).decode().split("\n") == ["FDSTOREREMOVE=1", f"FDNAME=run-{pid}-77"]
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(fds[0])
@@ -106,7 +110,9 @@ def test_a_kept_descriptor_comes_back_and_tells_the_status(
 
 def test_who_lives_stays_kept(manager: socket.socket, notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("supervisor.host.fdstore.received", lambda: {"run-5-6": os.open(os.devnull, os.O_RDONLY)})
-    Store(notifier, useful=True).clear(lambda pid, birth: (pid, birth) == (5, 6))
+    store = Store(notifier, useful=True)
+    store.clear(lambda pid, birth: (pid, birth) == (5, 6))
+    store.rest()
     manager.setblocking(False)
     with pytest.raises(BlockingIOError):
         manager.recv(1000)

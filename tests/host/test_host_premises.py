@@ -6,6 +6,7 @@ import socket
 import sys
 import textwrap
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,20 @@ def end(pid: int) -> None:
     os.waitpid(pid, 0)
 
 
+def hurry(patched: pytest.MonkeyPatch) -> None:
+    """Time passes by itself."""
+    moments = count(0, 2)
+    patched.setattr(clock, "now", lambda: next(moments))
+    patched.setattr(clock, "sleep", lambda _: None)
+
+
+def release(taken: premises.Premises) -> None:
+    lock, _ = taken.held
+    os.close(lock)
+    if taken._guard:
+        taken._guard.close()
+
+
 def test_what_a_dead_one_has_left_in_a_child_is_waited_for(killed: tuple[Path, int, int], monkeypatch):
     directory, holder, child = killed
     end(holder)
@@ -70,9 +85,7 @@ def test_what_a_dead_one_has_left_in_a_child_is_waited_for(killed: tuple[Path, i
     monkeypatch.setattr(clock, "sleep", sleep)
     taken = premises.Premises(str(directory), print)
     assert len(waited) == 3
-    for fd in taken.held:
-        os.close(fd)
-    taken._guard.detach()
+    release(taken)
 
 
 def test_a_living_one_is_not_waited_for(killed: tuple[Path, int, int], monkeypatch):
@@ -85,11 +98,35 @@ def test_a_living_one_is_not_waited_for(killed: tuple[Path, int, int], monkeypat
 def test_a_child_that_never_lets_go_is_not_waited_for_without_end(killed: tuple[Path, int, int], monkeypatch):
     directory, holder, _ = killed
     end(holder)
-    moments = iter(range(0, 100, 2))
-    monkeypatch.setattr(clock, "now", lambda: next(moments))
-    monkeypatch.setattr(clock, "sleep", lambda _: None)
-    with pytest.raises(premises.TakenError, match="another supervisor"):
+    hurry(monkeypatch)
+    with pytest.raises(premises.TakenError, match=f"a child of a supervisor that has died \\(pid {holder}\\)"):
         premises.Premises(str(directory), print)
+
+
+def test_many_that_were_refused_do_not_change_that(killed: tuple[Path, int, int], monkeypatch):
+    """Nobody accepts them, so at some time it cannot be told any more who holds it."""
+    directory, holder, child = killed
+    hurry(monkeypatch)
+    for _ in range(200):
+        with pytest.raises(premises.TakenError):
+            premises.Premises(str(directory), print)
+    end(holder)
+    os.kill(child, signal.SIGKILL)
+    wait_for(lambda: not premises.procfs.stat(child).alive)
+    release(premises.Premises(str(directory), print))
+
+
+def test_a_name_that_nobody_listens_to_is_no_supervisors(tmp_path: Path, monkeypatch):
+    """Any user could take it first. Then the lock counts alone."""
+    first = premises.Premises(str(tmp_path), print)
+    address = first._guard.getsockname()
+    release(first)
+    hurry(monkeypatch)
+    said: list[str] = []
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.bind(address)
+        release(premises.Premises(str(tmp_path), lambda _, text: said.append(text)))
+    assert said == [f"somebody holds the name that guards {tmp_path}; only its lock does now"]
 
 
 def test_a_socket_of_the_dead_is_nobodys(killed: tuple[Path, int, int]):

@@ -42,6 +42,18 @@ signal.pidfd_send_signal(made._pidfd, signal.SIGKILL)
 runs(made)
 runs(made)
 """,
+    "killed, and its end is not seen yet": """
+made = spawner.Spawner()
+runs(made)
+made.prepare(3)
+signal.pidfd_send_signal(made._pidfd, signal.SIGKILL)
+spawner._await(made._pidfd, 10)
+seen, spawner._await = spawner._await, lambda *_: False
+made.rest()
+made.leave()
+spawner._await = seen
+runs(made)
+""",
     "killed before the first": """
 made = spawner.Spawner()
 signal.pidfd_send_signal(made._pidfd, signal.SIGKILL)

@@ -68,6 +68,25 @@ def test_a_flood_of_one_and_the_same_line_loses_nothing(paper: Paper) -> None:
     assert len(paper.read("web.log")) >= len(data)
 
 
+MAY_NOT = """
+import fcntl, runpy, sys
+fcntl.F_SETPIPE_SZ = 0x7fffffff
+sys.argv = sys.argv[2:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_scribe_that_may_not_enlarge_a_pipe_reads_on(paper: Paper, tmp_path: Path) -> None:
+    """Who is no root has a limit for all pipes (pipe-user-pages-soft). Nothing tells then that more is there."""
+    (tmp_path / "may_not.py").write_text(MAY_NOT)
+    paper.plan(format="raw")
+    paper.scribe([sys.executable, str(tmp_path / "may_not.py")])
+    data = numbered(12_000)
+    with paper.open("web:1.1@e.out") as task:
+        task.write(data)
+        wait_for(lambda: paper.read("web.log") == data)
+
+
 def test_rotation_under_a_flood(paper: Paper) -> None:
     """All files together are what was written; each begins and ends with a whole line and is not too large."""
     paper.plan(format="raw", max_size=300_000, keep=1000, compress=False)
