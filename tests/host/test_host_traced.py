@@ -1,4 +1,4 @@
-"""A debugger holds on to a task that has ended: nobody is woken again and again, and its end is told when it lets go."""
+"""A debugger holds on to a task that has ended: nobody is woken again and again; its end is told when it lets go."""
 
 import ctypes
 import os

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parents[2]
 UNIT = PROJECT / "systemd" / "supervisor.service"
 HARDENING = PROJECT / "systemd" / "hardening.conf"
+LIMITS = PROJECT / "systemd" / "limits.conf"
 
 TWO = """
 [task.database]
@@ -36,6 +37,15 @@ def test_the_unit_gives_the_supervisor_more_time_than_it_takes() -> None:
 
 def test_systemd_finds_nothing_wrong_with_the_unit(machine: "Machine") -> None:
     assert machine.run("systemd-analyze", "verify", "/etc/systemd/system/supervisor.service") == (0, "")
+
+
+def test_the_drop_in_for_limits_asks_for_a_leaf_and_nothing_else(service: "Service") -> None:
+    """A systemd before 254 passes over it, with a word. What a leaf is good for, `tests/vm` shows."""
+    service.drop_in(LIMITS.read_text())
+    _, output = service.machine.run("systemd-analyze", "verify", "/etc/systemd/system/supervisor.service")
+    assert all("'DelegateSubgroup'" in line for line in output.splitlines()), output
+    service.systemctl("start")
+    assert "active" in service.systemctl("status")
 
 
 def _exposure(machine: "Machine") -> float:
