@@ -91,6 +91,8 @@ def _ask(module: ModuleType, options: argparse.Namespace, screen: Screen) -> int
         offline = getattr(module, "OFFLINE", None)
         if hasattr(module, "offline"):
             offline = module.offline(options, os.path.dirname(path))
+        if offline and offline.get("usual"):
+            screen.complain(f"supctl: {error}; this is what was left in {offline['usual']}")
         return int(module.render(offline, options, screen)) if offline else _complain(str(error), UNREACHABLE)
 
 

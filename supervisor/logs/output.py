@@ -264,10 +264,22 @@ class Output:
             take = len(block)
         elif take < len(block):
             self._later.setdefault(fifo, now + PATIENCE)
+            if not stream.sure:
+                self._ask_for_the_end(stream)
         if take:
             self._put(stream, file, block, take, now)
             if len(block) == most or stream.alone or (take == len(block) and not stream.sure):
                 self._ready[fifo] = None
+
+    def _ask_for_the_end(self, stream: Stream) -> None:
+        """Has the kernel tell (EPOLLHUP) if nobody writes to it: of a run that was over before this end was opened, too.
+
+        It tells of writers that went only where some have come since; so one comes, and goes. Else the last words of such a
+        run, without a newline, would be waited for while the next run speaks.
+        """
+        with suppress(OSError):  # the FIFO has no name any more
+            os.close(os.open(f"{self._folder}/{stream.fifo}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        stream.sure = True
 
     def _put(self, stream: Stream, file: LogFile | None, block: bytes, take: int, now: float) -> None:
         done = take

@@ -87,6 +87,17 @@ def test_a_scribe_that_may_not_enlarge_a_pipe_reads_on(paper: Paper, tmp_path: P
         wait_for(lambda: paper.read("web.log") == data)
 
 
+def test_the_last_words_of_a_run_come_before_the_next_run(paper: Paper) -> None:
+    """Also without a newline, and of a run that was over before the scribe came to it."""
+    paper.plan(format="raw")
+    paper.write("web:1.1@e.out", b"begin 1\npanic 1").join()
+    paper.scribe()
+    wait_for(lambda: paper.read("web.log"))
+    paper.write("web:1.2@e.out", b"begin 2\n").join()
+    wait_for(lambda: b"begin 2" in paper.read("web.log"))
+    assert paper.read("web.log").split() == b"begin 1 panic 1begin 2".split()
+
+
 def test_rotation_under_a_flood(paper: Paper) -> None:
     """All files together are what was written; each begins and ends with a whole line and is not too large."""
     paper.plan(format="raw", max_size=300_000, keep=1000, compress=False)
