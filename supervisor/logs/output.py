@@ -272,10 +272,10 @@ class Output:
                 self._ready[fifo] = None
 
     def _ask_for_the_end(self, stream: Stream) -> None:
-        """Has the kernel tell (EPOLLHUP) if nobody writes to it: of a run that was over before this end was opened, too.
+        """Has the kernel tell (EPOLLHUP) if nobody writes to it, also when the run was over before it was opened here.
 
-        It tells of writers that went only where some have come since; so one comes, and goes. Else the last words of such a
-        run, without a newline, would be waited for while the next run speaks.
+        It tells that writers have gone only if some have come since; so one comes, and goes. Else the last words of such
+        a run, without a newline, would wait for more while the next run speaks.
         """
         with suppress(OSError):  # the FIFO has no name any more
             os.close(os.open(f"{self._folder}/{stream.fifo}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))

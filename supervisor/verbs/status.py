@@ -81,13 +81,15 @@ def supervisor(parent: Parent) -> dict[str, Any]:
 
 
 def _stuck(parent: Parent, i: Instance) -> str:
-    """What is wrong with a helper that lives and does not work; the kernel knows, and nobody is woken to ask."""
+    """What is wrong with a helper that does not work; of one that lives the kernel knows, and nobody is woken to ask."""
     state = parent.host.state_of(i.key)
     if state in ("T", "t"):
         says = f"{i.name} (pid {i.pid}) was stopped by a signal or a debugger; SIGCONT lets it go on"
         return f"{says}; until then tasks that say much have to wait" if i.key == SCRIBE else says
     if state == "D" and i.key == SCRIBE and any(parent.host.unread(key) for key in parent.fleet.instances):
         return f"{i.name} (pid {i.pid}) waits for a disk; what tasks say waits for it"
+    if i.state in ("backoff", "failed") and i.last:
+        return f"{i.name} is not there ({i.last.reason}), and is started again by itself"
     return ""
 
 

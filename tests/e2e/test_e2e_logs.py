@@ -195,6 +195,19 @@ def test_a_scribe_that_stands_still_delays_nothing(lab: Lab) -> None:
     assert lab.ask("status")["answer"]["supervisor"]["helpers"] == []
 
 
+def test_a_scribe_that_is_not_there_is_shown(lab: Lab) -> None:
+    """It is started again after a growing wait; what tasks say waits for it."""
+    lab.start('[task.web]\ncommand = "sleep 1000"').up("web")
+
+    def helpers() -> list[str]:
+        if scribe := lab.scribe():
+            os.kill(scribe, signal.SIGKILL)
+        return lab.ask("status")["answer"]["supervisor"]["helpers"]
+
+    (said,) = wait_for(helpers)
+    assert said.startswith("@scribe is not there (killed by SIGKILL")
+
+
 def test_what_lies_where_it_was_started_is_not_taken_for_the_program(lab: Lab) -> None:
     """A directory `supervisor` there, of whatever content, is no part of it: the scribe is the installed one."""
     (lab.dir / "supervisor").mkdir()
