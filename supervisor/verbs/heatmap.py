@@ -28,7 +28,7 @@ PAGE_COLUMNS = 96
 
 def arguments(parser: ArgumentParser) -> None:
     """--since, --metric, --html, --json."""
-    parser.add_argument("--since", type=past.moment, metavar="T", help="24h (ago; the default), or a time as shown")
+    parser.add_argument("--since", type=past.moment, metavar="T", help=f"{past.MOMENT}; default: 24h")
     parser.add_argument("--metric", choices=list(METRICS), default="cpu", help="default: cpu")
     parser.add_argument("--html", metavar="FILE", help="as a page that needs nothing else, with values to hover over")
     parser.add_argument("--json", action="store_true", help="as JSON")

@@ -33,7 +33,6 @@ supctl logs web --since 10m --stderr --grep 'timeout|refused'"""
 GLANCE = 0.2
 """Seconds between two looks at files that are followed."""
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _COLOURS = ("36", "33", "32", "35", "34", "31", "96", "93", "92", "95", "94", "91")
 
 
@@ -42,8 +41,8 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("names", nargs="+", metavar="NAME", help="task, instance, group or glob")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with every new line, until Ctrl-C")
     parser.add_argument("-n", "--lines", type=count, metavar="N", help="the last N of each file; default: 20, or all")
-    parser.add_argument("--since", metavar="T", help='"10m" ago, or a time: 2026-11-21T14:02')
-    parser.add_argument("--until", metavar="T", help="likewise")
+    parser.add_argument("--since", type=past.moment, metavar="T", help=past.MOMENT)
+    parser.add_argument("--until", type=past.moment, metavar="T", help="likewise")
     parser.add_argument("--run", metavar="ID", help="only what this run said; see `supctl runs`")
     stream = parser.add_mutually_exclusive_group()
     stream.add_argument("--stdout", dest="stream", action="store_const", const="out", help="only stdout")
@@ -134,7 +133,7 @@ class Wanted:
     def __init__(self, options: Namespace, instances: list[dict[str, Any]], of: Span | None) -> None:
         """`of`: the run that is meant. Raises `RefusedError` for what cannot be told of these files."""
         self._stream = options.stream
-        self._since, self._until = moment(options.since), moment(options.until)
+        self._since, self._until = ("" if at is None else past.stamp(at) for at in (options.since, options.until))
         self._of = of
         try:
             self._grep = re.compile(options.grep.encode()) if options.grep else None
@@ -164,29 +163,6 @@ class Wanted:
             and (self._of is None or self._of.has(name, line))
             and (self._grep is None or self._grep.search(line.text) is not None)
         )
-
-
-def moment(text: str | None) -> str:
-    """A time as the files write it: "10m" is that long ago; a time without a zone is that of this machine.
-
-    Raises:
-        RefusedError: it is neither.
-    """
-    if not text:
-        return ""
-    span = re.fullmatch(r"(\d+)([smhd])", text)
-    if span:
-        wall = time.time() - int(span[1]) * _UNITS[span[2]]
-    else:
-        from datetime import datetime  # noqa: PLC0415 - only here
-
-        try:
-            wall = datetime.fromisoformat(text).timestamp()
-        except ValueError:
-            raise RefusedError(
-                f'{text!r} is no time; allowed: "10m", "2026-11-21", "2026-11-21T14:02"', USAGE
-            ) from None
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(wall)) + f".{int(wall % 1 * 1000):03d}Z"
 
 
 def _old(one: dict[str, Any], options: Namespace, wanted: Wanted) -> Iterator[tuple[str, str, Line]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from supervisor.core.instance import Instance
     from supervisor.parent import Parent
+
+MOMENT = "1h30m (ago), or a time as shown; without a zone it is UTC"
+"""What --since and --until take, for --help."""
 
 NEW = 5.0
 """Seconds for which a run that has ended may be on its way to the history."""
@@ -112,16 +115,26 @@ def usual_path(runtime_dir: str) -> str:
 
 
 def moment(given: str) -> float:
-    """Seconds since 1970 of "2h" (ago), "2026-11-21" or "2026-11-21T14:00Z"; without a zone it is UTC.
+    """Seconds since 1970 of what --since and --until take: see `MOMENT`.
 
     Raises:
-        ValueError: it is neither.
+        ArgumentTypeError: it is neither; argparse says what is allowed.
     """
+    from argparse import ArgumentTypeError  # noqa: PLC0415 - in supctl
+
     from supervisor.config.quantity import duration_of  # noqa: PLC0415
 
-    now = datetime.now(UTC)
+    now = datetime.now(UTC).timestamp()
+    with suppress(ValueError):
+        return now - duration_of(given)
     try:
-        return now.timestamp() - duration_of(given)
-    except ValueError:
         at = datetime.fromisoformat(given)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
+        allowed = 'allowed: "10m", "1h30m", "2026-11-21", "2026-11-21T14:02" (UTC), "2026-11-21T14:02+01:00"'
+        raise ArgumentTypeError(f"{given!r} is no time; {allowed}") from None
+
+
+def stamp(at: float) -> str:
+    """The same as files and people have it: RFC 3339 in UTC, with milliseconds."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

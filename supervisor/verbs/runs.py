@@ -24,7 +24,7 @@ def arguments(parser: ArgumentParser) -> None:
     """NAME…, --failed, --since, -n, --json, --csv."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="task, instance (web:2), group (@etl) or glob ('w*')")
     parser.add_argument("--failed", action="store_true", help="only runs that failed")
-    parser.add_argument("--since", type=past.moment, default=0.0, metavar="T", help="2h (ago), or a time as shown")
+    parser.add_argument("--since", type=past.moment, default=0.0, metavar="T", help=past.MOMENT)
     parser.add_argument("-n", type=count, default=20, metavar="N", help="the newest N; default: 20")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON")

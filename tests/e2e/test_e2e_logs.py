@@ -1,13 +1,17 @@
 """`supctl logs`, and what `why` and `show` say of output, with real tasks."""
 
+import argparse
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from lab import SUPCTL, Lab, wait_for
+
+from supervisor.verbs import past
 
 TASKS = """
 [defaults]
@@ -62,6 +66,7 @@ def test_which_lines_are_shown(talking: Lab) -> None:
         (["raw", "--since", "1h"], 2, "raw: raw output has no times"),
         (["raw", "--stderr"], 2, "raw: stdout and stderr cannot be told apart"),
         (["web", "--since", "soon"], 2, "'soon' is no time; allowed:"),
+        (["web", "--until", "1h 30m"], 2, "'1h 30m' is no time; allowed:"),
         (["web", "--grep", "("], 2, "--grep '(': "),
         (["web", "--run", "web/77"], 4, "no run 'web/77' is on, and none is in the history"),
         (["web", "--run", "db/1"], 4, "no run 'db/1' is on"),
@@ -71,6 +76,53 @@ def test_which_lines_are_shown(talking: Lab) -> None:
 )
 def test_what_it_says_that_it_cannot(talking: Lab, words: list[str], code: int, says: str) -> None:
     assert says in talking.ctl("logs", *words, code=code).err
+
+
+def test_a_moment_is_said_in_the_same_way_to_every_verb(talking: Lab) -> None:
+    """Durations as in the config; and a time without a zone is UTC, as all that is shown, wherever one is."""
+    before, after = (past.stamp(time.time() + seconds)[:-1] for seconds in (-3600, 3600))
+    for words, zone in (
+        (("--since", "1h30m"), "UTC"),
+        (("--since", "5400"), "UTC"),
+        (("--since", before), "America/Los_Angeles"),
+        (("--until", after), "Asia/Tokyo"),
+    ):
+        assert len(texts(talking.ctl("logs", "web", "--stdout", *words, env={"TZ": zone}).out)) == 2, words
+    for verb in (["logs", "web"], ["runs"], ["heatmap"]):
+        assert "'soon' is no time; allowed: " in talking.ctl(*verb, "--since", "soon", code=2).err
+        assert "is no time" not in talking.ctl(*verb, "--since", "1h30m", code=None).err
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("1h30m", -5400.0),
+        ("2d", -172800.0),
+        ("250ms", -0.25),
+        ("90", -90.0),
+        ("2026-11-21", "2026-11-21T00:00:00.000Z"),
+        ("2026-11-21T14:02", "2026-11-21T14:02:00.000Z"),
+        ("2026-11-21T14:02:11.123Z", "2026-11-21T14:02:11.123Z"),
+        ("2026-11-21T14:02:11+01:00", "2026-11-21T13:02:11.000Z"),
+        ("0001-01-01T00:00+01:00", None),
+        ("0s", None),
+        ("", None),
+    ],
+)
+def test_moments(given: str, wanted: float | str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        if wanted is None:
+            with pytest.raises(argparse.ArgumentTypeError, match="is no time; allowed: "):
+                past.moment(given)
+        elif isinstance(wanted, str):
+            assert past.stamp(past.moment(given)) == wanted
+        else:
+            assert past.moment(given) - time.time() == pytest.approx(wanted, abs=20)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_of_one_run(talking: Lab) -> None:
