@@ -12,7 +12,7 @@ from typing import Any
 
 from supervisor.helpers.historian import Database, Say
 from supervisor.helpers.part import Loop
-from supervisor.host import clock
+from supervisor.host import clock, gauge
 from supervisor.host.usage import Usage, rates, usage_of
 from supervisor.store import samples
 from supervisor.store.living import Living
@@ -41,6 +41,7 @@ class Sampler:
         self._watched_until = 0.0
         self._left: list[tuple[str, dict[str, Any]]] = []  # of the round that is on
         self._round: dict[str, dict[str, Any]] = {}
+        self._census = gauge.Census()  # of the round, taken once a run without a cgroup is in it
         self._before: dict[str, tuple[str, float, Usage]] = {}  # by instance: run, when, usage
         self._troubled = False
 
@@ -73,7 +74,7 @@ class Sampler:
         """See `Part.due`. One slice."""
         if not self._left:
             runs = self._living.runs()
-            self._left, self._round = list(runs.items()), {}
+            self._left, self._round, self._census = list(runs.items()), {}, gauge.Census()
             self._before = {key: before for key, before in self._before.items() if key in runs}
         for key, run in self._left[:SLICE]:
             self._measure(key, run)
@@ -83,7 +84,9 @@ class Sampler:
             self._next = now + (min(WATCHED, self._every) if now < self._watched_until else self._every)
 
     def _measure(self, key: str, run: dict[str, Any]) -> None:
-        usage = usage_of(run["pid"], run.get("cgroup", ""))
+        cgroup = run.get("cgroup", "")
+        marked = () if cgroup else self._census.members("", run["id"], self._runtime_dir)
+        usage = usage_of(run["pid"], cgroup, marked)
         if usage is None:
             return
         now = clock.now()

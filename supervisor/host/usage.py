@@ -3,7 +3,8 @@
 From its cgroup, where it has one and the kernel counts there (CPU time always; memory and I/O if a service manager has
 delegated the controllers): one small file each, which counts also what has ended. What a cgroup does not tell, and
 everything of a run without one, is summed over its processes with psutil, which is imported only then. Memory of
-processes is PSS, so that what they share is not counted twice.
+processes is PSS, so that what they share is not counted twice. Processes without a cgroup are those below the leader,
+and those that bear the mark of the run (`gauge.Census`), wherever they have gone.
 
 Totals only rise: `rates` makes CPU percent and bytes per second of two of them.
 """
@@ -11,6 +12,7 @@ Totals only rise: `rates` makes CPU percent and bytes per second of two of them.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -33,14 +35,15 @@ class Usage:
     files: int | None  # open descriptors, now
 
 
-def usage_of(pid: int, cgroup: str) -> Usage | None:
+def usage_of(pid: int, cgroup: str, marked: Iterable[int] = ()) -> Usage | None:
     """What a run uses; None when nothing of it lives.
 
     Args:
         pid: its leader.
         cgroup: the directory of its own cgroup; "" for none.
+        marked: who else belongs to it, of a run without a cgroup.
     """
-    pids = Cgroup(cgroup).pids() if cgroup else _tree(pid)
+    pids = Cgroup(cgroup).pids() if cgroup else list(dict.fromkeys((*_tree(pid), *marked)))
     counted = _counted(cgroup) if cgroup else {}
     sums = _summed(pids, with_memory="memory" not in counted, with_io="read" not in counted)
     return Usage(**{**sums, **counted}) if sums["processes"] else None

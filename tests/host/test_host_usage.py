@@ -1,5 +1,6 @@
 """What runs use, measured on real processes and on files as a cgroup has them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.helpers.sampler import Sampler
+from supervisor.host import clock, kin, mark, procfs
 from supervisor.host.usage import Usage, rates, usage_of
+from supervisor.store import samples
 
 LARGE = "import time; b = b'x' * (30 << 20); print(flush=True); time.sleep(1000)"
 
@@ -66,6 +70,62 @@ def test_a_cgroup_tells_what_it_counts_and_the_processes_the_rest(tmp_path, tree
     assert usage is not None
     assert usage.memory < 8_000_000
     assert usage.read is not None
+
+
+ESCAPED = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    b = b"x" * (30 << 20)
+print(os.getpid(), flush=True)
+if "b" not in globals():
+    os.wait()
+    print(0, flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.fixture
+def escaped(tmp_path):
+    """The leader of a run whose grandchild has left its session and its parent, with 30 MiB of its own."""
+    known = mark.number("web:1/1@e", str(tmp_path))
+    command = [sys.executable, "-c", ESCAPED]
+    leader = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=lambda: mark.put(known))
+    assert leader.stdout
+    pids = {int(leader.stdout.readline()) for _ in range(3)} - {0}
+    assert kin.descendants([leader.pid]) == [leader.pid]
+    yield leader
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    leader.communicate()
+
+
+class _NoHistory:
+    path = ""
+
+
+def sampled(here: Path, run: dict) -> dict:
+    """What the sampler publishes of a run."""
+    line = json.dumps({"instance": "web:1", "run": {"id": "web:1/1@e", "began": 0.0, **run}}, separators=(",", ":"))
+    (here / "journal").write_text(f"{line}\n")
+    (here / "usage").mkdir(exist_ok=True)
+    sampler = Sampler(str(here), _NoHistory(), lambda level, text: pytest.fail(f"{level}: {text}"))
+    sampler.due(clock.now())
+    return samples.Newest(str(here)).read()["instances"]["web:1"]
+
+
+def test_a_grandchild_that_has_left_everything_is_in_the_samples(tmp_path, escaped):
+    found = sampled(tmp_path, {"pid": escaped.pid, "cgroup": ""})
+    assert found["processes"] == 2
+    assert found["memory"] > 30 << 20
+
+
+def test_nobody_looks_at_the_whole_machine_for_a_run_in_a_cgroup(tmp_path, escaped, monkeypatch):
+    (tmp_path / "cgroup.procs").write_text(f"{escaped.pid}\n")
+    monkeypatch.setattr(procfs, "pids", lambda: pytest.fail("all processes are looked at"))
+    assert sampled(tmp_path, {"pid": escaped.pid, "cgroup": str(tmp_path)})["processes"] == 1
 
 
 FEW = {"processes": 1, "threads": 2, "switches": 7, "files": 3}
