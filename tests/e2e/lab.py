@@ -8,9 +8,12 @@ import array
 import fcntl
 import json
 import os
+import pty
+import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import termios
@@ -266,6 +269,42 @@ class Lab:
             os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.dir, ignore_errors=True)
         assert not (running and left), f"left behind: {left}"
+
+
+class Terminal:
+    """A supctl on a terminal of its own, 120 columns wide."""
+
+    def __init__(self, lab: Lab, *words: str) -> None:
+        env = {**lab.env, "SUPERVISOR_SOCKET": str(lab.socket), "TERM": "xterm", "COLUMNS": "80"}
+        self.text = b""
+        self.ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 40, 120, 0, 0))
+        self.process = subprocess.Popen(
+            [*SUPCTL, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
+        )
+        os.close(theirs)
+
+    def until(self, part: bytes) -> bytes:
+        """What was shown up to here, once it has `part`."""
+
+        def shown() -> bool:
+            if select.select([self.ours], [], [], 0.05)[0]:
+                try:
+                    self.text += os.read(self.ours, 65536)
+                except OSError:
+                    assert part in self.text, self.text
+            return part in self.text
+
+        wait_for(shown, f"{part!r} on the terminal")
+        return self.text
+
+    def end(self, number: int | None = None) -> int:
+        if number:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(PATIENCE)
+        finally:
+            os.close(self.ours)
 
 
 def send(lab: Lab, line: bytes) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
-from lab import SUPCTL, Lab, wait_for
+from lab import SUPCTL, Lab, Terminal, wait_for
 
 from supervisor.verbs import past
 
@@ -56,6 +57,7 @@ def test_which_lines_are_shown(talking: Lab) -> None:
     assert talking.ctl("logs", "raw").out == "as it is\n"
     merged = talking.ctl("logs", "web", "db").out
     assert [line[:5] for line in sorted(merged.splitlines())] == ["db  |", "web |", "web |", "web |"]
+    assert [line[6:30] for line in merged.splitlines()] == sorted(line[6:30] for line in merged.splitlines())
     one = json.loads(talking.ctl("logs", "db", "--json").out)
     assert (one["name"], one["stream"], one["message"]) == ("db", "out", "db is up")
 
@@ -123,6 +125,77 @@ def test_moments(given: str, wanted: float | str | None, monkeypatch: pytest.Mon
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+SAID = ("web:1 out", "database out", "web:2 out", "web:1 err", "web:2 out", "database out", "web:1 out")
+"""Who says what in each second."""
+
+
+@pytest.fixture
+def three(lab: Lab) -> Lab:
+    """Three instances whose files have lines of the same seven seconds."""
+    lab.start('[defaults]\nlog = { to = "file" }\ncommand = "sleep 1000"\n[task.web]\nreplicas = 2\n[task.database]\n')
+    lab.up("web:1", "web:2", "database")
+    (lab.dir / "log").mkdir(exist_ok=True)
+    for second, said in enumerate(SAID):
+        name, stream = said.split()
+        with (lab.dir / "log" / f"{name.removesuffix(':1')}.log").open("a") as file:
+            file.write(f"2026-11-21T14:02:0{second}.000Z {stream} line {second}\n")
+    return lab
+
+
+def test_several_instances_are_merged_by_time(three: Lab) -> None:
+    wanted = [
+        "web:1    | 2026-11-21T14:02:00.000Z line 0",
+        "database | 2026-11-21T14:02:01.000Z line 1",
+        "web:2    | 2026-11-21T14:02:02.000Z line 2",
+        "web:1    | 2026-11-21T14:02:03.000Z err line 3",
+        "web:2    | 2026-11-21T14:02:04.000Z line 4",
+        "database | 2026-11-21T14:02:05.000Z line 5",
+        "web:1    | 2026-11-21T14:02:06.000Z line 6",
+    ]
+    assert three.ctl("logs", "web", "database").out.splitlines() == wanted
+    assert three.ctl("logs", "database", "web", "-n", "1").out.splitlines() == wanted[4:]
+    assert three.ctl("logs", "web", "--until", "2026-11-21T14:02:03Z").out.splitlines() == [
+        line.replace("    |", " |") for line in wanted[:4] if line.startswith("web")
+    ]
+    told = three.ctl("logs", "web", "database", "--json").out.splitlines()
+    assert [f"{one['name']} {one['stream']}" for one in map(json.loads, told)] == list(SAID)
+
+
+def test_on_a_terminal_each_of_several_has_a_colour(three: Lab) -> None:
+    terminal = Terminal(three, "logs", "web", "database")
+    shown = terminal.until(b"line 6").decode().splitlines()
+    assert terminal.end() == 0
+    heads = [re.fullmatch(r"\033\[(\d+)m(\S+) *\| \033\[0m2026-\S+ (.*)", line) for line in shown]
+    assert all(heads), shown
+    assert [head[2] for head in heads] == [said.split()[0] for said in SAID]
+    assert len({(head[1], head[2]) for head in heads}) == len({head[1] for head in heads}) == 3
+    assert [head[3] for head in heads][2:4] == ["line 2", "\033[31merr\033[0m line 3"]
+    terminal = Terminal(three, "logs", "database")
+    assert terminal.until(b"line 5") == b"".join(b"2026-11-21T14:02:0%d.000Z line %d\r\n" % (n, n) for n in (1, 5))
+    assert terminal.end() == 0
+
+
+def test_what_is_rotated_and_compressed_is_read_as_well(lab: Lab) -> None:
+    lab.start(
+        '[task.web]\nlog = { to = "file", max_size = "8K", keep = 2000, compress = true }\n'
+        'command = ["sh", "-c", "seq 12000; exec sleep 1000"]\n'
+    )
+    lab.up("web")
+    folder = lab.dir / "log"
+
+    def compressed() -> bool:
+        names = sorted(path.name for path in folder.glob("web.log*"))
+        return len(names) > 3 and names[0] == "web.log" and all(name.endswith(".gz") for name in names[1:])
+
+    wait_for(lambda: (folder / "web.log").exists() and "12000" in lab.ctl("logs", "web", "-n", "1").out)
+    wait_for(compressed)
+    numbers = [str(number) for number in range(1, 12001)]
+    assert texts(lab.ctl("logs", "web", "-n", "13000").out) == numbers
+    assert texts(lab.ctl("logs", "web", "-n", "11900").out) == numbers[100:]
+    assert texts(lab.ctl("logs", "web", "--since", "1h").out) == numbers
+    assert texts(lab.ctl("logs", "web", "--grep", "^7$").out) == ["7"]
 
 
 def test_of_one_run(talking: Lab) -> None:
@@ -286,6 +359,10 @@ def test_lost_output_is_in_status_and_events_and_told(lab: Lab) -> None:
     assert "9 bytes of its output dropped" in lab.ctl("status").out
     assert lab.tasks()["db"]["lost_output"] is None
     assert lab.until("dropped-output")["name"] == "web"
-    assert "9 bytes (1 lines) of its output could not be written" in lab.ctl("why", "web").out
+    for verb in ("why", "show"):
+        said = "9 bytes (1 lines) of its output could not be written: No space left on device."
+        assert said in lab.ctl(verb, "web").out.splitlines(), verb
+        assert "could not be written" not in lab.ctl(verb, "db").out
+        assert lab.ctl(verb, "web", "--json").json["instances"][0]["lost_output"] == lost
     wait_for(told.exists)
     assert json.loads(told.read_text())["subject"] == "lab: web lost output"

@@ -1,17 +1,12 @@
 """supctl: exit codes 0 to 5, JSON as documented, and texts for people."""
 
-import fcntl
 import json
 import os
-import pty
-import select
 import signal
-import struct
 import subprocess
-import termios
 
 import pytest
-from lab import PATIENCE, SUPCTL, Lab, wait_for
+from lab import PATIENCE, SUPCTL, Lab, Terminal, wait_for
 
 from supervisor import verbs
 from supervisor.cli.main import run
@@ -312,42 +307,6 @@ def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFi
 
 
 # -- on a terminal ----------------------------------------------------------------------------------------------------
-
-
-class Terminal:
-    """A supctl on a terminal of its own."""
-
-    def __init__(self, lab: Lab, *words: str) -> None:
-        env = {**lab.env, "SUPERVISOR_SOCKET": str(lab.socket), "TERM": "xterm", "COLUMNS": "80"}
-        self.text = b""
-        self.ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 40, 120, 0, 0))
-        self.process = subprocess.Popen(
-            [*SUPCTL, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
-        )
-        os.close(theirs)
-
-    def until(self, part: bytes) -> bytes:
-        """What was shown up to here, once it has `part`."""
-
-        def shown() -> bool:
-            if select.select([self.ours], [], [], 0.05)[0]:
-                try:
-                    self.text += os.read(self.ours, 65536)
-                except OSError:
-                    assert part in self.text, self.text
-            return part in self.text
-
-        wait_for(shown, f"{part!r} on the terminal")
-        return self.text
-
-    def end(self, number: int | None = None) -> int:
-        if number:
-            self.process.send_signal(number)
-        try:
-            return self.process.wait(PATIENCE)
-        finally:
-            os.close(self.ours)
 
 
 def test_watch_shows_it_again(lab: Lab) -> None:
