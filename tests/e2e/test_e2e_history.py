@@ -1,7 +1,10 @@
 """The history with a real supervisor: what `runs` and `show` say, also without it; crash storms; deaths."""
 
+import csv
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -68,16 +71,39 @@ def test_what_people_read(lab: Lab) -> None:
     table = lab.ctl("runs", "import").out.splitlines()
     assert table[0].split() == ["RUN", "TRIGGER", "START", "DURATION", "CPU", "MEMORY", "OUTCOME"]
     assert table[4].endswith("exit 3  -- 3")
-    assert lab.ctl("runs", "import", "--csv").out.splitlines()[0].startswith("run,runs,last_run,name,task,kind,trigger")
     shown = lab.ctl("show", "import").out
     assert "4 since" in shown
     assert "75.0% succeeded" in shown
     assert "time between failures" in shown
+    figures = lab.ctl("show", "import", "--json").json["instances"][0]["figures"]
+    lasted = sorted(one["duration_s"] for one in runs(lab, "import"))
+    assert (figures["median_s"], figures["p95_s"]) == (lasted[1], lasted[3])
+    assert re.search(r"^  duration +median \d+\.\d s, 95 % within \d+\.\d s$", shown, re.MULTILINE)
     assert lab.ctl("show", "import", "--json").json["instances"][0]["figures"]["failed"] == 1
     assert "import:1/4@" in lab.ctl("show", "import/4").out
     assert "exit 3" in lab.ctl("show", runs(lab, "import")[-1]["run"]).out
     assert "none is in the history" in lab.ctl("show", "import/9", code=4).err
     assert "no run of nope" in lab.ctl("runs", "nope", code=4).err
+
+
+def test_a_row_of_a_spreadsheet(lab: Lab) -> None:
+    """Keys as in the JSON; what holds a comma or a quote is quoted, unknown is empty, several words are one cell."""
+    lab.start(TASKS).up("web")
+    lab.ctl("run", "import", "--wait", "--", "3", 'a, "b"', code=1)
+    (told,) = runs(lab, "import")
+    raw = lab.ctl("runs", "import", "--csv").out
+    head, row = csv.reader(io.StringIO(raw))
+    assert head == list(told)
+    cells = dict(zip(head, row, strict=True))
+    assert cells == {key: "" if value is None else str(value) for key, value in told.items()} | {
+        "run": told["run"], "runs": "1", "last_run": told["run"], "name": "import", "task": "import",
+        "kind": "triggered", "trigger": "manual", "attempt": "1", "arguments": '3 a, "b"', "ready": told["ready"],
+        "code": "3", "signal": "", "core_dumped": "False", "success": "False", "reason": "exit 3", "stopped": "",
+        "tail": "",
+    }  # fmt: skip
+    assert ',"3 a, ""b""",' in raw
+    assert lab.ctl("runs", "import", "web", "--csv").out.count("\n") == 3, "what runs now is a row as well"
+    assert lab.ctl("runs", "--since", "2100-01-01", "import", "--csv").out == ""
 
 
 def test_a_stop_that_was_asked_for_is_no_failure(lab: Lab) -> None:

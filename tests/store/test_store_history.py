@@ -19,7 +19,7 @@ from supervisor.helpers.historian import Database, Historian, Said
 from supervisor.helpers.part import Loop
 from supervisor.host import clock
 from supervisor.store import database, history, samples, spool
-from supervisor.store.figures import figures
+from supervisor.store.figures import figures, percentile
 from supervisor.store.spool import Spool
 
 SILENT = Said(lambda run: False, lambda run: [])
@@ -280,6 +280,36 @@ def test_a_run_that_was_asked_to_end_is_no_failure(db):
     found = figures(history.of_task(db, "web"))
     assert (found["runs"], found["failed"], found["success_rate"], found["mtbf_s"]) == (3, 1, 0.5, 0.3)
     assert figures(history.of_task(db, "web")[1:2])["success_rate"] is None
+
+
+@pytest.mark.parametrize(
+    ("durations", "median", "p95"),
+    [
+        ([(7.0, 1)], 7.0, 7.0),
+        ([(1.0, 1), (2.0, 1)], 1.0, 2.0),
+        ([(3.0, 1), (1.0, 1), (2.0, 1)], 2.0, 3.0),
+        ([(float(n), 1) for n in range(20, 0, -1)], 10.0, 19.0),
+        ([(float(n), 1) for n in range(1, 22)], 11.0, 20.0),
+        ([(float(n), 1) for n in range(1, 101)], 50.0, 95.0),
+        ([(50.0, 5), (0.1, 95)], 0.1, 0.1),
+        ([(50.0, 6), (0.1, 94)], 0.1, 50.0),
+        ([(1.0, 1), (9.0, 1), (5.0, 214)], 5.0, 5.0),
+        ([(0.0, 3), (4.0, 4)], 4.0, 4.0),
+    ],
+)
+def test_the_median_and_what_95_of_100_take_no_longer_than(durations, median, p95):
+    """Nearest rank; a row of several runs counts as so many of them."""
+    assert (percentile(durations, 0.5), percentile(durations, 0.95)) == (median, p95)
+    shape = {"success": True, "start": "2026-11-21T14:02:11.123Z"}
+    found = figures([{**shape, "duration_s": seconds, "runs": runs} for seconds, runs in durations])
+    assert (found["median_s"], found["p95_s"], found["runs"]) == (median, p95, sum(runs for _, runs in durations))
+
+
+def test_the_durations_of_a_history(db):
+    for n in range(1, 21):
+        write(db, account(n, lived=float(n), reason=f"exit {n}"))
+    found = figures(history.of_task(db, "web"))
+    assert (found["median_s"], found["p95_s"], found["mtbf_s"]) == (10.0, 19.0, 10.5)
 
 
 @pytest.mark.parametrize("damage", ["garbage", "a torn middle"])
