@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from lab import PATIENCE, SUPCTL, Lab, wait_for
+from lab import PATIENCE, SUPCTL, Lab, Terminal, wait_for
 
 TASKS = """
 [defaults]
@@ -145,6 +145,11 @@ def test_the_heat_map_in_every_form(lab: Lab) -> None:
     drawn = lab.ctl("heatmap", "--since", "5m").out.splitlines()
     assert drawn[0].split()[0] == "busy"
     assert any("measurements" in line for line in drawn)
+    terminal = Terminal(lab, "heatmap", "--since", "5m")
+    row = re.search(rb"busy ((\033\[48;2;\d+;\d+;\d+m \033\[0m)+)\r\n", terminal.until(b"hottest"))
+    assert row
+    assert b"\033[48;2;200;40;30m " in row[1], "the hottest cell is red"
+    assert terminal.end() == 0
     said = lab.ctl("heatmap", "--metric", "memory", "--html", "memory.html").out
     assert said.startswith("memory.html: ")
     assert "<h1>lab: memory of the tasks</h1>" in (lab.dir / "memory.html").read_text()

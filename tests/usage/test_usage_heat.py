@@ -1,6 +1,7 @@
 """The heat map and the advice: tables of rows and what is said of them."""
 
 from html.parser import HTMLParser
+from io import StringIO
 from math import sin
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from supervisor.usage.advice import ENOUGH, advise, correlation
 from supervisor.usage.heat import SHADES, Heat, colour, grid, shade, step_for
 from supervisor.usage.page import page
+from supervisor.verbs.heatmap import _draw as draw
+from supervisor.verbs.screen import Screen
 
 N = 24
 DAY = [100.0 if slot < 12 else 2.0 for slot in range(N)]
@@ -99,6 +102,34 @@ def test_shades_and_colours():
     )
     assert shade(0.0, 0.0) == " "
     assert colour(0.0, 100.0) != colour(50.0, 100.0) != colour(100.0, 100.0) != colour(None, 100.0)
+
+
+def block(*rgb: int) -> str:
+    return "\033[48;2;{};{};{}m \033[0m".format(*rgb)
+
+
+ROWS = {"a-task-with-a-long-name": [0.0, None, 36.0], "b": [100.0, 6.25, 0.0]}
+
+
+@pytest.mark.parametrize(
+    ("colour", "drawn"),
+    [
+        (False, ["a-task-with-a-long  ?▒", "                 b █· "]),
+        (
+            True,
+            [
+                f"a-task-with-a-long {block(18, 32, 64)}{block(70, 70, 70)}{block(150, 188, 78)}",
+                f"                 b {block(200, 40, 30)}{block(30, 110, 140)}{block(18, 32, 64)}",
+            ],
+        ),
+    ],
+)
+def test_what_is_drawn(colour, drawn):
+    """Blocks of colour, or characters: a cell for each slot, after the name of the task."""
+    screen = Screen(StringIO())
+    screen.colour = colour
+    draw(heat(**ROWS), screen)
+    assert screen.out.getvalue().splitlines() == drawn
 
 
 class _Reader(HTMLParser):
