@@ -1,21 +1,26 @@
 """The scribe by itself: real FIFOs, real files, real kills; byte by byte."""
 
+import itertools
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from paper import Paper, wait_for
 
+from supervisor.logs import rotate
 from supervisor.logs.places import rotated
+from supervisor.store.told import LOSSES
 
 
 def numbered(count: int, begin: int = 0) -> bytes:
@@ -98,9 +103,17 @@ def test_the_last_words_of_a_run_come_before_the_next_run(paper: Paper) -> None:
     assert paper.read("web.log").split() == b"begin 1 panic 1begin 2".split()
 
 
-def test_rotation_under_a_flood(paper: Paper) -> None:
+def generations(path: Path) -> list[bytes]:
+    """What a file and all that it was rotated to have in them, the oldest first."""
+    places = [Path(place) for _, place in sorted(rotated(str(path)).items(), reverse=True)]
+    pieces = [zlib.decompress(one.read_bytes(), 31) if one.suffix == ".gz" else one.read_bytes() for one in places]
+    return [*pieces, *([path.read_bytes()] if path.exists() else [])]
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_rotation_under_a_flood(paper: Paper, compress: bool) -> None:
     """All files together are what was written; each begins and ends with a whole line and is not too large."""
-    paper.plan(format="raw", max_size=300_000, keep=1000, compress=False)
+    paper.plan(format="raw", max_size=300_000, keep=1000, compress=compress)
     data = numbered(600_000)
     paper.scribe()
     writer = paper.write("web:1.1@e.out", data)
@@ -113,11 +126,79 @@ def test_rotation_under_a_flood(paper: Paper) -> None:
         kills += 1
     paper.drained()
     assert kills > 3
-    files = [paper.log / "web.log", *(Path(path) for _, path in sorted(rotated(str(paper.log / "web.log")).items()))]
-    pieces = [path.read_bytes() for path in reversed(files)]
+    paper.kill()  # in the midst of a compression, perhaps
+    pieces = generations(paper.log / "web.log")
     assert b"".join(pieces) == data
     assert len(pieces) > 20
     assert all(piece.endswith(b"\n") and len(piece) <= 300_000 for piece in pieces)
+
+
+class DeathError(BaseException):
+    """A kill before a system call: nothing catches it."""
+
+
+class Inline:
+    """A thread that is through as soon as it is started."""
+
+    def __init__(self, target: Callable[..., None], args: tuple[Any, ...], daemon: bool) -> None:
+        self._target, self._args = target, args
+
+    def start(self) -> None:
+        self._target(*self._args)
+
+
+def rotates(log: Path, pieces: list[bytes], calls: int) -> bool:
+    """Writes, rotates and compresses each piece. Whether it is through before the rename or unlink of this number."""
+    number = itertools.count(1)
+
+    def mortal(call: Callable[..., None]) -> Callable[..., None]:
+        def called(*args: Any) -> None:
+            if next(number) == calls:
+                raise DeathError
+            call(*args)
+
+        return called
+
+    compressor = rotate.Compressor()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading, "Thread", Inline)
+        patch.setattr(os, "rename", mortal(os.rename))
+        patch.setattr(os, "unlink", mortal(os.unlink))
+        try:
+            while pieces or log.exists():
+                if not log.exists():
+                    log.write_bytes(pieces.pop(0))
+                rotate.rotate(str(log), 100)
+                compressor.add(str(log))
+                if select.select([compressor.fd], [], [], 0)[0]:
+                    compressor.finished()
+        except DeathError:
+            return False
+        finally:
+            os.close(compressor.fd)
+            os.close(compressor._done)
+    return True
+
+
+def test_two_deaths_at_any_two_steps_of_rotation_and_compression(tmp_path: Path) -> None:
+    """What is left in between, a file beside its compressed one, say, is never taken for something else."""
+    whole = [b"piece %d\n" % number for number in range(4)]
+
+    def story(*deaths: int) -> int:
+        """How many of these deaths there were; all is there after each, and in the end."""
+        log, pieces = tmp_path / "-".join(map(str, deaths)) / "web.log", list(whole)
+        log.parent.mkdir()
+        for count, calls in enumerate((*deaths, 0)):
+            through = rotates(log, pieces, calls)
+            assert b"".join(generations(log)) == b"".join(whole[: len(whole) - len(pieces)]), deaths
+            if through:
+                return count
+        raise AssertionError
+
+    first = next(n for n in itertools.count(1) if not story(n)) - 1
+    assert first > 15
+    for one in range(1, first + 1):
+        assert next(n for n in itertools.count(1) if story(one, n) < 2)
 
 
 def test_what_is_rotated_is_compressed_and_what_is_too_old_goes(paper: Paper) -> None:
@@ -265,6 +346,72 @@ def test_a_plan_that_changes_counts_at_once(paper: Paper) -> None:
 
         wait_for(moved)
     assert json.loads(paper.read("other.txt").splitlines()[0])["message"] == "two"
+
+
+Healing = Callable[[], object]
+
+
+@contextmanager
+def read_only(paper: Paper) -> Iterator[Healing]:
+    """The directory of the logs is a disk that is mounted read-only."""
+    if os.geteuid():
+        pytest.skip("needs root, to mount a disk")
+    mount = ["mount", "-t", "tmpfs", "-o", "ro,size=2m", "none", str(paper.log)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        paper.scribe()
+        yield lambda: subprocess.run(["mount", "-o", "remount,rw", str(paper.log)], check=True)
+    finally:
+        paper.close()
+        subprocess.run(["umount", str(paper.log)], check=True)
+
+
+FAILING = """
+import errno, os, runpy, sys
+def writev(fd, buffers, write=os.writev):
+    if os.path.exists(sys.argv[1] + "/broken"):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    return write(fd, buffers)
+os.writev = writev
+del sys.argv[1:3]
+runpy.run_module("supervisor.helpers.scribe", run_name="__main__", alter_sys=True)
+"""
+"""A scribe on a disk that fails."""
+
+
+@contextmanager
+def failing(paper: Paper) -> Iterator[Healing]:
+    """Each write fails with EIO."""
+    broken = paper.run / "broken"
+    broken.touch()
+    paper.scribe(command=[sys.executable, "-c", FAILING])
+    yield broken.unlink
+
+
+@pytest.mark.parametrize(
+    ("trouble", "why"), [(read_only, "Read-only file system"), (failing, "Input/output error")], ids=["EROFS", "EIO"]
+)
+@pytest.mark.parametrize("fmt", ["raw", "plain"])
+def test_a_disk_that_takes_nothing_stops_no_task(
+    paper: Paper, trouble: Callable[[Paper], Any], why: str, fmt: str
+) -> None:
+    """What is dropped is counted, for the supervisor and in the file as soon as it can be said there."""
+    paper.plan(format=fmt)
+    data = numbered(3_000)
+    with trouble(paper) as heal:
+        with paper.open("web:1.1@e.out") as out:
+            out.write(data)  # comes back: somebody reads
+            paper.drained()
+            counted = {"bytes": len(data), "lines": 3_000, "why": why}
+            wait_for(lambda: counted.items() <= LOSSES.read(str(paper.run)).get("web:1", {}).items())
+            assert paper.read("web.log") == b""
+            heal()
+            wait_for(lambda: b"are missing here" in paper.read("web.log"))
+            out.write(b"room again\n")
+            wait_for(lambda: b"room again\n" in paper.read("web.log"))
+        says = f"[supervisor: {len(data)} bytes (3000 lines) are missing here: {why}]\nroom again\n"
+        assert paper.lines("web.log", fmt) == says.encode()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
