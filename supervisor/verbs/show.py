@@ -26,7 +26,7 @@ def arguments(parser: ArgumentParser) -> None:
     """NAME or RUN, --reveal, --json."""
     parser.add_argument("name", metavar="NAME|RUN", help="task, instance, group, glob, or the id of a run")
     parser.add_argument(
-        "--reveal", action="store_true", help="values of the environment as well; for root and the owner"
+        "--reveal", action="store_true", help="values of the environment and of headers; for root and the owner"
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
 
@@ -77,13 +77,21 @@ def _may_reveal(args: Arguments, client: Asker) -> bool:
 
 
 def definition(task: Task, *, reveal: bool = False) -> dict[str, Any]:
-    """The definition as the config writes it; values of the environment, which may be secrets, only to `reveal`."""
+    """The definition as the config writes it; what may be secret (see `_mask`) only to `reveal`."""
     from supervisor.core.immutable import plain  # noqa: PLC0415 - in the supervisor
 
     shown = plain(task)
     if not reveal:
-        shown["environment"] = dict.fromkeys(task.environment, "…")
+        _mask(shown)
     return shown
+
+
+def _mask(shown: dict[str, Any]) -> None:
+    """Hides the values of the environment, and of the headers of its probes: `Authorization` is one."""
+    shown["environment"] = dict.fromkeys(shown["environment"], "…")
+    for key in ("health", "ready"):
+        if isinstance(shown[key], dict):
+            shown[key]["headers"] = [(name, "…") for name, _ in shown[key]["headers"]]
 
 
 def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:

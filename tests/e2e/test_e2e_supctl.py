@@ -230,6 +230,17 @@ def test_show_and_why(lab: Lab) -> None:
     assert why["why"] == one["explanation"] or why["name"] == "web"
 
 
+@pytest.mark.parametrize("key", ["health", "ready"])
+def test_show_masks_the_headers_of_a_probe(lab: Lab, key: str) -> None:
+    """They come from the environment, as all secrets do."""
+    probe = '{ http = "unix:none.sock", headers = { Authorization = "Bearer ${TOK}", X-One = "1" } }'
+    lab.start(f'[task.web]\ncommand = "sleep 1000"\n{key} = {probe}', env={"TOK": "hunter2"})
+    shown = lab.ctl("show", "web").out
+    assert '["Authorization", "…"]' in shown
+    assert "hunter2" not in shown + lab.ctl("show", "web", "--json").out
+    assert '["Authorization", "Bearer hunter2"]' in lab.ctl("show", "web", "--reveal").out
+
+
 def test_events(lab: Lab) -> None:
     lab.start('[task.a]\ncommand = "sleep 1000"')
     lab.up("a")
