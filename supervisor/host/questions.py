@@ -69,8 +69,7 @@ class Questions:
 
     def ask(self, launch: Launch, probe: Probe, now: float) -> None:
         """See `interface.Host.ask`."""
-        own = own_variables(launch)
-        probe = replace(probe, target=tuple(fill(word, own) for word in probe.target))
+        probe = _filled(probe, own_variables(launch))
         question = Question(launch, probe, now + probe.timeout)
         self._count += 1
         by_child = probes.load(probe.kind).BY == "child"
@@ -211,6 +210,12 @@ class Questions:
             self._prober = None
         lost = [number for number, question in self._open.items() if not question.pid]
         return [self._open.pop(number).answer(ok=None, text="the prober has ended") for number in lost]
+
+
+def _filled(probe: Probe, own: dict[str, str]) -> Probe:
+    """With what only the instance knows, where it is asked and what it is sent."""
+    headers = tuple((name, fill(value, own)) for name, value in probe.headers)
+    return replace(probe, target=tuple(fill(word, own) for word in probe.target), headers=headers)
 
 
 def _read(channel: int) -> str:

@@ -246,11 +246,11 @@ def drip() -> Iterator[int]:
 
 
 def test_http_health(lab: Lab, web: Web) -> None:
-    probe = f'http = "http://127.0.0.1:{web.port}/health?x=1", contains = "ok", headers = {{ X-Probe = "yes" }}'
+    probe = f'http = "http://127.0.0.1:{web.port}/health?x=1", contains = "ok", headers = {{ X-Probe = "${{SUPERVISOR_TASK}}-yes" }}'
     lab.start(f'[task.web]\nhealth = {{ {probe}, every = "50ms", failures = 2 }}\ncommand = "sleep 1000"\n')
     first = lab.up("web")["web"]
     wait_for(lambda: health(lab, "web") == "ok", "it is well")
-    assert (web.path, web.headers["X-Probe"]) == ("/health?x=1", "yes")
+    assert (web.path, web.headers["X-Probe"]) == ("/health?x=1", "web-yes")
     web.body = b"not well"
     assert lab.until(name="web", to="stopping")["why"] == "unwell: http 200 without 'ok' (2 in a row)"
     web.body, web.status = b"ok", 503
