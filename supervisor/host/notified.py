@@ -1,13 +1,12 @@
 """What tasks say by sd_notify(3): one datagram socket for each run that has something to say.
 
-**One socket for a run**, not one for all: the address itself says who is meant. With one for all, as systemd has it, a
-sender is known by its pid only, and `systemd-notify`, which has often ended before its word is read, is not known any
-more. The path has the number of the run, so what is late from an old run cannot speak for the new one. The next
-supervisor goes on with the same socket and what was said meanwhile (see `unheard`), or binds the path again.
+**One socket for a run**, not one for all: the address itself says who is meant. The path has the number of the run, so
+what is late from an old run cannot speak for the new one. The next supervisor goes on with the same socket and what was
+said meanwhile (see `unheard`), or binds the path again.
 
 **Who may speak.** Everybody can write to the socket (a task may change its user), so the kernel tells who did
-(SCM_CREDENTIALS): a process of the run, or one that has ended already and was the same user as the main process. Such a
-one could have forged a sign of life by other means as well (ptrace); anybody else is refused, and that is logged.
+(SCM_CREDENTIALS): a process of the run, or its main process, also one that has ended already. Anybody else is refused,
+and so is who has ended before it can be told whose it was, as by systemd (see `sender`); that is logged.
 
 **A flood** costs its own task: so many datagrams are read per turn, then the socket rests for a moment, and the kernel
 lets the sender wait. Descriptors that come along (BARRIER=1, FDSTORE=1) are closed at once: for a barrier that is the
@@ -30,7 +29,7 @@ from supervisor.host.interface import Happened, Occurrence
 from supervisor.host.launch import notify_path
 from supervisor.host.loop import Loop
 from supervisor.host.process import Processes
-from supervisor.host.sender import is_of_run, lives_in_run
+from supervisor.host.sender import is_gone, is_of_run, lives_in_run
 from supervisor.host.spawner import Spawner
 from supervisor.host.unheard import Unheard
 
@@ -53,11 +52,11 @@ class Ear:
         self.key = key
         self.run = run.number
         self.mark = number
-        self.leader = run.pid
+        self.leaders = {run.pid: run.birth}  # every main process that it had; the newest is the last
         self.path = path
         self.socket = bound
         self.rests_until: float | None = None
-        self.complained = False  # that a stranger was refused: once is enough
+        self.complaints: set[str] = set()  # why somebody was refused: once is enough
 
 
 @immutable
@@ -196,22 +195,30 @@ class Ears:
 
     def _main_pid(self, ear: Ear, pid: int) -> list[Happened]:
         """MAINPID=: only a living process of the run itself."""
-        if not lives_in_run(ear.leader, ear.mark, pid):
+        if not lives_in_run(next(reversed(ear.leaders)), ear.mark, pid):
             self._log("warning", f"{ear.key}: MAINPID={pid} is not of its run: not believed")
             return []
         return self._processes.promote(ear.key, pid)
 
     def _believed(self, ear: Ear, heard: Heard) -> bool:
         process = self._processes.by_key.get(ear.key)
-        ear.leader = process.pid if process else ear.leader
-        if not is_of_run(ear.leader, ear.mark, heard.pid, heard.uid):
-            if not ear.complained:
-                ear.complained = True
-                self._log("warning", f"{ear.key}: pid {heard.pid} (uid {heard.uid}) is not of its run: not listened to")
+        if process and process.pid not in ear.leaders:
+            ear.leaders[process.pid] = process.birth
+        if not is_of_run(ear.leaders, ear.mark, heard.pid):
+            self._refuse(ear, heard)
             return False
         if heard.said.stores:
             self._log("debug", f"{ear.key}: FDSTORE=1 is not kept: there is no descriptor store for tasks")
         return True
+
+    def _refuse(self, ear: Ear, heard: Heard) -> None:
+        """Says why, once for each run."""
+        why = "is not of its run"
+        if heard.pid > 0 and is_gone(heard.pid):
+            why = "had ended before it was read, and may be anybody's (BARRIER=1 lets a sender wait)"
+        if why not in ear.complaints:
+            ear.complaints.add(why)
+            self._log("warning", f"{ear.key}: pid {heard.pid} (uid {heard.uid}) {why}: not listened to")
 
 
 def _place(one: Occurrence) -> int:

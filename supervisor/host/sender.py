@@ -1,8 +1,9 @@
 """Whether a process that has said something is of the run for which it speaks.
 
-A living one is known as all processes of a run are (`mark`), by process group and session, or by its ancestors. One
-that has ended already (`systemd-notify` lives for a millisecond) is known by its user only, as the kernel has put it on
-the datagram.
+A living one, or one that nobody has reaped yet, is known as all processes of a run are (`mark`), by process group and
+session, or by its ancestors. Of one that is gone before it is read, the kernel tells nothing but its pid: it is
+believed if that was the main process, and nobody else is. To be of the same user is no proof. systemd has it so as well
+(the notes of sd_notify(3)), and whoever speaks and ends, as `systemd-notify`, waits by a BARRIER=1 until it was read.
 """
 
 from __future__ import annotations
@@ -15,13 +16,22 @@ GENERATIONS = 64
 """Ancestors that are looked at: more is a loop, as pids are used again."""
 
 
-def is_of_run(leader: int, number: int, pid: int, uid: int) -> bool:
-    """Whether the sender `pid`, which was the user `uid`, is of the run with this main process and this mark."""
-    if pid <= 0:  # of a pid namespace that we do not see
-        return False
-    if pid == leader or lives_in_run(leader, number, pid):
+def is_of_run(leaders: dict[int, int], number: int, pid: int) -> bool:
+    """Whether the sender `pid` is of the run with this mark.
+
+    Args:
+        leaders: its main processes, the newest is the last: their pids, and when each began. One may have ended.
+        number: the mark.
+        pid: who has spoken; 0 is of a pid namespace that we do not see.
+    """
+    if pid in leaders and procfs.stat(pid).birth in (0, leaders[pid]):
         return True
-    return not procfs.stat(pid).birth and uid in (0, user_of(leader))
+    return pid > 0 and lives_in_run(next(reversed(leaders)), number, pid)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether nothing can be told of it any more."""
+    return not procfs.stat(pid).birth
 
 
 def lives_in_run(leader: int, number: int, pid: int) -> bool:
@@ -30,16 +40,6 @@ def lives_in_run(leader: int, number: int, pid: int) -> bool:
         return True
     one = procfs.stat(pid)
     return bool(one.birth) and (leader in (one.group, one.session) or _descends(one.parent, leader))
-
-
-def user_of(pid: int) -> int:
-    """The effective user of a process; -1 when it is gone."""
-    try:
-        with open(f"/proc/{pid}/status", "rb") as file:
-            rows = [row for row in file if row.startswith(b"Uid:")]
-    except OSError:
-        return -1
-    return int(rows[0].split()[2]) if rows else -1
 
 
 def _descends(parent: int, leader: int) -> bool:

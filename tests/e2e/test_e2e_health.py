@@ -4,10 +4,12 @@ import os
 import select
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,15 +20,22 @@ NOTIFY = "systemd-notify"
 needs_notify = pytest.mark.skipif(not Path("/usr/bin/systemd-notify").exists(), reason="needs systemd-notify")
 
 SAY = """
-import os, socket, sys
+import os, select, socket, sys
 made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-made.sendto("\\n".join(sys.argv[1:]).encode(), os.environ["NOTIFY_SOCKET"])
+made.connect(os.environ["NOTIFY_SOCKET"])
+made.send("\\n".join(sys.argv[1:]).encode())
+theirs, ours = os.pipe()
+socket.send_fds(made, [b"BARRIER=1"], [ours])
+os.close(ours)
+waits = select.poll()
+waits.register(theirs, 0)
+assert waits.poll(30000)
 """
 
 
 @pytest.fixture
 def say(lab: Lab) -> str:
-    """A program that says its arguments, without a library."""
+    """A program that says its arguments, and waits until it was heard, as `systemd-notify` does; without a library."""
     path = lab.dir / "say.py"
     path.write_text(SAY)
     return f"python3 {path}"
@@ -48,7 +57,7 @@ def health(lab: Lab, name: str) -> str | None:
 @needs_notify
 @pytest.mark.parametrize("user", ["", 'user = "nobody"'])
 def test_systemd_notify_itself(lab: Lab, user: str) -> None:
-    """It has ended before its word is read, and, as nobody, may not speak in the name of its parent."""
+    """It is a child, and, as nobody, may not speak in the name of its parent: so it waits until it was read."""
     if user and os.geteuid():
         pytest.skip("needs root")
     os.chmod(lab.dir, 0o755)
@@ -102,6 +111,59 @@ def test_a_stranger_is_not_believed(lab: Lab) -> None:
         stranger.sendto(b"READY=1", str(path))
         wait_for(lambda: "not of its run" in lab.stderr, "the refusal")
     assert lab.tasks()["web"]["state"] == "starting"
+
+
+@contextmanager
+def deaf(lab: Lab) -> Iterator[None]:
+    """The supervisor reads nothing meanwhile."""
+    os.kill(lab.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(lab.pid, signal.SIGCONT)
+
+
+BRIEF = (
+    "import os,socket;socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM).sendto(b'READY=1',os.environ['NOTIFY_SOCKET'])"
+)
+"""It says that it is ready, and ends."""
+
+
+def brief(lab: Lab, last: str) -> str:
+    """A task that waits for a word, and then speaks briefly. Returns its config."""
+    os.mkfifo(lab.dir / "gate")
+    (lab.dir / "brief.py").write_text(BRIEF)
+    script = shell(f"read line < {lab.dir}/gate", last.format(dir=lab.dir))
+    return f'[task.web]\nready = "notify"\nrestart = "never"\ncommand = {script}\n'
+
+
+@pytest.mark.parametrize("who", ["a child", "a stranger"])
+def test_who_has_ended_before_it_is_read_is_not_believed(lab: Lab, who: str) -> None:
+    """Whose it was cannot be told any more: it is passed over, as by systemd, and that is logged once."""
+    lab.start(brief(lab, "python3 {dir}/brief.py; python3 {dir}/brief.py; touch {dir}/said; exec sleep 1000"))
+    path = wait_for(lambda: next(iter((lab.run / "notify").glob("web*")), None), "the socket")
+    with deaf(lab):
+        if who == "a child":
+            (lab.dir / "gate").write_text("go\n")
+            wait_for((lab.dir / "said").exists, "it has spoken")
+        else:  # of the same user
+            environ = {**os.environ, "NOTIFY_SOCKET": str(path)}
+            for _ in range(2):
+                subprocess.run([sys.executable, "-c", BRIEF], env=environ, check=True)
+    wait_for(lambda: "had ended before it was read" in lab.stderr, "the refusal")
+    assert lab.tasks()["web"]["state"] == "starting"
+    assert lab.stderr.count("had ended before it was read") == 1
+
+
+def test_the_main_process_is_believed_also_when_it_has_ended(lab: Lab) -> None:
+    lab.start(brief(lab, "exec python3 {dir}/brief.py"))
+    main = os.pidfd_open(wait_for(lambda: lab.tasks()["web"]["pid"]))
+    with deaf(lab):
+        (lab.dir / "gate").write_text("go\n")
+        wait_for(lambda: _ended(main), "its end")
+    os.close(main)
+    lab.until(name="web", to="running")
+    lab.until(name="web", to="stopped")
 
 
 def test_a_flood_delays_nobody(lab: Lab) -> None:
@@ -246,7 +308,8 @@ def drip() -> Iterator[int]:
 
 
 def test_http_health(lab: Lab, web: Web) -> None:
-    probe = f'http = "http://127.0.0.1:{web.port}/health?x=1", contains = "ok", headers = {{ X-Probe = "${{SUPERVISOR_TASK}}-yes" }}'
+    probe = f'http = "http://127.0.0.1:{web.port}/health?x=1", contains = "ok"'
+    probe += ', headers = { X-Probe = "${SUPERVISOR_TASK}-yes" }'
     lab.start(f'[task.web]\nhealth = {{ {probe}, every = "50ms", failures = 2 }}\ncommand = "sleep 1000"\n')
     first = lab.up("web")["web"]
     wait_for(lambda: health(lab, "web") == "ok", "it is well")
