@@ -1,16 +1,18 @@
 """What many instances mean for each other, where no host is needed: freeze scopes, gates, names, plans of a reload."""
 
+from collections.abc import Callable
+
 import pytest
-from core.make import NOW, WEB, config, fleet, instance
+from core.make import NOW, WEB, config, fleet, instance, run
 
 from supervisor.core import events as ev
-from supervisor.core import reload
-from supervisor.core.definition import IDENTITY, Kind, Limits, Log, StopPolicy, Task
+from supervisor.core import health, reload
+from supervisor.core.definition import IDENTITY, Kind, Limits, Log, Probe, StopPolicy, Task
 from supervisor.core.fleet import Fleet, Shutdown, kept_freezes, new_instances
 from supervisor.core.freeze import CONFIG, SUPCTL, Freeze
 from supervisor.core.gate import may_start, will_start
 from supervisor.core.immutable import replace
-from supervisor.core.instance import Instance, Outcome
+from supervisor.core.instance import Health, Instance, Outcome, Run
 from supervisor.core.select import UnknownNameError, select
 from supervisor.core.states import State
 
@@ -196,6 +198,28 @@ def test_what_has_left_the_fleet_is_passed_over():
     made.apply_all(["web:1"], ev.Want("start", "root"), NOW)
     assert made.expire(NOW + 1e6) == ()
     assert made.next_deadline() is None
+
+
+# -- questions to many ------------------------------------------------------------------------------------------------
+
+SPREADS = {
+    "after an answer": (lambda probe, one: health.answered(probe, one, ev.Probed(3, ok=True), NOW), 9.0, 11.0),
+    "after an adoption": (lambda probe, one: health.adopted(Task("web", health=probe), one, NOW), 0.0, 10.0),
+}
+"""What comes of a run, and when it is asked again, at the earliest and at the latest, if it is asked every 10 s."""
+
+
+@pytest.mark.parametrize(("after", "first", "last"), SPREADS.values(), ids=SPREADS)
+def test_many_runs_do_not_march_in_step(after: Callable[[Probe, Run], Health], first: float, last: float):
+    """All of them come to this moment at once, as after a boot; each is asked at a moment of its own."""
+    probe = Probe("tcp", ("127.0.0.1:80",), every=10.0)
+    runs = [run(id=f"web:{number}/1@e") for number in range(1000)]
+    moments = [after(probe, one).ask_at - NOW for one in runs]
+    near = (last - first) / 20
+    assert first <= min(moments) < first + near
+    assert last - near < max(moments) <= last
+    assert max(sum(low <= moment < low + near for moment in moments) for low in moments) < 200, "they are spread evenly"
+    assert after(probe, runs[7]).ask_at == moments[7] + NOW, "the same history is asked at the same moments"
 
 
 # -- names ------------------------------------------------------------------------------------------------------------

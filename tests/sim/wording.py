@@ -4,7 +4,7 @@
                                 grace, signal, to (of `stop`); initial, factor, max, jitter, reset_after (of `backoff`);
                                 ready=notify, ready=probe (a command), ready=tcp (by @prober);
                                 health=5 (every so many seconds), health=5/left (restart = false), and of it
-                                failures, successes;
+                                failures, successes; health_delay, ready_delay (initial_delay of the one, the other);
                                 give_up=3/60 (failures/seconds); a bare `freeze` is `freeze=yes`
     group NAME TASK …           a bare `freeze` among the names is its switch; cpu=2 is its limit
     supervisor [KEY=VALUE …]    stop_grace, drain_delay, health_listen, freeze, notify, auto_freeze=20/60
@@ -40,6 +40,7 @@ _YES = {"yes": True, "no": False}
 _STOP = {"grace", "signal", "to"}
 _BACKOFF = {"initial", "factor", "max", "jitter", "reset_after"}
 _PROBE = {"failures", "successes"}
+_DELAYS = {"health_delay": "health", "ready_delay": "ready"}
 
 
 @dataclass
@@ -111,8 +112,11 @@ def task_of(name: str, pairs: dict[str, str]) -> Task:
     stop: dict[str, Any] = {}
     backoff: dict[str, Any] = {"jitter": 0.0}
     probe: dict[str, Any] = {}
+    delays: dict[str, float] = {}
     for key, text in pairs.items():
-        if key in _STOP:
+        if key in _DELAYS:
+            delays[_DELAYS[key]] = float(text)
+        elif key in _STOP:
             stop[key] = float(text) if key == "grace" else text
         elif key in _BACKOFF:
             backoff[key] = float(text)
@@ -124,6 +128,8 @@ def task_of(name: str, pairs: dict[str, str]) -> Task:
             plain[key] = _value(key, text)
     if "health" in plain:
         plain["health"] = replace(plain["health"], **probe)
+    for key, delay in delays.items():
+        plain[key] = replace(plain[key], initial_delay=delay)
     return Task(name, **(plain | {"kind": kind, "stop": StopPolicy(**stop), "backoff": Backoff(**backoff)}))
 
 
