@@ -1,16 +1,19 @@
 """The parts of the host, each for itself, on the real kernel: errands, inotify, sd_notify, the log."""
 
+import itertools
 import os
 import select
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from supervisor.host import errand
+from supervisor.host import errand, kin, procfs
 from supervisor.host.errand import Errands
 from supervisor.host.inotify import Watch
 from supervisor.host.interface import Done, Touched
@@ -293,6 +296,57 @@ def test_how_often_the_watchdog_is_fed(
         else:
             monkeypatch.setenv(name, value)
     assert Notifier.watchdog() == seconds
+
+
+# -- the chase --------------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """In place of the module `time`: each look at it takes a tenth of a second."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def monotonic(self) -> float:
+        self.looks += 1
+        assert self.looks < 1000, "it goes on for ever"
+        return self.looks / 10
+
+
+@pytest.mark.parametrize("endless", ["_stop_marked", "find"])
+def test_a_chase_has_an_end(monkeypatch: pytest.MonkeyPatch, endless: str) -> None:
+    """Of one that forks for ever, in the first look or in any later one: what is left then is told."""
+    births, looks = itertools.count(1), iter(range(1000))
+    monkeypatch.setattr(kin, "time", Clock())
+    monkeypatch.setattr(kin, "_stop_marked", lambda *_: endless == "_stop_marked" and next(looks) >= 0)
+    monkeypatch.setattr(kin, "_send", lambda *_: True)
+    monkeypatch.setattr(kin, "_wait", lambda *_: None)
+    monkeypatch.setattr(kin, "find", lambda _: [procfs.Stat(7, "bomb", "R", 1, 7, 7, next(births))])
+    assert kin.chase(kin.Family(77, 7), 6).left == ("bomb (pid 7)",)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user than what it chases")
+def test_whom_sigkill_may_not_reach_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a set-user-ID program of a supervisor without root: here, one of root's that nobody chases."""
+    monkeypatch.setattr(kin, "DYING", 0.0)
+    beyond = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with suppress(BaseException):  # it must never run on as a second pytest
+            os.setgroups([])
+            os.setresuid(65534, 65534, 65534)
+            os.write(theirs, repr(kin.chase(kin.Family(77, beyond.pid), 0).left).encode())
+        os._exit(0)
+    os.close(theirs)
+    with open(ours) as file:
+        told = file.read()
+    os.waitpid(child, 0)
+    lives = beyond.poll() is None
+    beyond.kill()
+    beyond.wait()
+    assert lives
+    assert told == repr((f"sleep (pid {beyond.pid})", "not permitted to signal 1 of them"))
 
 
 # -- the log ----------------------------------------------------------------------------------------------------------

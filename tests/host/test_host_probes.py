@@ -1,11 +1,16 @@
-"""The kinds of probes are what the interface says, and each is registered."""
+"""The kinds of probes are what the interface says, and each is registered; what http takes for a good answer."""
 
+import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from supervisor import probes
 from supervisor.config.schema import HEALTH_PROBE, READY_PROBE
+from supervisor.core.definition import Probe
+from supervisor.probes import http
 
 
 def test_every_kind_is_registered_and_can_be_written() -> None:
@@ -20,3 +25,67 @@ def test_a_kind_is_what_the_interface_says(kind: str) -> None:
     module = probes.load(kind)
     needed = {"prober": {"ask"}, "child": {"words", "wrong"}}[module.BY]
     assert all(callable(getattr(module, name)) for name in needed)
+
+
+# -- http -------------------------------------------------------------------------------------------------------------
+
+
+class Server:
+    """One that listens on a Unix socket, and answers each question with the same status."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.status = 200
+        self.heard = b""
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(path))
+        self.socket.listen()
+        self.thread = threading.Thread(target=self._serve)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                made, _ = self.socket.accept()
+            except OSError:  # it is over
+                return
+            with made:
+                self.heard = made.recv(4096)
+                made.sendall(b"HTTP/1.1 %d Whatever\r\nContent-Length: 6\r\n\r\nall ok" % self.status)
+
+    def close(self) -> None:
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.socket.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "web.sock")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(("more", "asked"), [("", "/"), (":/", "/"), (":/health?x=1", "/health?x=1")])
+def test_http_over_a_unix_socket(server: Server, more: str, asked: str) -> None:
+    probe = Probe("http", (f"unix:{server.path}{more}",), timeout=30.0, contains="ok", headers=(("X-One", "1"),))
+    assert http.ask(probe, lambda _: None) == ""
+    first, *headers = server.heard.decode().split("\r\n")
+    assert first == f"GET {asked} HTTP/1.1"
+    assert {"Host: localhost", "X-One: 1"} <= set(headers)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "good", "bad"),
+    [
+        ((200, 399), (200, 204, 301, 399), (400, 404, 503)),
+        ((200, 299), (200, 299), (300, 302)),
+        ((404, 404), (404,), (200, 403, 405)),
+    ],
+    ids=["as it is by default", "no redirection", "just one"],
+)
+def test_which_status_is_good(server: Server, wanted: tuple[int, int], good: tuple[int, ...], bad: tuple[int, ...]):
+    probe = Probe("http", (f"unix:{server.path}",), timeout=30.0, status=wanted)
+    for server.status in (*good, *bad):
+        expected = "" if server.status in good else f"http {server.status}"
+        assert http.ask(probe, lambda _: None) == expected
