@@ -83,6 +83,60 @@ def test_what_a_start_needs_and_vanishes(lab: Lab, keys: str, spoil: Callable[[P
     assert lab.tasks()["other"]["pid"] == before["other"]
 
 
+PATCHED = """
+import errno, os, pwd
+from supervisor.host import clone
+by_name, make = pwd.getpwnam, clone.make
+pwd.getpwnam = lambda name: pwd.getpwuid(0) if name == "ghost" and os.path.exists("ghost") else by_name(name)
+clone.make = lambda path, into: (-errno.ENOMEM, False) if os.path.exists("full") else make(path, into=into)
+from supervisor.app import main
+main()
+"""
+"""A supervisor on a machine that has a user "ghost" as long as there is a file of this name, and no memory for another
+process as long as there is a file "full"."""
+
+
+@pytest.fixture
+def patched(lab: Lab) -> list[str]:
+    """How it is started."""
+    return [sys.executable, "-c", PATCHED, "-c", str(lab.path)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_a_user_that_vanishes_after_the_check(lab: Lab, patched: list[str]) -> None:
+    ghost = lab.dir / "ghost"
+    ghost.touch()
+    lab.start(
+        '[task.one]\ncommand = "sleep 1000"\nuser = "ghost"\n[task.other]\ncommand = "sleep 1000"', command=patched
+    )
+    before = lab.up("one", "other")
+    ghost.unlink()
+    os.kill(before["one"], signal.SIGKILL)
+    lab.until(name="one", to="backoff")
+    assert "cannot start: " in (why := lab.until(name="one", to="backoff")["why"])
+    assert "no user 'ghost'" in why
+    ghost.touch()
+    lab.until(name="one", to="running")
+    assert lab.tasks()["other"]["pid"] == before["other"]
+
+
+def test_no_memory_for_another_process(lab: Lab, patched: list[str]) -> None:
+    """The start fails, when no child is left that was made before, and is tried again until there is memory."""
+    lab.start('[task.one]\ncommand = "sleep 1000"\n[task.other]\ncommand = "sleep 1000"', command=patched)
+    before = lab.up("one", "other")
+    (lab.dir / "full").touch()
+    event = {"to": "running", "pid": before["one"]}
+    while event["to"] != "backoff" or event["why"] == "killed by SIGKILL":
+        if event["to"] == "running":
+            os.kill(event["pid"], signal.SIGKILL)
+        event = lab.until(name="one")
+    assert event["why"] == "cannot start: fork: Cannot allocate memory"
+    assert lab.until(name="one", to="backoff")["why"] == event["why"], "it is tried again"
+    (lab.dir / "full").unlink()
+    lab.until(name="one", to="running")
+    assert lab.tasks()["other"]["pid"] == before["other"]
+
+
 def modules() -> str:
     """Where a bare interpreter finds all that this one finds."""
     own = str(Path(supervisor.__file__).parents[1])  # an editable installation is not on the path

@@ -123,6 +123,22 @@ for _ in range(2):
     else: assert False
 assert made._pid == first, "it has answered: no other one could do better"
 """,
+    "no memory for a while": """
+import errno
+make, left = clone.make, [2]
+def full(path, into):
+    left[0] -= 1  # in the spawner, which has a copy of it
+    return (-errno.ENOMEM, False) if left[0] >= 0 else make(path, into=into)
+clone.make = full
+made = spawner.Spawner()
+first = made._pid
+for _ in range(2):
+    try: made.spawn(SPEC)
+    except OSError as error: assert error.strerror == "Cannot allocate memory", error
+    else: assert False
+runs(made)
+assert made._pid == first, "it has answered: no other one could do better"
+""",
     "no file of others is removed at the end": """
 made = spawner.Spawner()
 removed, os.unlink = [], lambda path: removed.append(path)
