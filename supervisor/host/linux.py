@@ -212,6 +212,7 @@ class Linux:
         write_plan(runtime_dir, plan)
         self._fifos.take_over(f"{runtime_dir}/output")
         self._fifos.sweep(plan["instances"])
+        self._ears.renew()
         what = "lost output will only be seen in the log files"
         self._loss = self._hear(self._loss, LOSSES, runtime_dir, Dropped(), what)
         if any(task.get("limits") for task in plan["tasks"].values()):

@@ -87,19 +87,7 @@ class Ears:
             OSError: it cannot be made.
         """
         self.close(key)
-        path = notify_path(runtime_dir, key, run.number)
-        os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        try:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-            made.bind(path)
-            os.chmod(path, 0o666)  # noqa: S103 - who may speak is told by the kernel, see above
-        except OSError:
-            made.close()
-            raise
-        self._listen(runtime_dir, key, run, made)
+        self._listen(runtime_dir, key, run, _bound(notify_path(runtime_dir, key, run.number)))
 
     def _listen(self, runtime_dir: str, key: str, run: Run, made: socket.socket) -> None:
         ear = Ear(key, run, mark.number(run.id, runtime_dir), notify_path(runtime_dir, key, run.number), made)
@@ -126,6 +114,22 @@ class Ears:
             return
         except OSError as error:
             self._log("error", f"{key} cannot be heard any more: {error}")
+
+    def renew(self) -> None:
+        """Somebody may have removed the runtime directory: a run that goes on speaks to the same path as before."""
+        for ear in self._ears.values():
+            if not os.path.exists(ear.path):
+                try:
+                    made = _bound(ear.path)
+                except OSError as error:
+                    self._log("error", f"{ear.key} cannot be heard any more: {error}")
+                    continue
+                self._loop.unwatch(ear.socket.fileno())
+                self._spawner.drop(ear.path)
+                ear.socket.close()
+                ear.socket, ear.rests_until = made, None
+                self._loop.watch(made.fileno(), lambda _, ear=ear: self._readable(ear))  # type: ignore[misc]
+                self._spawner.hold(ear.path, made.fileno())
 
     def close(self, key: str) -> None:
         """The run is over."""
@@ -219,6 +223,26 @@ class Ears:
         if why not in ear.complaints:
             ear.complaints.add(why)
             self._log("warning", f"{ear.key}: pid {heard.pid} (uid {heard.uid}) {why}: not listened to")
+
+
+def _bound(path: str) -> socket.socket:
+    """A socket at a path, in place of what may be there.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        made.bind(path)
+        os.chmod(path, 0o666)  # noqa: S103 - who may speak is told by the kernel, see above
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def _place(one: Occurrence) -> int:

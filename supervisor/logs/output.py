@@ -274,8 +274,8 @@ class Output:
     def _ask_for_the_end(self, stream: Stream) -> None:
         """Has the kernel tell (EPOLLHUP) if nobody writes to it, also when the run was over before it was opened here.
 
-        It tells that writers have gone only if some have come since; so one comes, and goes. Else the last words of such
-        a run, without a newline, would wait for more while the next run speaks.
+        It tells that writers have gone only if some have come since; so one comes, and goes. Else the last words of
+        such a run, without a newline, would wait for more while the next run speaks.
         """
         with suppress(OSError):  # the FIFO has no name any more
             os.close(os.open(f"{self._folder}/{stream.fifo}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))

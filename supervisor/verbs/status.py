@@ -81,7 +81,7 @@ def supervisor(parent: Parent) -> dict[str, Any]:
 
 
 def _stuck(parent: Parent, i: Instance) -> str:
-    """What is wrong with a helper that does not work; of one that lives the kernel knows, and nobody is woken to ask."""
+    """What is wrong with a helper that does not work. The kernel knows of one that lives: nobody is woken to ask."""
     state = parent.host.state_of(i.key)
     if state in ("T", "t"):
         says = f"{i.name} (pid {i.pid}) was stopped by a signal or a debugger; SIGCONT lets it go on"

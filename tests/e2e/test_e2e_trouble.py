@@ -593,6 +593,31 @@ def test_what_is_written_after_the_runtime_directory_was_removed_is_kept(lab: La
     os.close(say)
 
 
+@pytest.mark.parametrize("how", ["emptied", "renamed"])
+def test_who_gives_signs_of_life_goes_on_after_the_runtime_directory_was_removed(lab: Lab, how: str) -> None:
+    speaks = (
+        "import os, socket, time\n"
+        "said = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+        "word = b'READY=1'\n"
+        "while True:\n"
+        "  try:\n"
+        "    said.sendto(word, os.environ['NOTIFY_SOCKET']); word = b'WATCHDOG=1\\nSTATUS=%d' % time.monotonic_ns()\n"
+        "  except OSError: pass\n"
+        "  time.sleep(0.05)\n"
+    )
+    (lab.dir / "speaks.py").write_text(speaks)
+    lab.start(f'[task.web]\ncommand = "python3 {lab.dir}/speaks.py"\nready = "notify"\nwatchdog = "20s"')
+    pid = lab.up("web")["web"]
+    old = lab.run.with_name("old")
+    lab.run.rename(old)
+    if how == "emptied":
+        shutil.rmtree(old, ignore_errors=True)
+    wait_for((lab.run / "supervisor.sock").exists)
+    before = wait_for(lambda: lab.tasks()["web"]["why"])
+    wait_for(lambda: lab.tasks()["web"]["why"] not in ("", before), "it is heard again")
+    assert lab.tasks()["web"]["pid"] == pid
+
+
 IDLE = '[task.web]\ncommand = "sleep 1000"'
 
 
