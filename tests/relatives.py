@@ -11,12 +11,24 @@ Each relative sets itself up, and its pid goes into the file PIDS, before READY 
     stubborn    as daemon, and ignores SIGTERM
     storm       as stubborn: one that forks as fast as it can, and chains of processes of which each lives for a moment,
                 forks the next one, in a session of its own, and ends
+
+And without the mark of the run (`supervisor.host.mark`), which anybody may take off; they ignore SIGTERM:
+
+    unmarked-group      in a process group of its own
+    unmarked-setsid     in a session of its own
+    unmarked-orphan     in the session of the task, in another process group; its parent is gone
 """
 
 import os
+import resource
 import signal
 import sys
 import time
+
+DIRECT = ("group", "setsid", "unmarked-group", "unmarked-setsid")
+"""Who stays a child of the task."""
+
+RLIMIT_LOCKS = 10
 
 CHAINS = 4
 """Of a storm. More would take the machine from everybody else."""
@@ -41,11 +53,10 @@ def relative(kind, pids):
     child = os.fork()
     if child == 0:
         os.close(ours)
-        if kind != "group":
-            os.setsid()
-        if kind not in ("group", "setsid") and os.fork():
+        leave(kind)
+        if kind not in DIRECT and os.fork():
             os._exit(0)
-        if kind in ("stubborn", "storm"):
+        if kind in ("stubborn", "storm") or kind.startswith("unmarked"):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         note(pids)
         os.write(theirs, b"x")
@@ -54,8 +65,19 @@ def relative(kind, pids):
     os.close(theirs)
     os.read(ours, 1)
     os.close(ours)
-    if kind not in ("group", "setsid"):
+    if kind not in DIRECT:
         os.waitpid(child, 0)  # who has forked twice is gone, and counts for nobody
+
+
+def leave(kind):
+    """Takes itself away from the task, as far as this kind does."""
+    if kind in ("unmarked-group", "unmarked-orphan"):
+        os.setpgid(0, 0)
+    elif kind != "group":
+        os.setsid()
+    if kind.startswith("unmarked"):
+        _, hard = resource.getrlimit(RLIMIT_LOCKS)
+        resource.setrlimit(RLIMIT_LOCKS, (hard, hard))
 
 
 def note(pids):

@@ -1,10 +1,11 @@
-"""Which processes belong to a run, where no cgroup tells: by mark, descent, process group and session.
+"""Which processes belong to a run, where no cgroup tells: by mark, descent, process group, session and memory.
 
 The mark (`mark`) is found in whatever a run has forked, also after setsid, a double fork, an emptied environment and
-closed descriptors. What can escape is a process that is root's and takes the mark off itself, or one that forks
-faster than it can be found: a kill therefore chases (`chase`). It stops what it finds, so that it forks no longer,
-looks again until nothing new is found, kills, and looks again. It is bounded in time, and runs in a child of the
-supervisor: a look at all of /proc takes 25 µs per process of the machine, several times.
+closed descriptors. Any process may take it off itself; it is then known by the session, or by having been seen below
+one that is known. What can escape is a process without a mark in another session whose parent ended before anybody
+looked, or one that forks faster than it can be found: a kill therefore chases (`chase`). It stops what it finds, so
+that it forks no longer, looks again until nothing new is found, kills, and looks again. It is bounded in time, and runs
+in a child of the supervisor: a look at all of /proc takes 25 µs per process of the machine, several times.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Family:
 
     mark: int
     leader: int  # the number of its process group and session; 0 when that may be somebody else's by now
+    known: frozenset[tuple[int, int]] = frozenset()  # who was found to be of it before, by pid and birth
 
 
 @immutable
@@ -44,7 +46,7 @@ class Chased:
 def find(family: Family, everyone: list[procfs.Stat] | None = None) -> list[procfs.Stat]:
     """Every living process of the run, the leader too. Looks at all of /proc, or at what an earlier look found."""
     alive = {one.pid: one for one in (look() if everyone is None else everyone) if one.pid != os.getpid()}
-    found = {one.pid for one in alive.values() if _belongs(family, one)}
+    found = {one.pid for one in alive.values() if belongs(family, one)}
     more = found
     while more:
         more = {one.pid for one in alive.values() if one.parent in more and one.pid not in found}
@@ -57,8 +59,10 @@ def look() -> list[procfs.Stat]:
     return [one for one in map(procfs.stat, procfs.pids()) if one.alive]
 
 
-def _belongs(family: Family, one: procfs.Stat) -> bool:
-    return bool(family.leader and family.leader in (one.group, one.session)) or mark.of(one.pid) == family.mark
+def belongs(family: Family, one: procfs.Stat) -> bool:
+    """Whether a process is of the run by itself, whoever its parent is."""
+    by_number = family.leader > 0 and family.leader in (one.group, one.session)
+    return by_number or (one.pid, one.birth) in family.known or mark.of(one.pid) == family.mark
 
 
 def descendants(roots: list[int]) -> list[int]:

@@ -228,6 +228,8 @@ class Processes:
             self._terminate_rest(process, number)
             return
         process.told = policy.to
+        if isinstance(process.rest, ByMark) and _send(process, 0):  # its pid is still its own
+            process.rest.meet()
         if policy.to == "all" or (policy.to == "group" and not process.group):
             self._terminate_rest(process, number)
         send = _send if policy.to == "main" or not process.group else _send_group
@@ -271,8 +273,7 @@ class Processes:
         if isinstance(process.rest, InCgroup):
             process.rest.cgroup.kill()
         if others and isinstance(process.rest, ByMark):
-            family = kin.Family(process.rest.number, process.rest.group)
-            process.chase = process.chase or self._aside(kin.chase, family, process.pid)
+            process.chase = process.chase or self._aside(kin.chase, process.rest.family, process.pid)
         else:
             told = _killed(process, met, again=again)
         return told + self._look(process)
@@ -422,15 +423,16 @@ class Processes:
 
     def _anything_left(self, process: Process) -> bool:
         """For when the leader is gone. Its process group counts, too: root may have moved it to another cgroup."""
-        if process.group and not _group_lives(process):
-            self._leave_group(process)
+        process.group = process.group and _group_lives(process)
+        if isinstance(process.rest, ByMark) and not process.group:
+            process.rest.outlive()
         return process.group or process.chase > 0 or process.rest.lives()
 
     def _leave_group(self, process: Process) -> None:
         """Its number is no longer known to be its own."""
         process.group = False
         if isinstance(process.rest, ByMark):
-            process.rest.group = 0
+            process.rest.leave_number()
 
     def _watch_rest(self, process: Process) -> None:
         process.rest.watch(lambda _: self._look(process))

@@ -3,7 +3,8 @@
 There are two ways to know. `InCgroup`: the kernel keeps the list. `ByMark`: the marks and the descent of processes
 are looked at (`kin`). The second is made cheap by the supervisor being a subreaper: whatever a run of ours leaves
 behind is below a process that has become our own child. So after the end of a leader only our children are looked
-at, and /proc as a whole only for runs of an earlier supervisor, whose orphans are not ours.
+at, and /proc as a whole only for runs of an earlier supervisor, whose orphans are not ours. Whoever was found once is
+remembered, since any process may take off its mark: what is below the leader is looked at before a stop.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from collections.abc import Container
 from contextlib import suppress
 from typing import Protocol
 
-from supervisor.host import kin, mark, procfs
+from supervisor.core.immutable import replace
+from supervisor.host import kin, procfs
 from supervisor.host.cgroup import Cgroup
 from supervisor.host.interface import Reader
 from supervisor.host.loop import Loop
@@ -98,7 +100,7 @@ class Sight:
         self._leaders = leaders
         self._turn = -1
         self._everyone: list[procfs.Stat] = []
-        self._children: list[int] | None = None
+        self._children: list[procfs.Stat] | None = None
 
     def everyone(self) -> list[procfs.Stat]:
         """Every living process, as it was when this turn of the loop first asked: after all ends that it deals with."""
@@ -114,15 +116,16 @@ class Sight:
         """What has been seen in this turn is out of date: something has been done about it."""
         self._turn, self._children = -1, None
 
-    def orphans(self, of: int) -> list[int]:
-        """Our own children that have this mark and are no leader. A zombie among them is about to be reaped.
+    def children(self) -> list[procfs.Stat]:
+        """Our own children that are no leader, helpers and orphans. A zombie among them is about to be reaped.
 
         Raises:
             FileNotFoundError: this kernel does not tell.
         """
         if self._children is None:
-            self._children = [pid for pid in procfs.children(os.getpid()) if pid not in self._leaders]
-        return [pid for pid in self._children if mark.of(pid) == of]
+            ours = procfs.children(os.getpid())
+            self._children = [procfs.stat(pid) for pid in ours if pid not in self._leaders]
+        return self._children
 
 
 ROUNDS = 20
@@ -134,29 +137,57 @@ class ByMark:
 
     def __init__(self, loop: Loop, sight: Sight, number: int, leader: int, *, ours: bool) -> None:
         """`number` is the mark; `ours`: its orphans come to us."""
-        self.number = number
-        self.group = leader  # 0 as soon as its number may be somebody else's
+        self.family = kin.Family(number, leader)
         self._loop = loop
         self._sight = sight
         self._leader = leader
+        self._roots = [leader]  # below whom all are of the run: nobody, once his pid may be somebody else's
         self._ours = ours and procfs.tells_children()
         self._witness = -1  # a pidfd of one of them: as long as it lives, some do
 
     def lives(self) -> bool:
         """See `Rest.lives`. For when the leader has ended."""
-        return bool(self._sight.orphans(self.number) if self._ours else self.others())
+        return bool(self._orphans() if self._ours else self.others())
 
     def others(self) -> list[int]:
         """See `Rest.others`."""
         if self._ours:
-            found = kin.descendants([self._leader, *self._sight.orphans(self.number)])
-            return [pid for pid in found if pid != self._leader and procfs.stat(pid).alive]
-        family = kin.Family(self.number, self.group)
-        return [one.pid for one in kin.find(family, self._sight.everyone()) if one.pid != self._leader]
+            found = _living(kin.descendants([*self._roots, *self._orphans()]))
+        else:
+            found = kin.find(self.family, self._sight.everyone())
+        return self._remember([one for one in found if one.pid != self._leader])
+
+    def _orphans(self) -> list[int]:
+        return [one.pid for one in self._sight.children() if kin.belongs(self.family, one)]
+
+    def meet(self) -> None:
+        """Remembers who is below the leader: by its end, descent no longer tells. Costs what the run is."""
+        with suppress(FileNotFoundError):  # this kernel does not tell
+            self._remember(_living([pid for pid in kin.descendants(self._roots) if pid != self._leader]))
+
+    def _remember(self, met: list[procfs.Stat]) -> list[int]:
+        """These are of the run until they are gone, whatever they do to themselves. Returns their pids."""
+        if not met and not self.family.known:
+            return []
+        new = {(one.pid, one.birth) for one in met}
+        still = {(pid, birth) for pid, birth in self.family.known - new if procfs.birth(pid) == birth}
+        self.family = replace(self.family, known=frozenset(new | still))
+        return [one.pid for one in met]
 
     def lead(self, pid: int) -> None:
         """See `Rest.lead`."""
-        self._leader = pid
+        self._leader, self._roots = pid, [pid]
+
+    def leave_number(self) -> None:
+        """That of its first leader is no longer known to be its own."""
+        self.family = replace(self.family, leader=0)
+
+    def outlive(self) -> None:
+        """The leader and its group are gone. Its number stays the run's as long as somebody is in its session."""
+        self._roots = []
+        seen = self._sight.children() if self._ours else self._sight.everyone()
+        if self.family.leader not in {one.session for one in seen}:
+            self.leave_number()
 
     def pause(self) -> None:
         """See `Rest.pause`. Looks again until there is nobody new: they may fork until they are stopped."""
@@ -191,6 +222,10 @@ class ByMark:
             self._loop.unwatch(self._witness)
             os.close(self._witness)
             self._witness = -1
+
+
+def _living(pids: list[int]) -> list[procfs.Stat]:
+    return [one for one in map(procfs.stat, pids) if one.alive]
 
 
 def _send(pids: list[int], number: int) -> None:

@@ -50,6 +50,9 @@ BEINGS = {
     "leaves a stray": Being(lives=0.01, strays=1),
     "leaves a stubborn stray": Being(lives=0.01, strays=1, left_stop=None),
     "leaves one of each": Being(lives=0.01, leaves=1, strays=1),
+    "has an unmarked child": Being(strays=1, left_stop=None),
+    "has an unmarked stray": Being(strays=1, left_stop=None),
+    "has an unmarked orphan": Being(strays=1, left_stop=None),
     "is missing": Being(cannot_exec="exec /nowhere/program: No such file or directory"),
 }
 
@@ -68,6 +71,9 @@ RELATIVES = {
     "leaves a stray": ("exit", "bare"),
     "leaves a stubborn stray": ("exit", "stubborn"),
     "leaves one of each": ("exit", "group", "setsid"),
+    "has an unmarked child": ("stay", "unmarked-group"),
+    "has an unmarked stray": ("stay", "unmarked-setsid"),
+    "has an unmarked orphan": ("stay", "unmarked-orphan"),
 }
 """Those of them that need more than a shell: what `relatives.py` is told."""
 

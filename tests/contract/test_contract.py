@@ -174,6 +174,40 @@ def test_sigkill_is_for_all_of_a_run(machine: Machine):
     assert [len(one.names) for one in seen if isinstance(one, Killed)] == [1]
 
 
+UNMARKED = ["has an unmarked child", "has an unmarked stray", "has an unmarked orphan"]
+
+
+@pytest.mark.parametrize("how", UNMARKED)
+def test_who_takes_off_the_mark_is_of_the_run_all_the_same(machine: Machine, how: str):
+    run = machine.start(how)
+    machine.host.terminate("web:1", run, POLICY)
+    assert machine.until(ended) == [Exited(1, Status(None, "SIGTERM"), empty=False)]
+    machine.host.destroy([("web:1", run)])
+    killed, over = machine.until(emptied)
+    assert isinstance(killed, Killed)
+    assert (len(killed.names), killed.left) == (1, ())
+    assert over == Emptied(1)
+
+
+@pytest.mark.parametrize("how", UNMARKED)
+def test_sigkill_finds_who_has_taken_off_the_mark(machine: Machine, how: str):
+    run = machine.start(how)
+    machine.host.destroy([("web:1", run)])
+    seen = until_empty(machine)
+    assert [len(one.names) for one in seen if isinstance(one, Killed)] == [1]
+
+
+@pytest.mark.parametrize("how", UNMARKED)
+def test_who_takes_off_the_mark_is_of_an_adopted_run_too(machine: Machine, how: str):
+    run = machine.life(lambda: machine.start(how))
+    assert machine.host.adopt("web:1", run) is True
+    machine.host.terminate("web:1", run, POLICY)
+    [over] = machine.until(ended)
+    assert over.empty is False
+    machine.host.destroy([("web:1", run)])
+    machine.until(emptied)
+
+
 def test_the_end_of_what_was_adopted_is_told_at_once(machine: Machine):
     """Its orphans are not ours, and nobody tells us by SIGCHLD."""
 

@@ -16,6 +16,7 @@ from supervisor.host import cgroup, mark
 
 RELATIVES = Path(__file__).parents[1] / "relatives.py"
 KINDS = ("group", "setsid", "daemon", "bare", "stubborn", "storm")
+UNMARKED = ("unmarked-group", "unmarked-setsid", "unmarked-orphan")
 
 
 def _why_not() -> str:
@@ -71,6 +72,30 @@ def test_a_stop_leaves_nothing(lab: Lab, mode: str, kind: str):
     assert not [one for one in made if alive(one)]
     assert ("killed what was left: " in answer.out) == (kind in ("stubborn", "storm")), answer.out
     assert not lab.tasks()["parent"]["pid"]
+
+
+@pytest.mark.parametrize("kind", UNMARKED)
+def test_a_stop_leaves_nothing_without_a_mark(lab: Lab, mode: str, kind: str):
+    lab.start(task(lab, kind))
+    lab.up("parent")
+    run = lab.tasks()["parent"]["run"]
+    [made] = relatives(lab)
+    assert made not in marked(lab, run)
+    assert f"killed what was left: sleep (pid {made})" in lab.ctl("stop", "parent").out
+    assert not alive(made)
+
+
+@pytest.mark.parametrize("kind", ["unmarked-group", "unmarked-orphan"])
+def test_a_crash_leaves_nothing_of_its_session(lab: Lab, mode: str, kind: str):
+    """Who has left that as well is known only to a cgroup: nobody has looked before."""
+    lab.start(task(lab, kind))
+    pid = lab.up("parent")["parent"]
+    [made] = relatives(lab)
+    os.kill(pid, signal.SIGKILL)
+    lab.until(name="parent", to="stopping")
+    lab.until(name="parent", to="starting")
+    assert not alive(made)
+    relatives(lab)
 
 
 @pytest.mark.parametrize("kind", KINDS)

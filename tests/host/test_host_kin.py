@@ -1,0 +1,36 @@
+"""By what a process is known to be of a run."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from supervisor.host import kin, procfs
+
+OF_NOBODY = 3
+"""A mark that no process has."""
+
+
+@pytest.fixture
+def stranger() -> Iterator[procfs.Stat]:
+    """A process with no mark, in a session of its own."""
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as process:
+        yield procfs.stat(process.pid)
+        process.kill()
+
+
+def test_whoever_was_met_before_is_known(stranger: procfs.Stat) -> None:
+    known = frozenset({(stranger.pid, stranger.birth)})
+    assert kin.belongs(kin.Family(OF_NOBODY, 0, known), stranger)
+
+
+def test_a_pid_that_another_process_has_by_now_is_not(stranger: procfs.Stat) -> None:
+    known = frozenset({(stranger.pid, stranger.birth - 1)})
+    family = kin.Family(OF_NOBODY, 0, known)
+    assert not kin.belongs(family, stranger)
+    assert stranger.pid not in {one.pid for one in kin.find(family)}
+
+
+def test_a_number_that_may_be_somebody_elses_counts_for_nothing(stranger: procfs.Stat) -> None:
+    assert kin.belongs(kin.Family(OF_NOBODY, stranger.session), stranger)
+    assert not kin.belongs(kin.Family(OF_NOBODY, 0), stranger)
