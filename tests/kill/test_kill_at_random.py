@@ -12,9 +12,12 @@ import random
 import signal
 import time
 from collections import defaultdict
+from contextlib import closing, suppress
 from pathlib import Path
 
 from e2e.lab import Lab, alive, wait_for
+
+from supervisor.control.client import Connection, UnreachableError
 
 SECONDS = float(os.environ.get("KILL_SECONDS", "60"))
 SEED = int(os.environ.get("KILL_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
@@ -24,16 +27,16 @@ TASKS = """
 log = { to = "none" }
 backoff = { initial = "10ms", max = "50ms", jitter = 0 }
 [task.quiet]
-command = "sh -c 'echo $$ >> {dir}/quiet; exec sleep 1000'"
+command = "sh -c 'echo $$ >> {dir}/quiet; {note}; exec sleep 1000'"
 replicas = 3
 [task.after]
-command = "sh -c 'echo $$ >> {dir}/after; exec sleep 1000'"
+command = "sh -c 'echo $$ >> {dir}/after; {note}; exec sleep 1000'"
 requires = ["quiet"]
 [task.crash]
-command = "sh -c 'echo $$ >> {dir}/crash; exit 1'"
+command = "sh -c 'echo $$ >> {dir}/crash; {note}; exit 1'"
 replicas = 2
 [task.forks]
-command = "sh -c 'echo $$ >> {dir}/forks; for n in 1 2 3 4 5; do sleep 0.02 & done; wait; exit 3'"
+command = "sh -c 'echo $$ >> {dir}/forks; {note}; for n in 1 2 3 4 5; do sleep 0.02 & done; wait; exit 3'"
 [task.frozen]
 command = "sh -c 'echo $$ >> {dir}/frozen; exec sleep 1000'"
 freeze = true
@@ -42,8 +45,12 @@ freeze = true
 
 def noted(lab: Lab, name: str) -> list[int]:
     """The pids of every run that has begun, as the tasks themselves have written them down."""
+    return [int(line) for line in lines(lab, name)]
+
+
+def lines(lab: Lab, name: str) -> list[str]:
     path = lab.dir / name
-    return [int(line) for line in path.read_text().split()] if path.exists() else []
+    return path.read_text().split() if path.exists() else []
 
 
 def doubled(lab: Lab) -> dict[str, set[str]]:
@@ -71,24 +78,59 @@ def recorded(lab: Lab) -> set[int]:
     return found
 
 
+def told_in_a_life(lab: Lab, seconds: float) -> set[str] | None:
+    """Lets a supervisor live for so long, and ends it by SIGKILL. The runs in its events; None: there was none.
+
+    What it had sent is read also after its death.
+    """
+    end, runs = time.monotonic() + seconds, None
+    while time.monotonic() < end:
+        with suppress(UnreachableError), closing(Connection(str(lab.socket))) as connection:
+            for message in connection.ask("events", {"follow": True}, 0.02):
+                if message:
+                    runs = {*(runs or ()), message["event"].get("run") or ""}
+                elif lab.process.poll() is not None:
+                    break  # that was all; an errand of an earlier one may hold the line
+                if time.monotonic() >= end:
+                    lab.end(signal.SIGKILL)
+        time.sleep(0.01)  # it is coming up
+    lab.end(signal.SIGKILL)
+    return runs
+
+
+def untold(begun: list[set[str]], told: list[set[str] | None]) -> list[set[str]]:
+    """The runs that are in no event, by the life in which they began.
+
+    What begins in the last moment of a life may be noted, or told, in the next one. Where one of them was too short to
+    be heard, nothing can be said.
+    """
+    near = [told[max(0, life - 1) : life + 2] for life in range(len(told))]
+    return [begun[life] - set().union(*sets) for life, sets in enumerate(near) if None not in sets]
+
+
 def test_kill_9_at_random_for_a_minute(lab: Lab) -> None:
     rng = random.Random(SEED)
     print(f"KILL_SEED={SEED}")
-    lab.write(TASKS.replace("{dir}", str(lab.dir)))
+    lab.write(TASKS.replace("{note}", "echo $SUPERVISOR_RUN >> {dir}/runs").replace("{dir}", str(lab.dir)))
     lab.start()
     lab.up("quiet:1", "quiet:2", "quiet:3", "after")
     steady = {name: noted(lab, name) for name in ("quiet", "after")}
     assert list(map(len, steady.values())) == [3, 1]
     lab.hang_up()
     told: set[int] = set()
+    heard: list[set[str] | None] = []
+    begun: list[set[str]] = []
+    known = set(lines(lab, "runs"))
     deaths, end = 0, time.monotonic() + SECONDS
     while time.monotonic() < end:
-        time.sleep(rng.choice((rng.uniform(0, 0.3), rng.uniform(0.2, 1.0))))  # the moment itself is what is tried
-        lab.end(signal.SIGKILL)
+        heard.append(told_in_a_life(lab, rng.choice((rng.uniform(0, 0.3), rng.uniform(0.2, 1.0)))))
+        begun.append(set(lines(lab, "runs")) - known)
+        known |= begun[-1]
         deaths += 1
         told |= recorded(lab)
         assert not (two := doubled(lab)), f"two runs at once: {two}"
         lab.start(wait=False)
+    assert not any(gone := untold(begun, [*heard[:-1], None])), f"in no event: {gone}"
     lab.follow()
     wait_for(lambda: not doubled(lab), "nothing is doubled")
     assert {name: noted(lab, name) for name in steady} == steady, "a quiet task was started once more"
