@@ -173,7 +173,8 @@ def test_on_a_terminal_each_of_several_has_a_colour(three: Lab) -> None:
     assert len({(head[1], head[2]) for head in heads}) == len({head[1] for head in heads}) == 3
     assert [head[3] for head in heads][2:4] == ["line 2", "\033[31merr\033[0m line 3"]
     terminal = Terminal(three, "logs", "database")
-    assert terminal.until(b"line 5") == b"".join(b"2026-11-21T14:02:0%d.000Z line %d\r\n" % (n, n) for n in (1, 5))
+    shown = terminal.until(b"line 5").decode().splitlines()
+    assert shown == [f"2026-11-21T14:02:0{second}.000Z line {second}" for second in (1, 5)]
     assert terminal.end() == 0
 
 
