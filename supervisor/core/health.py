@@ -46,7 +46,7 @@ def running(task: Task, run: Run, now: float) -> Health:
     old = run.health
     period = old.period or task.watchdog or 0.0
     return replace(
-        old, well=None, passed=0, failed=0, answer="", reloading=False, period=period,
+        old, well=None, passed=0, failed=0, answer="", period=period,
         bark=now + period if period else None, ask_at=now + task.health.initial_delay if task.health else None,
     )  # fmt: skip
 

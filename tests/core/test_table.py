@@ -8,9 +8,10 @@ happen, and raises. Behind a state stand the actions: `+Fork`, `+Terminate` …
 import typing
 
 import pytest
-from core.make import NOW, event, instance, run
+from core.make import NOW, WEB, event, instance, run
 
 from supervisor.core import events as ev
+from supervisor.core.immutable import replace
 from supervisor.core.instance import IllegalStepError, Instance, Outcome, become
 from supervisor.core.lifecycle import TABLE, step
 from supervisor.core.states import ALIVE, EDGES, WAITING, State
@@ -125,6 +126,15 @@ def test_the_first_cause_wins():
     assert after.run.cause == "stop asked by ann"
     twice, _ = step(instance(State.RUNNING, outdated="first"), ev.Outdate("second"), NOW)
     assert twice.outdated == "first"
+
+
+def test_ready_and_reloading_that_are_read_at_once():
+    """As on a busy machine: it is ready, and it reloads, until it says that it is ready again."""
+    starting = instance(State.STARTING, replace(WEB, ready="notify"))
+    both, _ = step(starting, ev.Notified(3, ready=True, reloading=True), NOW)
+    assert (both.state, both.run.health.reloading) == (State.RUNNING, True)
+    again, _ = step(both, ev.Notified(3, ready=True), NOW)
+    assert not again.run.health.reloading
 
 
 def test_the_first_outcome_wins():
