@@ -10,14 +10,19 @@ import gzip
 import json
 import os
 import re
+import struct
+import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import BinaryIO, NamedTuple
 
 from supervisor.logs.places import rotated
 
 _PLAIN = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (out|err) ")
+
+TRAILER = struct.Struct("<II")
+"""The end of a gzip file: CRC and length of what it was made from."""
 
 FIRST_STEP = 64 * 1024
 """Bytes that are read from the end of a file for its last lines, doubled as long as they are not enough."""
@@ -94,49 +99,140 @@ def _open(place: str) -> BinaryIO:
     return open(place, "rb")
 
 
+def _same(one: BinaryIO, other: BinaryIO) -> bool:
+    """Whether two files are one generation: they are one file, or `other` is what `one` was compressed to."""
+    plain, packed = os.fstat(one.fileno()), os.fstat(other.fileno())
+    if isinstance(one, gzip.GzipFile) or not isinstance(other, gzip.GzipFile):
+        return os.path.samestat(plain, packed)
+    if plain.st_mtime_ns != packed.st_mtime_ns or packed.st_size < TRAILER.size:
+        return False
+    crc, length = TRAILER.unpack(os.pread(other.fileno(), TRAILER.size, packed.st_size - TRAILER.size))
+    return bool(length == plain.st_size & 0xFFFFFFFF and crc == _crc(one.fileno()))
+
+
+def _crc(fd: int) -> int:
+    """That of a whole file, wherever it is read just now."""
+    crc = at = 0
+    while piece := os.pread(fd, 1 << 20, at):
+        crc, at = zlib.crc32(piece, crc), at + len(piece)
+    return crc
+
+
+def _age(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_mtime_ns
+
+
 class Follower:
-    """What is appended to a file from now on, over rotations, truncations and new beginnings."""
+    """What is appended to a file from now on, over rotations, truncations and new beginnings.
 
-    def __init__(self, path: str) -> None:
-        """Begins at the end of the file that is there now."""
+    The generation that is read is held open, so all of it is read, whatever becomes of its name. Which one comes after
+    it is found out when it is at its end: numbers change while one looks, and a compressed one is another file.
+    """
+
+    def __init__(self, path: str, missing: Callable[[str], object]) -> None:
+        """Begins at the end of what is there now. `missing` is told, at that place, why lines may be missing."""
         self.path = path
-        self._file: BinaryIO | None = None
+        self._missing = missing
         self._rest = b""
-        with suppress(FileNotFoundError):
-            self._file = open(path, "rb")  # noqa: SIM115 - it is followed
-            self._file.seek(0, os.SEEK_END)
+        self._file = next(filter(None, map(self._generation, (0, *sorted(rotated(path))))), None)
+        if self._file:
+            _to_end(self._file)
 
-    def more(self) -> list[bytes]:
-        """The lines that have come."""
-        data = self._read()
-        with suppress(FileNotFoundError):
-            if not (self._file and os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))):
-                data += self._read()  # what was written between the last look and the rename
-                data += self._skipped()
-                data += self._read()
-        whole = (self._rest + data).split(b"\n")
-        self._rest = whole.pop()
-        return whole
+    def more(self) -> Iterator[bytes]:
+        """The lines that have come, in as many generations as there are now."""
+        yield from self._grown()
+        for _ in generations(self.path):
+            after, known = self._after()
+            if not after:
+                return
+            yield from self._grown()  # what was written before the other one was begun
+            if not known:
+                yield from self._gap("a file that was read was removed, and maybe the next ones: see log.keep")
+            if self._file:
+                self._file.close()
+            self._file = after
+            yield from self._grown()
 
-    def _read(self) -> bytes:
+    def _grown(self) -> Iterator[bytes]:
+        """The whole lines up to the end of this generation."""
         if self._file is None:
-            return b""
-        if os.fstat(self._file.fileno()).st_size < self._file.tell():
-            self._file.seek(0)  # truncated
-        return self._file.read()
+            return
+        packed = isinstance(self._file, gzip.GzipFile)
+        if not packed and os.fstat(self._file.fileno()).st_size < self._file.tell():
+            self._file.seek(0)
+            yield from self._gap("the file was truncated")
+        for line in self._file:
+            self._rest += line
+            if line.endswith(b"\n"):
+                whole, self._rest = self._rest[:-1], b""
+                yield whole
 
-    def _skipped(self) -> bytes:
-        """Goes on with the newest file; several rotations since the last look have files in between."""
-        data, old = b"", self._file
-        newer: list[str] = []
-        for _, place in sorted(rotated(self.path).items()):
-            if old and not place.endswith(".gz") and os.path.samestat(os.stat(place), os.fstat(old.fileno())):
-                for missed in reversed(newer):
-                    with _open(missed) as file:
-                        data += file.read()
-                break
-            newer.append(place)
-        self._file = open(self.path, "rb")  # noqa: SIM115 - it is followed
-        if old:
-            old.close()
-        return data
+    def _gap(self, why: str) -> Iterator[bytes]:
+        """The begin of a line has lost its rest."""
+        if self._rest:
+            yield self._rest
+            self._rest = b""
+        self._missing(why)
+
+    def _after(self) -> tuple[BinaryIO | None, bool]:
+        """The generation after this one, and whether nothing is missing between the two.
+
+        If this one is nowhere any more, it is the oldest of those that were written to later.
+        """
+        old = self._file
+        if not old:
+            return self._before(lambda number, file: False)[0], True
+        after, found = self._before(lambda number, file: _same(old, file))
+        if found or not after:
+            return after, True
+        after.close()
+        after, _ = self._before(lambda number, file: number > 0 and _age(file) <= _age(old))
+        return after, os.fstat(old.fileno()).st_nlink > 0
+
+    def _before(self, wanted: Callable[[int, BinaryIO], bool]) -> tuple[BinaryIO | None, bool]:
+        """What comes just before the one that is wanted, seen from the newest, and whether that one was found.
+
+        A newest one that is still empty does not count: if it is somebody else who has rotated, the scribe may still
+        be writing to the one before.
+        """
+        last: BinaryIO | None = None
+        for number, file in self._from_the_newest():
+            if wanted(number, file):
+                file.close()
+                return last, True
+            if number == 0 and os.fstat(file.fileno()).st_size == 0:
+                file.close()
+                continue
+            if last:
+                last.close()
+            last = file
+        return last, False
+
+    def _from_the_newest(self) -> Iterator[tuple[int, BinaryIO]]:
+        """Every generation, with its number.
+
+        A rotation gives higher numbers only, and the highest first, so who looks at one number after the other cannot
+        miss a generation, but may meet one again.
+        """
+        number: int | None = 0
+        while number is not None:
+            file = self._generation(number)
+            if file is not None:
+                yield number, file
+                number += 1
+            else:
+                number = min((other for other in rotated(self.path) if other > number), default=None)
+
+    def _generation(self, number: int) -> BinaryIO | None:
+        """The generation of this number, 0 the newest; while it is being compressed, the original."""
+        for place in (f"{self.path}.{number}", f"{self.path}.{number}.gz") if number else (self.path,):
+            with suppress(FileNotFoundError):
+                return _open(place)
+        return None
+
+
+def _to_end(file: BinaryIO) -> None:
+    if isinstance(file, gzip.GzipFile):
+        deque(file, maxlen=0)
+    else:
+        file.seek(0, os.SEEK_END)

@@ -99,7 +99,7 @@ class Compressor:
             raise FileNotFoundError(path)
         os.chmod(made, original.st_mode & 0o7777)
         os.chown(made, original.st_uid, original.st_gid)
-        os.utime(made, (original.st_atime, original.st_mtime))
+        os.utime(made, ns=(original.st_atime_ns, original.st_mtime_ns))  # by which a reader knows it again
         os.rename(made, f"{place}.gz")
         os.unlink(place)
 

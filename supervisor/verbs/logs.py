@@ -108,7 +108,7 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
         screen.complain(f"supctl: {of.run} is one of {of.runs} runs that the history keeps as one: all their lines")
     wanted = Wanted(options, instances, of)
     show = _as_json(screen) if options.json else _as_text(screen, [one["name"] for one in instances])
-    followers = _followers(instances) if options.follow else []
+    followers = _followers(instances, screen) if options.follow else []
     for _, name, line in heapq.merge(*(_old(one, options, wanted) for one in instances), key=lambda item: item[0]):
         show(name, line)
     if followers:
@@ -198,10 +198,17 @@ def _streams(one: dict[str, Any]) -> list[tuple[str, str]]:
     return list(files.items())
 
 
-def _followers(instances: list[dict[str, Any]]) -> list[Following]:
+def _followers(instances: list[dict[str, Any]], screen: Screen) -> list[Following]:
     from supervisor.logs.read import Follower  # noqa: PLC0415 - in supctl, and only here
 
-    return [(one["name"], stream, Follower(path)) for one in instances for stream, path in _streams(one)]
+    def follower(name: str, path: str) -> Follower:
+        def missing(why: str) -> None:
+            screen.out.flush()
+            screen.complain(f"supctl: {name}: lines may be missing here: {why}")
+
+        return Follower(path, missing)
+
+    return [(one["name"], stream, follower(one["name"], path)) for one in instances for stream, path in _streams(one)]
 
 
 def _parsed(raw: Iterable[bytes], stream: str) -> Iterator[Line]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 from lab import SUPCTL, Lab, Terminal, wait_for
@@ -235,22 +236,86 @@ def test_without_a_supervisor(talking: Lab) -> None:
     assert texts(talking.ctl("logs", "web", "--stderr").out) == ["err two"], "the task was taken over"
 
 
-def test_follow_over_rotations(lab: Lab) -> None:
-    lab.start(
-        '[task.web]\nlog = { to = "file", max_size = "4K", keep = 2000, compress = false }\n'
-        'command = ["sh", "-c", \'echo ready; while ! test -e go; do sleep 0.05; done; seq 3000; exec sleep 1000\']\n'
-    )
-    lab.up("web")
-    wait_for(lambda: "ready" in lab.ctl("logs", "web").out)
-    env = {**lab.env, "SUPERVISOR_SOCKET": str(lab.socket)}
-    with subprocess.Popen([*SUPCTL, "logs", "-f", "web"], stdout=subprocess.PIPE, env=env, text=True) as follower:
-        assert follower.stdout
-        assert follower.stdout.readline().endswith("ready\n")
-        (lab.dir / "go").touch()
-        seen = [follower.stdout.readline().split()[-1] for _ in range(3000)]
-        follower.kill()
-    assert seen == [str(number) for number in range(1, 3001)]
-    assert len(list((lab.dir / "log").iterdir())) > 2
+BURST = 8000
+FAST = """
+[task.fast]
+log = {{ to = "file", max_size = "8K", keep = {keep}, compress = {compress} }}
+command = ["sh", "-c", '''
+    echo 0; n=1; while test $n -lt {end}; do
+        while ! test -e $n; do sleep 0.01; done; seq $n $((n + {burst} - 1)); n=$((n + {burst}))
+    done; exec sleep 1000''']
+"""
+
+
+class Followed:
+    """A `supctl logs -f` of a task that says numbers, in bursts of some dozens of rotations each."""
+
+    def __init__(self, lab: Lab, keep: int, compress: str) -> None:
+        self.lab = lab
+        lab.start(FAST.format(keep=keep, compress=compress, burst=BURST, end=2 * BURST))
+        lab.up("fast")
+        wait_for(lambda: lab.ctl("logs", "fast").out.endswith(" 0\n"))
+        env = {**lab.env, "SUPERVISOR_SOCKET": str(lab.socket)}
+        with open(lab.dir / "followed", "wb") as out, open(lab.dir / "complained", "wb") as err:
+            self.process = subprocess.Popen([*SUPCTL, "logs", "-f", "fast"], stdout=out, stderr=err, env=env)
+        wait_for(lambda: self.numbers() == [0])
+
+    def numbers(self) -> list[int]:
+        lines = (self.lab.dir / "followed").read_text().split("\n")[:-1]
+        return [int(line.rpartition(" ")[2]) for line in lines]
+
+    def complaints(self) -> list[str]:
+        return (self.lab.dir / "complained").read_text().splitlines()
+
+    def burst(self, number: int) -> int:
+        """Lets the task go on; returns the last number that it says."""
+        (self.lab.dir / str(number * BURST + 1)).touch()
+        return (number + 1) * BURST
+
+    def written(self, last: int) -> bool:
+        """Whether a burst is in the files, and all that is to be compressed is."""
+        names = [path.suffix for path in (self.lab.dir / "log").iterdir()]
+        plain = [suffix for suffix in names if suffix not in (".log", ".gz")]
+        said = self.lab.ctl("logs", "fast", "-n", "1").out.endswith(f" {last}\n")
+        return said and (not plain or ".gz" not in names)
+
+    def shown(self, last: int) -> list[int]:
+        """What was shown, as soon as that is."""
+        wait_for(lambda: self.numbers()[-1] == last, f"{last} is shown; {self.complaints()}")
+        return self.numbers()
+
+
+@pytest.fixture
+def followed(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Followed]:
+    one = Followed(lab, *request.param)
+    yield one
+    one.process.kill()
+    one.process.wait()
+
+
+@pytest.mark.parametrize("followed", [(2000, "true"), (2000, "false")], ids=["compressed", "not"], indirect=True)
+def test_follow_over_quick_rotations(followed: Followed) -> None:
+    """Every line once and in its order: of rotations while it looks, and of many between two looks."""
+    last = followed.burst(0)
+    assert followed.shown(last) == list(range(last + 1))
+    followed.process.send_signal(signal.SIGSTOP)
+    last = followed.burst(1)
+    wait_for(lambda: followed.written(last))
+    followed.process.send_signal(signal.SIGCONT)
+    assert followed.shown(last) == list(range(last + 1))
+    assert followed.complaints() == []
+
+
+@pytest.mark.parametrize("followed", [(3, "true"), (3, "false")], ids=["compressed", "not"], indirect=True)
+def test_follow_says_that_lines_are_gone(followed: Followed) -> None:
+    followed.process.send_signal(signal.SIGSTOP)
+    last = followed.burst(0)
+    wait_for(lambda: followed.written(last))
+    followed.process.send_signal(signal.SIGCONT)
+    seen = followed.shown(last)
+    assert seen == sorted(set(seen))
+    assert len(seen) < last
+    assert ["lines may be missing here" in one for one in followed.complaints()] == [True]
 
 
 def test_a_run_that_failed_has_last_words(talking: Lab) -> None:

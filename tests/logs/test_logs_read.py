@@ -1,0 +1,253 @@
+"""Following a file: every generation in its order, once, whatever becomes of the names while one looks."""
+
+import gzip
+import os
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from supervisor.logs.read import Follower
+from supervisor.logs.rotate import rotate
+
+KEEP = 100
+
+
+class Log:
+    """A log and what a scribe does to it, step by step; its lines are numbers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.said = 0
+        self.missing: list[str] = []
+        self.followers: list[Follower] = []
+
+    def write(self, count: int = 3) -> None:
+        with self.path.open("ab") as file:
+            for _ in range(count):
+                self.said += 1
+                file.write(b"%d\n" % self.said)
+
+    def rotate(self, keep: int = KEEP) -> None:
+        rotate(str(self.path), keep)
+
+    def pack(self, number: int, *, leave: bool = False) -> None:
+        """Compresses a generation, as the scribe does; `leave`: the moment before the original is removed."""
+        plain = Path(f"{self.path}.{number}")
+        packed = Path(f"{plain}.gz")
+        packed.write_bytes(gzip.compress(plain.read_bytes(), 1))
+        found = plain.stat()
+        os.utime(packed, ns=(found.st_atime_ns, found.st_mtime_ns))
+        if not leave:
+            plain.unlink()
+
+    def follower(self) -> Follower:
+        self.followers.append(Follower(str(self.path), self.missing.append))
+        return self.followers[-1]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    one = Log(tmp_path / "web.log")
+    yield one
+    for follower in one.followers:
+        if follower._file:
+            follower._file.close()
+
+
+def numbers(follower: Follower) -> list[int]:
+    return [int(line) for line in follower.more()]
+
+
+@pytest.mark.parametrize("packed", list(product([False, True], repeat=4)), ids=str)
+def test_every_generation_in_its_order_compressed_or_not(log: Log, packed: tuple[bool, ...]) -> None:
+    log.write()
+    follower = log.follower()
+    for _ in packed:
+        log.write()
+        log.rotate()
+    log.write()
+    for number, wanted in enumerate(packed, 1):
+        if wanted:
+            log.pack(number)
+    assert numbers(follower) == list(range(4, log.said + 1))
+    log.write()
+    assert numbers(follower) == list(range(log.said - 2, log.said + 1)), "it goes on where it was"
+    assert log.missing == []
+
+
+def test_what_is_being_compressed_exists_as_both(log: Log) -> None:
+    log.write()
+    follower = log.follower()
+    for _ in range(3):
+        log.write()
+        log.rotate()
+    log.write()
+    for number in (1, 2, 3):
+        log.pack(number, leave=True)
+    assert numbers(follower) == list(range(4, 16))
+
+
+def test_generations_of_the_same_content_are_told_apart(log: Log) -> None:
+    log.path.write_bytes(b"1\n")
+    follower = log.follower()
+    for moment in range(1, 6):
+        os.utime(log.path, ns=(moment, moment))
+        log.rotate()
+        log.path.write_bytes(b"1\n")
+        log.pack(1)
+    assert numbers(follower) == [1] * 5
+    assert log.missing == []
+
+
+def test_generations_of_the_same_moment_are_told_apart(log: Log) -> None:
+    """Of one tick of the clock of the file system."""
+    log.path.touch()
+    follower = log.follower()
+    for _ in range(5):
+        log.write()
+        os.utime(log.path, ns=(1, 1))
+        log.rotate()
+        log.pack(1)
+    log.write()
+    assert numbers(follower) == list(range(1, 19))
+    assert log.missing == []
+
+
+@pytest.mark.parametrize("packs", [False, True])
+@pytest.mark.parametrize("rotations", [1, 2, 5])
+@pytest.mark.parametrize("behind", [0, 4])
+def test_a_rotation_at_any_moment_of_a_look(
+    log: Log, monkeypatch: pytest.MonkeyPatch, behind: int, rotations: int, packs: bool
+) -> None:
+    """Before the first file that a look opens, before the second one, and so on."""
+    for moment in range(20):
+        follower = log.follower()
+        begin = log.said
+        for _ in range(behind):
+            log.write()
+            log.rotate()
+        log.write()
+        looks = iter(range(1000))
+        really: Callable[[Follower, int], BinaryIO | None] = Follower._generation
+
+        def meanwhile(follower: Follower, number: int, looks=looks, moment=moment, really=really) -> BinaryIO | None:
+            if next(looks) == moment:
+                for _ in range(rotations):
+                    log.write()
+                    log.rotate()
+                    log.write()
+                    if packs:
+                        log.pack(1)
+            return really(follower, number)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Follower, "_generation", meanwhile)
+            seen = numbers(follower)
+        assert [*seen, *numbers(follower)] == list(range(begin + 1, log.said + 1)), moment
+    assert log.missing == []
+
+
+def test_what_is_gone_is_said_once_and_it_goes_on(log: Log) -> None:
+    log.write()
+    follower = log.follower()
+    log.write()
+    for _ in range(6):
+        log.rotate(keep=2)
+        log.write()
+    assert numbers(follower) == [4, 5, 6, *range(log.said - 8, log.said + 1)], (
+        "its own is read to its end, then what is kept"
+    )
+    assert len(log.missing) == 1
+    log.write()
+    assert len(numbers(follower)) == 3
+    assert len(log.missing) == 1
+
+
+def test_a_removed_file_shows_nothing_of_the_generations_before_it(log: Log) -> None:
+    for moment in range(1, 4):
+        log.write()
+        os.utime(log.path, ns=(moment, moment))
+        log.rotate()
+    log.write()
+    follower = log.follower()
+    log.write()
+    log.path.unlink()
+    assert numbers(follower) == [13, 14, 15]
+    log.write()
+    os.utime(log.path, ns=(1 << 62, 1 << 62))
+    log.rotate()
+    log.write()
+    assert numbers(follower) == list(range(16, 22))
+
+
+def test_somebody_else_rotates_and_the_scribe_has_not_looked_yet(log: Log) -> None:
+    log.write()
+    follower = log.follower()
+    with log.path.open("ab") as old:
+        log.path.rename(f"{log.path}.1")
+        log.path.touch()
+        old.write(b"4\n")
+        old.flush()
+        assert numbers(follower) == [4]
+        old.write(b"5\n")
+    log.path.write_bytes(b"6\n")
+    assert numbers(follower) == [5, 6]
+    assert log.missing == []
+
+
+def test_somebody_else_gives_a_name_that_is_no_number(log: Log) -> None:
+    log.write()
+    follower = log.follower()
+    log.write()
+    log.path.rename(f"{log.path}-20261121")
+    os.utime(f"{log.path}-20261121", ns=(1, 1))
+    log.write()
+    assert numbers(follower) == list(range(4, 10))
+    assert log.missing == []
+
+
+def test_a_truncated_file_is_read_from_its_begin(log: Log) -> None:
+    log.write()
+    follower = log.follower()
+    log.path.write_bytes(b"4\n")
+    assert numbers(follower) == [4]
+    assert log.missing == ["the file was truncated"]
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_one_that_begins_later(log: Log, before: int) -> None:
+    for number in range(before):
+        log.write()
+        log.rotate()
+        if number == 0:
+            log.pack(1)
+    follower = log.follower()
+    assert numbers(follower) == []
+    begin = log.said
+    for _ in range(3):
+        log.write()
+        log.rotate()
+    log.write()
+    assert numbers(follower) == list(range(begin + 1, begin + 13))
+    assert log.missing == []
+
+
+def test_the_begin_of_a_line_waits_for_its_rest_over_a_rotation(log: Log) -> None:
+    log.path.write_bytes(b"")
+    follower = log.follower()
+    log.path.write_bytes(b"1")
+    assert numbers(follower) == []
+    log.rotate()
+    log.pack(1)
+    log.path.write_bytes(b"2\n3\n")
+    assert numbers(follower) == [12, 3]
+
+
+def test_a_number_that_is_a_date_is_far_away_and_takes_no_time(log: Log) -> None:
+    Path(f"{log.path}.20261121").write_bytes(b"1\n")
+    follower = log.follower()
+    log.path.write_bytes(b"2\n")
+    assert numbers(follower) == [2]
