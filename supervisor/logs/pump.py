@@ -13,8 +13,8 @@ import fcntl
 import os
 from contextlib import suppress
 
-BLOCK = 192 * 1024
-"""Bytes of one look: a flood of one task holds up the others by no more than this takes, a fifth of a millisecond. Less
+BLOCK = 128 * 1024
+"""Bytes of one look: a flood of one task holds up the others by no more than this takes, a tenth of a millisecond. Less
 costs more system calls; more, and what was read may have left the cache before it is written."""
 
 PIPE = 1024 * 1024
