@@ -73,6 +73,26 @@ def test_a_flood_of_one_and_the_same_line_loses_nothing(paper: Paper) -> None:
     assert len(paper.read("web.log")) >= len(data)
 
 
+@pytest.mark.parametrize("fmt", ["raw", "plain"])
+def test_a_flood_needs_no_memory_anew_for_each_block(paper: Paper, fmt: str) -> None:
+    paper.plan(format=fmt)
+    paper.scribe()
+
+    def faults() -> int:
+        return int(Path(f"/proc/{paper.process.pid}/stat").read_text().rpartition(") ")[2].split()[7])
+
+    data = numbered(20_000)
+    paper.write("web:1.1@e.out", data).join()
+    paper.drained()
+    before = faults()
+    for _ in range(20):
+        paper.write("web:1.1@e.out", data).join()
+    paper.drained()
+    assert len(paper.read("web.log")) >= 21 * len(data)
+    pages = 20 * len(data) / 4096
+    assert faults() - before < pages / 4
+
+
 MAY_NOT = """
 import fcntl, runpy, sys
 fcntl.F_SETPIPE_SZ = 0x7fffffff
