@@ -16,7 +16,8 @@ cgroup that has them must have no process of its own, so they can be had where t
 (DelegateSubgroup=, systemd 254) or is in the root of the machine, and nowhere else: a supervisor that moved itself away
 could not be started again by a systemd that puts it where it was.
 
-The supervisor itself is not moved: it, its spawner and its helpers are where they were started, beside the tree.
+So the supervisor does not move itself: it, its spawner and its helpers are where they were started, beside the tree.
+The units that we ship have systemd start it in a leaf.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parents[2]
 UNIT = PROJECT / "systemd" / "supervisor.service"
 HARDENING = PROJECT / "systemd" / "hardening.conf"
-LIMITS = PROJECT / "systemd" / "limits.conf"
 
 TWO = """
 [task.database]
@@ -36,17 +35,13 @@ def test_the_unit_gives_the_supervisor_more_time_than_it_takes() -> None:
 
 
 def test_systemd_finds_nothing_wrong_with_the_unit(machine: "Machine") -> None:
-    assert machine.run("systemd-analyze", "verify", "/etc/systemd/system/supervisor.service") == (0, "")
+    _, said = machine.run("systemd-analyze", "verify", "/etc/systemd/system/supervisor.service")
+    assert _but_for_the_leaf(said) == []
 
 
-def test_the_drop_in_for_limits_asks_for_a_leaf_and_nothing_else(service: "Service") -> None:
-    """A systemd before 254 passes over it, with a word. What a leaf is good for, `tests/vm` shows."""
-    service.configure(TWO)
-    service.drop_in(LIMITS.read_text())
-    _, output = service.machine.run("systemd-analyze", "verify", "/etc/systemd/system/supervisor.service")
-    assert all("'DelegateSubgroup'" in line for line in output.splitlines()), output
-    service.systemctl("start")
-    assert service.tasks()["web"]["state"] == "running"
+def _but_for_the_leaf(said: str) -> list[str]:
+    """What systemd finds wrong; before 254 it does not know DelegateSubgroup=, passes over it, and says so."""
+    return [line for line in said.splitlines() if not re.search("Unknown key.* 'DelegateSubgroup'", line)]
 
 
 def _exposure(machine: "Machine") -> float:
@@ -109,7 +104,7 @@ def _inner(pid: int) -> str:
 def test_a_user_has_a_supervisor_without_root(user_service: "UserService") -> None:
     user_service.configure('[task.web]\ncommand = "sleep 1000"\n')
     unit = "/home/lab/.config/systemd/user/supervisor.service"
-    assert user_service.run("systemd-analyze", "--user", "verify", unit) == (0, "")
+    assert _but_for_the_leaf(user_service.run("systemd-analyze", "--user", "verify", unit)[1]) == []
     user_service.systemctl("start", "supervisor")
     user_service.supctl("start", "web")
     pid = re.search(r"running +(\d+)", user_service.supctl("status", "web"))
