@@ -12,6 +12,10 @@ LONGEST = 86400.0
 """Seconds of one sleep. epoll takes no more than 24 days; to wake up once a day for nothing harms nobody."""
 
 
+FD_SETSIZE = 1024
+"""What select(2) can take. Ours may be beyond: a service manager passes thousands of kept descriptors after a crash."""
+
+
 class Descriptors(Generic[Reader]):
     """An epoll(7), and a reader for each descriptor in it."""
 
@@ -36,10 +40,11 @@ class Descriptors(Generic[Reader]):
         """Sleeps up to `timeout` seconds (None: for ever); readers and events, in the order of the kernel.
 
         epoll_wait(2) counts whole milliseconds, and a grace would be over up to one of them too late. select(2) counts
-        no such, and takes an epoll for a descriptor like others.
+        no such, and takes an epoll for a descriptor like others, as long as its number is small.
         """
-        if timeout:
-            select.select((self._epoll,), (), (), min(timeout, LONGEST))
+        timeout = None if timeout is None else min(timeout, LONGEST)
+        if timeout and self._epoll.fileno() < FD_SETSIZE:
+            select.select((self._epoll,), (), (), timeout)
             timeout = 0
         for fd, events in self._epoll.poll(timeout):
             reader = self._readers.get(fd)  # an earlier reader of this turn may have closed it

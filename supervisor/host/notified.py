@@ -121,6 +121,7 @@ class Ears:
             if not os.path.exists(ear.path):
                 try:
                     made = _bound(ear.path)
+                    self._loop.watch(made.fileno(), lambda _, ear=ear: self._readable(ear))  # type: ignore[misc]
                 except OSError as error:
                     self._log("error", f"{ear.key} cannot be heard any more: {error}")
                     continue
@@ -128,7 +129,6 @@ class Ears:
                 self._spawner.drop(ear.path)
                 ear.socket.close()
                 ear.socket, ear.rests_until = made, None
-                self._loop.watch(made.fileno(), lambda _, ear=ear: self._readable(ear))  # type: ignore[misc]
                 self._spawner.hold(ear.path, made.fileno())
 
     def close(self, key: str) -> None:

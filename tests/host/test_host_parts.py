@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import resource
 import select
 import signal
 import socket
@@ -426,3 +427,23 @@ def test_no_sleep_is_too_long(timeout: float) -> None:
     loop.unwatch(read)
     os.close(read)
     os.close(write)
+
+
+def test_a_loop_whose_number_is_too_large_for_select() -> None:
+    """A service manager passes what it has kept of a thousand runs, all before the first descriptor of ours."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 1200:
+        pytest.skip("too few descriptors are permitted here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
+    kept: list[int] = []
+    try:
+        while not kept or kept[-1] < 1024:
+            kept.append(os.open(os.devnull, os.O_RDONLY))
+        loop = Loop()
+        assert loop._epoll.fileno() > 1023
+        assert loop.wait(0.001) == []
+        loop._epoll.close()
+    finally:
+        for fd in kept:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
