@@ -16,6 +16,7 @@ from supervisor.host import clock, gauge
 from supervisor.host.usage import Usage, rates, usage_of
 from supervisor.store import samples
 from supervisor.store.living import Living
+from supervisor.store.told import SAMPLES
 
 FIRST = 2.0
 """Seconds until the first round, so that a fresh `status` soon has figures."""
@@ -98,7 +99,7 @@ class Sampler:
 
     def _finish_round(self, now: float) -> None:
         try:
-            samples.publish(self._runtime_dir, {"at": now, "every": self._every, "instances": self._round})
+            SAMPLES.write(self._runtime_dir, {"at": now, "every": self._every, "instances": self._round})
             self._troubled = False
         except OSError as error:
             if not self._troubled:

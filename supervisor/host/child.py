@@ -134,9 +134,9 @@ def _title(spec: Spec) -> None:
         gc.enable()
         ctypes.pythonapi.PyOS_BeforeFork()
         ctypes.pythonapi.PyOS_AfterFork_Child()  # the interpreter goes on: what the spawner left out is done now
-        from setproctitle import setproctitle  # noqa: PLC0415 - only in a child
+        from supervisor.host import title  # noqa: PLC0415 - only in a child
 
-        setproctitle(f"supervisor: {spec['title']}")
+        title.show(f"supervisor: {spec['title']}")
 
 
 def _input() -> None:

@@ -186,7 +186,7 @@ class Host(Protocol):
         """The runs that @scribe has found beyond a limit, by instance: {"run", "why"} (`store.told`)."""
 
     def samples(self) -> dict[str, Any]:
-        """What runs used at the last look of @scribe (`store.samples.Newest.read`); empty when nobody looks."""
+        """What runs used at the last look of @scribe (`store.told.SAMPLES`); empty when nobody looks."""
 
     def spool(self, accounts: list[dict[str, Any]]) -> str:
         """Hands over what the history shall say of runs that are over; never waits.

@@ -10,7 +10,7 @@ from typing import Any
 from supervisor.core.definition import Probe, StopPolicy
 from supervisor.core.events import Exited, Status
 from supervisor.core.instance import Run
-from supervisor.host import clock
+from supervisor.host import clock, title
 from supervisor.host.errand import Errands
 from supervisor.host.fifo import Fifos
 from supervisor.host.inotify import IN_MOVED_TO, Watch
@@ -37,9 +37,8 @@ from supervisor.host.spawner import Spawner
 from supervisor.host.wallclock import WallClock
 from supervisor.store.plan import write as write_plan
 from supervisor.store.records import Journal
-from supervisor.store.samples import Newest
 from supervisor.store.spool import Spool
-from supervisor.store.told import BREACHES, LOSSES, Told
+from supervisor.store.told import BREACHES, LOSSES, SAMPLES, Newest, Told
 
 
 class Linux:
@@ -73,7 +72,7 @@ class Linux:
         self._next_beat = 0.0 if self._beat else None
         self._journal: Journal | None = None
         self._spool: Spool | None = None
-        self._newest = Newest("")
+        self._newest = Newest(SAMPLES, "")
         self._told: list[Occurrence] = []  # found outside of the loop
         self._runtime_dir = ""
         self._ears = Ears(self.loop, self._processes, self._spawner, self.log)
@@ -258,7 +257,7 @@ class Linux:
     def spool_in(self, spool: Spool) -> None:
         """From now on `spool` writes there; beside it are the samples."""
         self._spool = spool
-        self._newest = Newest(os.path.dirname(spool.directory))
+        self._newest = Newest(SAMPLES, os.path.dirname(spool.directory))
 
     def samples(self) -> dict[str, Any]:
         """See `Host.samples`. A file in memory."""
@@ -328,9 +327,7 @@ class Linux:
 
     def title(self, text: str) -> None:
         """See `Host.title`."""
-        from setproctitle import setproctitle  # noqa: PLC0415 - imports logging, 15 ms that no first start waits for
-
-        setproctitle(text)
+        title.show(text)
 
     def log(self, level: str, text: str) -> None:
         """See `Host.log`."""

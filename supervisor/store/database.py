@@ -19,7 +19,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import suppress
-from urllib.parse import quote
 
 NAME = "history.db"
 VERSION = 1
@@ -223,6 +222,8 @@ def open_to_read(path: str) -> sqlite3.Connection:
         sqlite3.Error: it cannot be read.
         OSError: there is none, or we may not.
     """
+    from urllib.parse import quote  # noqa: PLC0415 - the writer does not need it
+
     with open(path, "rb"):  # an error that says why
         pass
     uri = f"file:{quote(os.path.abspath(path))}?mode=ro"

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
 NAME = "freezes.json"
@@ -55,8 +54,12 @@ def _is_freeze(entry: object) -> bool:
     if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("scope", "by", "since")):
         return False
     until = entry.get("until")
+    if until is None:
+        return True
+    from datetime import datetime  # noqa: PLC0415 - only a freeze that ends by itself needs it
+
     try:
-        return until is None or datetime.fromisoformat(until).tzinfo is not None
+        return datetime.fromisoformat(until).tzinfo is not None
     except (TypeError, ValueError):
         return False
 

@@ -6,18 +6,9 @@ once its five minutes are over; for what is newer, the samples themselves are re
 
 from __future__ import annotations
 
-import json
-import os
 import sqlite3
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
-
-FOLDER = "usage"
-"""In the runtime directory; a folder of its own, as the parent is woken by what happens in the one above."""
-
-FILE = f"{FOLDER}/samples.json"
-"""The newest sample of each instance, for `status`."""
 
 STEP = 300
 """Seconds of a mean."""
@@ -118,41 +109,3 @@ def series(
     )
     found = connection.execute(sql, {"since": since, "until": until, "edge": edge, "step": step})
     return [(task, slot, value, count) for task, slot, value, count in found]
-
-
-# -- the newest -------------------------------------------------------------------------------------------------------
-
-
-def publish(runtime_dir: str, newest: dict[str, Any]) -> None:
-    """Replaces the file with the newest samples.
-
-    Raises:
-        OSError: the runtime directory is full or gone.
-    """
-    path = f"{runtime_dir}/{FILE}"
-    with suppress(FileExistsError):
-        os.mkdir(f"{runtime_dir}/{FOLDER}", mode=0o700)
-    with open(f"{path}.new", "w", encoding="utf-8") as file:
-        json.dump(newest, file, separators=(",", ":"))
-    os.rename(f"{path}.new", path)
-
-
-class Newest:
-    """The reader of that file; it reads it only when it is another one."""
-
-    def __init__(self, runtime_dir: str) -> None:
-        self._path = f"{runtime_dir}/{FILE}"
-        self._seen: tuple[int, int] = (0, 0)
-        self._told: dict[str, Any] = {}
-
-    def read(self) -> dict[str, Any]:
-        """{"at": monotonic seconds, "every": seconds, "instances": {KEY: {"run", …}}}; empty when there is none."""
-        try:
-            now = os.stat(self._path)
-            if (now.st_ino, now.st_mtime_ns) != self._seen:
-                with open(self._path, encoding="utf-8") as file:
-                    self._told = json.load(file)
-                self._seen = (now.st_ino, now.st_mtime_ns)
-        except (OSError, ValueError):
-            return {}
-        return self._told

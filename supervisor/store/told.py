@@ -43,8 +43,32 @@ class Told:
         return {}
 
 
+class Newest:
+    """A reader of such a file, which reads it only when it is another one."""
+
+    def __init__(self, told: Told, runtime_dir: str) -> None:
+        self._file = told
+        self._runtime_dir = runtime_dir
+        self._seen: tuple[int, int] = (0, 0)
+        self._told: dict[str, Any] = {}
+
+    def read(self) -> dict[str, Any]:
+        """What was told last; nothing when nothing was, or none can tell."""
+        try:
+            now = os.stat(f"{self._file.folder(self._runtime_dir)}/{self._file.name}")
+        except OSError:
+            return {}
+        if (now.st_ino, now.st_mtime_ns) != self._seen:
+            self._told = self._file.read(self._runtime_dir)
+            self._seen = (now.st_ino, now.st_mtime_ns)
+        return self._told
+
+
 LOSSES = Told("lost", "losses.json")
 """Output that could not be written, as sums: {KEY: {"bytes", "lines", "why", "at"}}, with the time of the last loss."""
 
 BREACHES = Told("breaches", "breaches.json")
 """Runs that are beyond a limit which only @scribe watches: {KEY: {"run": its id, "why"}}."""
+
+SAMPLES = Told("usage", "samples.json")
+"""What runs used at the last look: {"at": monotonic seconds, "every": seconds, "instances": {KEY: {"run", …}}}."""

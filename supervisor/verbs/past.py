@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from supervisor.verbs.interface import RefusedError
@@ -121,6 +120,7 @@ def moment(given: str) -> float:
         ArgumentTypeError: it is neither; argparse says what is allowed.
     """
     from argparse import ArgumentTypeError  # noqa: PLC0415 - in supctl
+    from datetime import UTC, datetime  # noqa: PLC0415
 
     from supervisor.config.quantity import duration_of  # noqa: PLC0415
 
@@ -137,4 +137,6 @@ def moment(given: str) -> float:
 
 def stamp(at: float) -> str:
     """The same as files and people have it: RFC 3339 in UTC, with milliseconds."""
+    from datetime import UTC, datetime  # noqa: PLC0415 - in supctl
+
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -13,7 +13,7 @@ import pytest
 from supervisor.helpers.sampler import Sampler
 from supervisor.host import clock, kin, mark, procfs
 from supervisor.host.usage import Usage, rates, usage_of
-from supervisor.store import samples
+from supervisor.store.told import SAMPLES
 
 LARGE = "import time; b = b'x' * (30 << 20); print(flush=True); time.sleep(1000)"
 
@@ -113,7 +113,7 @@ def sampled(here: Path, run: dict) -> dict:
     (here / "usage").mkdir(exist_ok=True)
     sampler = Sampler(str(here), _NoHistory(), lambda level, text: pytest.fail(f"{level}: {text}"))
     sampler.due(clock.now())
-    return samples.Newest(str(here)).read()["instances"]["web:1"]
+    return SAMPLES.read(str(here))["instances"]["web:1"]
 
 
 def test_a_grandchild_that_has_left_everything_is_in_the_samples(tmp_path, escaped):

@@ -7,7 +7,8 @@ import pytest
 
 from supervisor.store import database, samples
 from supervisor.store.living import Living
-from supervisor.store.samples import METRICS, Newest, publish, series, write
+from supervisor.store.samples import METRICS, series, write
+from supervisor.store.told import SAMPLES, Newest
 
 BASE = 1_800_000_000  # a multiple of five minutes
 
@@ -76,12 +77,12 @@ def test_a_series_takes_means_where_no_samples_are_left_and_adds_up_instances(db
 
 
 def test_the_newest_is_replaced_as_a_whole_and_read_once(tmp_path):
-    newest = Newest(str(tmp_path))
+    newest = Newest(SAMPLES, str(tmp_path))
     assert newest.read() == {}
-    publish(str(tmp_path), {"at": 1.0, "every": 15.0, "instances": {}})
+    SAMPLES.write(str(tmp_path), {"at": 1.0, "every": 15.0, "instances": {}})
     assert newest.read()["at"] == 1.0
     assert newest.read() is newest.read()
-    publish(str(tmp_path), {"at": 2.0, "every": 15.0, "instances": {}})
+    SAMPLES.write(str(tmp_path), {"at": 2.0, "every": 15.0, "instances": {}})
     assert newest.read()["at"] == 2.0
     (tmp_path / "usage/samples.json").write_text("torn {")
     assert newest.read() == {}
