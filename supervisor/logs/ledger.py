@@ -1,14 +1,15 @@
 """The ledger: one entry, of the block that is being written now, in a file of the runtime directory (memory).
 
-It is opened before the write and closed when the block is taken out of its FIFO; each is one small pwrite(2). A scribe
-that finds an open entry knows by the size of the file whether its predecessor had written: all of the block, some of
-it (which is taken back), or nothing. All of it: then by a look at the FIFO whether the block was taken out as well.
+It is opened before the write and closed when the block is taken out of its FIFO. A scribe that finds an open entry
+knows by the size of the file whether its predecessor had written: all of the block, some of it (which is taken back),
+or nothing. All of it: then by a look at the FIFO whether the block was taken out as well.
 That look compares begin and end of the block. Only a block that repeats itself (a flood of one and the same line)
 can look like the next one; it is kept rather than taken out: the worst that can happen is that it is there twice.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
 from contextlib import suppress
@@ -18,47 +19,61 @@ from supervisor.logs.pump import Pump
 
 _ENTRY = struct.Struct("<B5Q64s64s2H")
 _EDGE = 64
+_SIZE = 8192
+"""Bytes: an entry, and two of the longest names."""
 
 
 class Ledger:
-    """The file."""
+    """The file, mapped: an entry costs no system call, and is there as soon as it is made, also when we are killed."""
 
     def __init__(self, path: str) -> None:
-        """Opens it, or makes it.
-
-        Raises:
-            OSError: neither can be done.
-        """
+        """Opens it, or makes it."""
         self._path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._map = _mapped(path)
 
     def reopen(self) -> None:
         """Somebody has removed it. Between two blocks there is nothing in it to be kept."""
-        os.close(self._fd)
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._map.close()
+        self._map = _mapped(self._path)
 
     def open(self, fifo: str, path: str, file: os.stat_result, length: int, block: bytes) -> None:
         """A block of this FIFO is about to be appended to this file; it makes it `length` bytes longer."""
         names = os.fsencode(fifo), os.fsencode(path)
         head, tail = block[:_EDGE], block[-_EDGE:]
         numbers = (file.st_dev, file.st_ino, file.st_size, length, len(block))
-        entry = _ENTRY.pack(1, *numbers, head, tail, len(names[0]), len(names[1]))
-        os.pwrite(self._fd, entry + names[0] + names[1], 0)
+        entry = _ENTRY.pack(0, *numbers, head, tail, len(names[0]), len(names[1])) + names[0] + names[1]
+        self._map[: len(entry)] = entry
+        self._map[0] = 1
 
     def close(self) -> None:
         """The block is written and taken out."""
-        os.pwrite(self._fd, b"\0", 0)
+        self._map[0] = 0
 
     def settle(self, folder: str, pump: Pump) -> None:
         """Finishes what the scribe before has begun: what is in the FIFO afterwards has not been written."""
-        entry = os.pread(self._fd, 65536, 0)
-        if len(entry) >= _ENTRY.size and entry[0] == 1:
+        entry = self._map[:]
+        if entry[0] == 1:
             _open, device, inode, size, length, count, head, tail, *lengths = _ENTRY.unpack_from(entry)
             rest = entry[_ENTRY.size :]
             fifo, path = os.fsdecode(rest[: lengths[0]]), os.fsdecode(rest[lengths[0] : sum(lengths)])
             if _written(path, (device, inode), size, length):
                 _take_out(f"{folder}/{fifo}", pump, count, (head, tail))
         self.close()
+
+
+def _mapped(path: str) -> mmap.mmap:
+    """The file in memory. Where there is no room for it, memory that ends with us: better than no output at all.
+
+    All of it is asked for beforehand, as a page that cannot be had when it is written to ends the process (SIGBUS).
+    """
+    with suppress(OSError):
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, _SIZE)
+            return mmap.mmap(fd, _SIZE)
+        finally:
+            os.close(fd)
+    return mmap.mmap(-1, _SIZE)
 
 
 def _written(path: str, file: tuple[int, int], size: int, length: int) -> bool:

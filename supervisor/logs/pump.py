@@ -13,9 +13,10 @@ import fcntl
 import os
 from contextlib import suppress
 
-BLOCK = 128 * 1024
-"""Bytes of one look: a flood of one task holds up the others by no more than this takes, a tenth of a millisecond. Less
-costs more system calls; more, and what was read may have left the cache before it is written."""
+BLOCK = 256 * 1024
+"""Bytes of one look: a flood of one task holds up the others by no more than this takes, a fifth of a millisecond. Less
+costs more: a file system takes a long write at half the price. With more, what was read has left the cache before it is
+written."""
 
 PIPE = 1024 * 1024
 """Bytes that a FIFO of a talkative task may hold, the kernel's usual limit (/proc/sys/fs/pipe-max-size). Many times a

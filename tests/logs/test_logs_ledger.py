@@ -1,0 +1,85 @@
+"""The ledger: what a scribe that was killed had begun is finished by the next one, each block once."""
+
+import os
+
+import pytest
+
+from supervisor.logs.ledger import Ledger
+from supervisor.logs.pump import Pump
+
+BLOCK = b"".join(b"line %d\n" % n for n in range(100))
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    """Its name; a writer holds it open, and a block is in it."""
+    os.mkfifo(tmp_path / "web.out")
+    writer = os.open(tmp_path / "web.out", os.O_RDWR | os.O_NONBLOCK)
+    os.write(writer, BLOCK)
+    yield "web.out"
+    os.close(writer)
+
+
+def left_in(path) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return os.read(fd, 65536)
+    except BlockingIOError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize(
+    ("written", "in_file", "in_fifo"),
+    [
+        (b"", b"before\n", BLOCK),  # killed before the write
+        (BLOCK[:50], b"before\n", BLOCK),  # in the middle of it
+        (BLOCK, b"before\n" + BLOCK, b""),  # before it was taken out
+    ],
+)
+def test_what_was_begun_is_finished(tmp_path, fifo, written, in_file, in_fifo):
+    log = tmp_path / "web.log"
+    log.write_bytes(b"before\n")
+    Ledger(str(tmp_path / "ledger")).open(fifo, str(log), os.stat(log), len(BLOCK), BLOCK)
+    with log.open("ab") as file:
+        file.write(written)
+    Ledger(str(tmp_path / "ledger")).settle(str(tmp_path), Pump())
+    assert log.read_bytes() == in_file
+    assert left_in(tmp_path / fifo) == in_fifo
+
+
+def test_what_was_finished_is_left_alone(tmp_path, fifo):
+    log = tmp_path / "web.log"
+    log.write_bytes(b"")
+    ledger = Ledger(str(tmp_path / "ledger"))
+    ledger.open(fifo, str(log), os.stat(log), len(BLOCK), BLOCK)
+    log.write_bytes(BLOCK)
+    ledger.close()
+    Ledger(str(tmp_path / "ledger")).settle(str(tmp_path), Pump())
+    assert left_in(tmp_path / fifo) == BLOCK
+
+
+def test_the_file_may_have_been_rotated_meanwhile(tmp_path, fifo):
+    log = tmp_path / "web.log"
+    log.write_bytes(b"")
+    Ledger(str(tmp_path / "ledger")).open(fifo, str(log), os.stat(log), len(BLOCK), BLOCK)
+    log.write_bytes(BLOCK)
+    log.rename(tmp_path / "web.log.1")
+    Ledger(str(tmp_path / "ledger")).settle(str(tmp_path), Pump())
+    assert left_in(tmp_path / fifo) == b""
+
+
+def test_a_ledger_that_no_room_is_left_for_holds_up_nothing(tmp_path):
+    ledger = Ledger(str(tmp_path / "gone/ledger"))
+    ledger.settle(str(tmp_path), Pump())
+    ledger.open("web.out", "/web.log", os.stat(tmp_path), 1, b"x")
+    ledger.close()
+    ledger.reopen()
+
+
+def test_a_torn_ledger_and_one_of_an_older_scribe_are_no_harm(tmp_path, fifo):
+    for found in (b"", b"\x00", b"\x01short", b"\xff" * 9000):
+        (tmp_path / "ledger").write_bytes(found)
+        Ledger(str(tmp_path / "ledger")).settle(str(tmp_path), Pump())
+    assert left_in(tmp_path / fifo) == BLOCK
