@@ -33,6 +33,7 @@ from supervisor.host.notified import Ears
 from supervisor.host.notify import AGAIN, Notifier
 from supervisor.host.process import Processes
 from supervisor.host.questions import PROBER, Questions
+from supervisor.host.signaller import Signaller
 from supervisor.host.spawner import Spawner
 from supervisor.host.wallclock import WallClock
 from supervisor.store.plan import write as write_plan
@@ -60,7 +61,8 @@ class Linux:
         self.loop.watch(self._signals.fd, self._signalled)
         self._notifier = Notifier()
         self._errands = Errands(self.loop)
-        self._processes = Processes(self.loop, self._spawner, self.errand, self._notifier)
+        self._processes = Processes(self.loop, self._spawner, self._notifier)
+        self._signaller = Signaller(self._processes, self.errand)
         self._processes.reaps = reaps
         self._fifos = Fifos(self._spawner.keeper, self.log)
         self._wall = WallClock()
@@ -109,7 +111,7 @@ class Linux:
     def _translated(self, occurred: list[Occurrence]) -> Iterator[Occurrence]:
         """An errand of the processes' own is nobody else's business."""
         for occurrence in occurred:
-            chased = self._processes.chased(occurrence) if isinstance(occurrence, Done) else None
+            chased = self._signaller.chased(occurrence) if isinstance(occurrence, Done) else None
             yield from [occurrence] if chased is None else chased
 
     def _signalled(self, _: int) -> list[Occurrence]:
@@ -167,23 +169,23 @@ class Linux:
 
     def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
         """See `Host.terminate`."""
-        self._processes.terminate(key, run, policy)
+        self._signaller.terminate(key, run, policy)
 
     def destroy(self, doomed: Sequence[tuple[str, Run]]) -> None:
         """See `Host.destroy`."""
-        self._told += self._processes.destroy(doomed)
+        self._told += self._signaller.destroy(doomed)
 
     def signal(self, key: str, name: str) -> bool:
         """See `Host.signal`."""
-        return self._processes.signal(key, name)
+        return self._signaller.signal(key, name)
 
     def pause(self, key: str, run: Run) -> None:
         """See `Host.pause`."""
-        self._told += self._processes.pause(key, run)
+        self._told += self._signaller.pause(key, run)
 
     def resume(self, key: str, run: Run) -> None:
         """See `Host.resume`."""
-        self._processes.resume(key, run)
+        self._signaller.resume(key, run)
 
     def ask(self, launch: Launch, probe: Probe) -> None:
         """See `Host.ask`."""

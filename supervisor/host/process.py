@@ -1,9 +1,9 @@
-"""Children: the go byte, exits, signals. The fork itself is `spawner`'s, what follows in the child is `child`'s.
+"""Children: the go byte, adoption, exits. The fork itself is `spawner`'s, what follows in the child is `child`'s.
 
 A child is known by the pidfd of its leader, so that an end is told by the kernel at once and no signal can hit a
-stranger; what else belongs to its run is known by `rest`. A run is over when nothing of it is left. Whatever ends as
-our child is reaped (`reap`), also orphans that the kernel hands to us because we are a subreaper (prctl(2),
-PR_SET_CHILD_SUBREAPER): they are no tasks, but the run that they are from is not empty.
+stranger; what else belongs to its run is known by `rest`, and what it is sent is in `signaller`. A run is over when
+nothing of it is left. Whatever ends as our child is reaped (`reap`), also orphans that the kernel hands to us because
+we are a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER): they are no tasks, but the run that they are from is not empty.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
-from supervisor.core.definition import StopPolicy
-from supervisor.core.events import Emptied, Exited, Killed, MainPid, NotStarted, Paused, Started, Status, Used
+from supervisor.core.events import Emptied, Exited, MainPid, NotStarted, Started, Status, Used
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Run
-from supervisor.host import kin, mark, procfs
+from supervisor.host import mark, procfs
 from supervisor.host.fdstore import Store
-from supervisor.host.interface import CannotForkError, Done, Happened, Launch
+from supervisor.host.interface import CannotForkError, Happened, Launch
 from supervisor.host.launch import spec_of
 from supervisor.host.loop import Loop
 from supervisor.host.notify import Notifier
@@ -32,9 +31,6 @@ from supervisor.host.spawner import Spawner
 
 REAPED_WITHIN = 3.0
 """Seconds that an adopted run, which ended, may wait for its parent to reap it: then the kernel tells its status."""
-
-Chase = Callable[[Callable[..., kin.Chased], kin.Family, int], int]
-"""Has a function called aside; returns the number of the errand."""
 
 
 class Process:
@@ -55,12 +51,52 @@ class Process:
         self.told = ""  # whom the stop signal was sent to: "main", "group" or "all"
         self.chase = 0  # the errand that kills what is left of it, while that is under way
 
+    def send(self, number: int) -> bool:
+        """A signal to the leader. False when it is gone, or may not be signalled."""
+        try:
+            signal.pidfd_send_signal(self.pidfd, number)
+        except (ProcessLookupError, OSError):
+            return False
+        return True
+
+    def send_group(self, number: int) -> None:
+        """The group; before its setsid the child has none, then the child alone."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            if not self.ended:
+                self.send(number)
+        except PermissionError:
+            pass  # every member has become another user's; what is left is told by the state
+
+    def group_lives(self) -> bool:
+        """Whether anything of the run's process group is left. The leader itself has been reaped by now.
+
+        Zombies do not count: somebody else is their parent, who may never look after them.
+        """
+        if not self.answers():
+            return False
+        try:
+            return any(one.alive and one.group == self.pid for one in map(procfs.stat, procfs.pids()))
+        except OSError:  # no descriptor is left: it counts as living until it can be told
+            return True
+
+    def answers(self) -> bool:
+        """Whether anybody is in its process group, be it a zombie."""
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
 
 class Processes:
     """Every living run, by instance and by pid."""
 
-    def __init__(self, loop: Loop, spawner: Spawner, aside: Chase, notifier: Notifier) -> None:
-        """`loop` tells when a descriptor is readable, `spawner` forks, `aside` begins an errand.
+    def __init__(self, loop: Loop, spawner: Spawner, notifier: Notifier) -> None:
+        """`loop` tells when a descriptor is readable, `spawner` forks.
 
         `notifier` speaks to the service manager, which keeps what shall outlive us.
         """
@@ -70,8 +106,7 @@ class Processes:
         self.reaps = True  # False as long as it is not known whose an end is
         self._loop = loop
         self._spawner = spawner
-        self._aside = aside
-        self._sight = Sight(loop, self.by_pid)
+        self.sight = Sight(loop, self.by_pid)
         self._kernel_tells = kernel_tells()
         self.kept = Store(notifier, useful=self._kernel_tells)
         self._unreaped: dict[Process, float] = {}  # adopted and ended, until when to wait for the status
@@ -104,7 +139,7 @@ class Processes:
     def _rest(self, number: int, pid: int, cgroup: str, *, ours: bool) -> Rest:
         if cgroup:
             return InCgroup(self._loop, pid, cgroup)
-        return ByMark(self._loop, self._sight, number, pid, ours=ours)
+        return ByMark(self._loop, self.sight, number, pid, ours=ours)
 
     def go(self, key: str) -> None:
         """See `interface.Host.go`."""
@@ -119,7 +154,7 @@ class Processes:
         if process and process.channel is not None:
             process.failure = reason
             self._close_channel(process)
-            _send(process, signal.SIGKILL)
+            process.send(signal.SIGKILL)
 
     def adopt(self, key: str, run: Run, runtime_dir: str) -> bool:
         """See `interface.Host.adopt`. A pid that another process has by now is recognised by its birth."""
@@ -215,124 +250,15 @@ class Processes:
             os.close(process.channel)
             process.channel = None
 
-    # -- down ---------------------------------------------------------------------------------------------------------
-
-    def terminate(self, key: str, run: Run, policy: StopPolicy) -> None:
-        """See `interface.Host.terminate`. SIGCONT follows: one that is stopped (SIGSTOP, a debugger) could not obey."""
-        process = self._of(key, run)
-        if process is None:
-            return
-        self._sight.freshen()
-        number = signal.Signals[policy.signal]
-        if process.ended:
-            self._terminate_rest(process, number)
-            return
-        process.told = policy.to
-        if isinstance(process.rest, ByMark) and _send(process, 0):  # its pid is still its own
-            process.rest.meet()
-        if policy.to == "all" or (policy.to == "group" and not process.group):
-            self._terminate_rest(process, number)
-        send = _send if policy.to == "main" or not process.group else _send_group
-        send(process, number)
-        send(process, signal.SIGCONT)
-
-    def _terminate_rest(self, process: Process, number: int) -> None:
-        """To all that have not had it. The group is told as one, as it may fork meanwhile."""
-        if process.ended and process.told == "all":
-            return
-        if process.ended and process.group and process.told != "group":
-            _send_group(process, number)
-            _send_group(process, signal.SIGCONT)
-        for pid in process.rest.others():
-            if not (process.group and procfs.stat(pid).group == process.pid):
-                for one in (number, signal.SIGCONT):
-                    with suppress(ProcessLookupError, PermissionError):  # gone; a set-user-ID program
-                        os.kill(pid, one)
-
-    def destroy(self, doomed: Sequence[tuple[str, Run]]) -> list[Happened]:
-        """See `interface.Host.destroy`. Tells also when it finds that nothing is left to kill.
-
-        Every leader first: to look for the rest of each takes time, by which nobody shall outlive the grace. Without a
-        cgroup that look begins at the living leader.
-        """
-        found = [(process, run) for key, run in doomed if (process := self._of(key, run))]
-        for process, _ in found:
-            if isinstance(process.rest, InCgroup) and not process.ended:
-                _send(process, signal.SIGKILL)
-        return [event for process, run in found for event in self._destroy(process, again=run.kills > 1)]
-
-    def _destroy(self, process: Process, *, again: bool) -> list[Happened]:
-        self._sight.freshen()
-        others = process.rest.others()
-        met = [one for one in map(procfs.stat, others) if one.alive]
-        if process.group:
-            _send_group(process, signal.SIGKILL)
-        if not process.ended:
-            _send(process, signal.SIGKILL)
-        told: list[Happened] = []
-        if isinstance(process.rest, InCgroup):
-            process.rest.cgroup.kill()
-        if others and isinstance(process.rest, ByMark):
-            process.chase = process.chase or self._aside(kin.chase, process.rest.family, process.pid)
-        else:
-            told = _killed(process, met, again=again)
-        return told + self._look(process)
-
-    def chased(self, done: Done) -> list[Happened] | None:
-        """An errand is done. None when it was no chase."""
-        process = next((one for one in self.by_key.values() if one.chase == done.errand), None)
-        if process is None:
-            return None
-        process.chase = 0
-        self._sight.freshen()
-        came = done.value or kin.Chased((), (f"cannot look for it: {done.error}",))
-        killed = Happened(process.key, Killed(process.run, came.killed, came.left))
-        return [killed, *self._look(process)]
-
-    def signal(self, key: str, name: str) -> bool:
-        """See `interface.Host.signal`."""
+    def of(self, key: str, run: Run) -> Process | None:
+        """This run, if it lives."""
         process = self.by_key.get(key)
-        return process is not None and not process.ended and _send(process, signal.Signals[name])
-
-    def pause(self, key: str, run: Run) -> list[Happened]:
-        """See `interface.Host.pause`. The leader first, who is known best; in a cgroup all are stopped together."""
-        process = self._of(key, run)
-        if process is None or process.ended:
-            return []
-        if isinstance(process.rest, ByMark):  # nobody tells when a signal has arrived; to SIGSTOP there is no handler
-            _send(process, signal.SIGSTOP)
-            process.rest.pause()
-            return [Happened(process.key, Paused(process.run))]
-        process.rest.pause()
-        process.rest.watch(lambda _: self._stands(process))
-        return self._stands(process)
-
-    def _stands(self, process: Process) -> list[Happened]:
-        """Whether all of a run that is to stand still does."""
-        if isinstance(process.rest, InCgroup) and not process.rest.cgroup.frozen():
-            return []
-        process.rest.unwatch()
-        return [Happened(process.key, Paused(process.run))]
-
-    def resume(self, key: str, run: Run) -> None:
-        """See `interface.Host.resume`."""
-        process = self._of(key, run)
-        if process is None:
-            return
-        if not process.ended:
-            process.rest.unwatch()
-        if isinstance(process.rest, ByMark) and not process.ended:
-            _send(process, signal.SIGCONT)
-        process.rest.resume()
+        return process if process and process.run == run.number else None
 
     def state_of(self, key: str) -> str:
         """See `interface.Host.state_of`."""
         process = self.by_key.get(key)
         return procfs.stat(process.pid).state if process and not process.ended else ""
-
-    def _of(self, key: str, run: Run) -> Process | None:
-        process = self.by_key.get(key)
-        return process if process and process.run == run.number else None
 
     # -- ends ---------------------------------------------------------------------------------------------------------
 
@@ -341,7 +267,7 @@ class Processes:
         events: list[Happened] = []
         others: list[tuple[int, Status]] = []
         ends = list(iter(_end_of, None)) if self.reaps else []
-        self._sight.freshen()  # one look at our children does for all of them
+        self.sight.freshen()  # one look at our children does for all of them
         for pid, status in ends:
             process = self.by_pid.get(pid)
             if process and not process.ended:
@@ -369,7 +295,7 @@ class Processes:
         end = _end_of(process.pid) if self.reaps else None
         if end is None:
             return []
-        others = self.reap()[0] if _answers(process) else []
+        others = self.reap()[0] if process.answers() else []
         return [*others, *self._ended(process, end[1])]
 
     def _ended_elsewhere(self, process: Process, events: int = 0) -> list[Happened]:
@@ -423,7 +349,7 @@ class Processes:
 
     def _anything_left(self, process: Process) -> bool:
         """For when the leader is gone. Its process group counts, too: root may have moved it to another cgroup."""
-        process.group = process.group and _group_lives(process)
+        process.group = process.group and process.group_lives()
         if isinstance(process.rest, ByMark) and not process.group:
             process.rest.outlive()
         return process.group or process.chase > 0 or process.rest.lives()
@@ -435,14 +361,14 @@ class Processes:
             process.rest.leave_number()
 
     def _watch_rest(self, process: Process) -> None:
-        process.rest.watch(lambda _: self._look(process))
+        process.rest.watch(lambda _: self.look(process))
 
     def _look_at_ours(self) -> list[Happened]:
         """Something was reaped that was no leader: an orphan, perhaps the last of a run."""
         seen = [process for process in self.by_key.values() if process.ended and process.ours]
-        return [event for process in seen for event in self._look(process)]
+        return [event for process in seen for event in self.look(process)]
 
-    def _look(self, process: Process) -> list[Happened]:
+    def look(self, process: Process) -> list[Happened]:
         """Whether a run whose leader had ended is over."""
         if not process.ended or self.by_key.get(process.key) is not process:
             return []
@@ -463,58 +389,6 @@ class Processes:
         process.rest.unwatch()
         if isinstance(process.rest, InCgroup):
             self._spawner.remove(process.rest.cgroup.path)
-
-
-def _killed(process: Process, met: list[procfs.Stat], *, again: bool) -> list[Happened]:
-    """What SIGKILL met besides the leader. Who is met again, also the leader, has outlived it."""
-    left: tuple[str, ...] = ()
-    if again:
-        still = met if process.ended else [one for one in (procfs.stat(process.pid), *met) if one.alive]
-        left = procfs.names(still, state=True) or ("a process of another pid namespace",)
-    return [Happened(process.key, Killed(process.run, procfs.names(met), left))] if met or again else []
-
-
-def _send(process: Process, number: int) -> bool:
-    try:
-        signal.pidfd_send_signal(process.pidfd, number)
-    except (ProcessLookupError, OSError):
-        return False
-    return True
-
-
-def _send_group(process: Process, number: int) -> None:
-    """The group; before its setsid the child has none, then the child alone."""
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        if not process.ended:
-            _send(process, number)
-    except PermissionError:
-        pass  # every member has become another user's; what is left is told by the state
-
-
-def _group_lives(process: Process) -> bool:
-    """Whether anything of the run's process group is left. The leader itself has been reaped by now.
-
-    Zombies do not count: somebody else is their parent, who may never look after them.
-    """
-    if not _answers(process):
-        return False
-    try:
-        return any(one.alive and one.group == process.pid for one in map(procfs.stat, procfs.pids()))
-    except OSError:  # no descriptor is left: it counts as living until it can be told
-        return True
-
-
-def _answers(process: Process) -> bool:
-    """Whether anybody is in its process group, be it a zombie."""
-    try:
-        os.killpg(process.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _end_of(child: int = -1) -> tuple[int, Status] | None:

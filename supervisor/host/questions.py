@@ -199,7 +199,9 @@ class Questions:
         return [question.answer(ok=message["ok"], text=message["text"])] if question else []
 
     def _lost(self) -> list[Occurrence]:
-        self._processes.signal(PROBER, "SIGKILL")
+        prober = self._processes.by_key.get(PROBER)
+        if prober is not None and not prober.ended:
+            prober.send(signal.SIGKILL)
         return self._hang_up()
 
     def _hang_up(self) -> list[Occurrence]:
