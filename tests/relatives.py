@@ -17,6 +17,8 @@ And without the mark of the run (`supervisor.host.mark`), which anybody may take
     unmarked-group      in a process group of its own
     unmarked-setsid     in a session of its own
     unmarked-orphan     in the session of the task, in another process group; its parent is gone
+    unmarked-output     as daemon, with an empty environment; it holds its output open
+    unmarked-environment  as daemon, with its environment and no descriptors
 """
 
 import os
@@ -91,10 +93,9 @@ def become(kind):
     """Never returns."""
     if kind == "storm":
         storm()
-    if kind == "bare":
+    if kind in ("bare", "unmarked-environment"):
         os.closerange(0, 100)
-        os.execve("/bin/sleep", ["sleep", "1000"], {})
-    os.execvp("sleep", ["sleep", "1000"])
+    os.execve("/bin/sleep", ["sleep", "1000"], {} if kind in ("bare", "unmarked-output") else os.environ)
 
 
 def storm():

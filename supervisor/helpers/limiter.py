@@ -92,7 +92,7 @@ class Limiter:
         if not limits:
             return
         self._warn(key, limits)
-        pids = self._census.members(cgroup, run["id"], self._runtime_dir)
+        pids = self._census.members(run, self._runtime_dir)
         for name, limit in limits.items():
             used = gauge.memory(pids, limit) if name == "memory" else gauge.processes(pids)
             if used > limit and key not in self._breaches:

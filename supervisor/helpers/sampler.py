@@ -86,7 +86,7 @@ class Sampler:
 
     def _measure(self, key: str, run: dict[str, Any]) -> None:
         cgroup = run.get("cgroup", "")
-        marked = () if cgroup else self._census.members("", run["id"], self._runtime_dir)
+        marked = () if cgroup else self._census.members(run, self._runtime_dir)
         usage = usage_of(run["pid"], cgroup, marked)
         if usage is None:
             return

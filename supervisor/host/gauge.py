@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
-from supervisor.host import mark, procfs
+from supervisor.host import kin, procfs
 from supervisor.host.cgroup import Cgroup
+from supervisor.host.traces import Traces
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -20,17 +22,18 @@ class Census:
     """Who belongs to which run, at one moment. Without cgroups all processes of the machine are looked at, once."""
 
     def __init__(self) -> None:
-        self._marked: dict[int, list[int]] | None = None
+        self._everyone: list[procfs.Stat] | None = None
 
-    def members(self, cgroup: str, run_id: str, runtime_dir: str) -> list[int]:
-        """The processes of a run; `cgroup`: the directory of its own, "" for none."""
-        if cgroup:
-            return Cgroup(cgroup).pids()
-        if self._marked is None:
-            self._marked = {}
-            for pid in procfs.pids():
-                self._marked.setdefault(mark.of(pid), []).append(pid)
-        return self._marked.get(mark.number(run_id, runtime_dir), [])
+    def members(self, run: dict[str, Any], runtime_dir: str) -> list[int]:
+        """The processes of a run; `run` has the keys of `instance.Run`."""
+        if run.get("cgroup"):
+            return Cgroup(run["cgroup"]).pids()
+        if self._everyone is None:
+            self._everyone = kin.look()
+        promoted = bool(run.get("group"))  # another process than the first one is the main one: no group has its number
+        leader, since = (0, 0) if promoted or run.get("outcome") else (run["pid"], run.get("birth", 0))
+        family = kin.family(Traces(run["id"], runtime_dir, since), leader)
+        return [one.pid for one in kin.find(family, self._everyone)]
 
 
 def processes(pids: Iterable[int]) -> int:

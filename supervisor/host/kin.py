@@ -1,11 +1,12 @@
-"""Which processes belong to a run, where no cgroup tells: by mark, descent, process group, session and memory.
+"""Which processes belong to a run, where no cgroup tells: by mark, descent, process group, session, traces and memory.
 
 The mark (`mark`) is found in whatever a run has forked, also after setsid, a double fork, an emptied environment and
-closed descriptors. Any process may take it off itself; it is then known by the session, or by having been seen below
-one that is known. What can escape is a process without a mark in another session whose parent ended before anybody
-looked, or one that forks faster than it can be found: a kill therefore chases (`chase`). It stops what it finds, so
-that it forks no longer, looks again until nothing new is found, kills, and looks again. It is bounded in time, and runs
-in a child of the supervisor: a look at all of /proc takes 25 µs per process of the machine, several times.
+closed descriptors. Any process may take it off itself; it is then known by the session, by having been seen below one
+that is known, or, as an orphan, by its environment and by the output that it holds open (`traces`). What can escape is
+a process that has none of all that and whose parent ended before anybody looked, or one that forks faster than it can
+be found: a kill therefore chases (`chase`). It stops what it finds, so that it forks no longer, looks again until
+nothing new is found, kills, and looks again. It is bounded in time, and runs in a child of the supervisor: a look at
+all of /proc takes 25 µs per process of the machine, several times.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import time
 from contextlib import suppress
 
 from supervisor.core.immutable import immutable
-from supervisor.host import mark, procfs
+from supervisor.host import mark, procfs, traces
+from supervisor.host.traces import Traces
 
 PATIENCE = 3.0
 """Seconds of one chase; what is left then is told, and chased again."""
@@ -32,7 +34,13 @@ class Family:
 
     mark: int
     leader: int  # the number of its process group and session; 0 when that may be somebody else's by now
+    traces: Traces | None = None  # what its orphans have without the mark
     known: frozenset[tuple[int, int]] = frozenset()  # who was found to be of it before, by pid and birth
+
+
+def family(traces: Traces, leader: int) -> Family:
+    """That of a run which has these traces."""
+    return Family(mark.number(traces.run, traces.runtime_dir), leader, traces)
 
 
 @immutable
@@ -46,7 +54,8 @@ class Chased:
 def find(family: Family, everyone: list[procfs.Stat] | None = None) -> list[procfs.Stat]:
     """Every living process of the run, the leader too. Looks at all of /proc, or at what an earlier look found."""
     alive = {one.pid: one for one in (look() if everyone is None else everyone) if one.pid != os.getpid()}
-    found = {one.pid for one in alive.values() if belongs(family, one)}
+    heirs = traces.heirs()
+    found = {one.pid for one in alive.values() if belongs(family, one, orphan=traces.orphaned(one, heirs))}
     more = found
     while more:
         more = {one.pid for one in alive.values() if one.parent in more and one.pid not in found}
@@ -59,10 +68,19 @@ def look() -> list[procfs.Stat]:
     return [one for one in map(procfs.stat, procfs.pids()) if one.alive]
 
 
-def belongs(family: Family, one: procfs.Stat) -> bool:
-    """Whether a process is of the run by itself, whoever its parent is."""
+def belongs(family: Family, one: procfs.Stat, *, orphan: bool) -> bool:
+    """Whether a process is of the run by itself. `orphan`: its parent is gone, and can tell nothing of it."""
     by_number = family.leader > 0 and family.leader in (one.group, one.session)
-    return by_number or (one.pid, one.birth) in family.known or mark.of(one.pid) == family.mark
+    if by_number or (one.pid, one.birth) in family.known or _mark(one) == family.mark:
+        return True
+    return orphan and family.traces is not None and family.traces.on(one)
+
+
+def _mark(one: procfs.Stat) -> int:
+    """Looked at once for all runs: who is asked about is one process at one moment."""
+    if one.mark is None:
+        one.mark = mark.of(one.pid)
+    return one.mark
 
 
 def descendants(roots: list[int]) -> list[int]:

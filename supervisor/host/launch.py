@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from supervisor.host import mark
+from supervisor.host import mark, traces
 from supervisor.host.confinement import confinement, credentials_directory
 from supervisor.host.interface import Launch
 
@@ -84,5 +84,5 @@ def fifo_paths(launch: Launch) -> tuple[str, str]:
     read, err = launch.task.log.descriptors
     if launch.task.helper or not read:
         return "", ""
-    base = f"{launch.runtime_dir}/output/{launch.run.id.replace('/', '.')}"
+    base = traces.output(launch.run.id, launch.runtime_dir)
     return f"{base}.out", f"{base}.{err}" if err else ""

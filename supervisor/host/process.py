@@ -19,7 +19,7 @@ from contextlib import suppress
 from supervisor.core.events import Emptied, Exited, MainPid, NotStarted, Started, Status, Used
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Run
-from supervisor.host import mark, procfs
+from supervisor.host import procfs
 from supervisor.host.fdstore import Store
 from supervisor.host.interface import CannotForkError, Happened, Launch
 from supervisor.host.launch import spec_of
@@ -28,6 +28,7 @@ from supervisor.host.notify import Notifier
 from supervisor.host.pidfd import from_wait, kernel_tells, status_of
 from supervisor.host.rest import ByMark, InCgroup, Rest, Sight
 from supervisor.host.spawner import Spawner
+from supervisor.host.traces import Traces
 
 REAPED_WITHIN = 3.0
 """Seconds that an adopted run, which ended, may wait for its parent to reap it: then the kernel tells its status."""
@@ -121,8 +122,8 @@ class Processes:
             spare = self._spawner.spawn(spec_of(launch, output), launch.task.group_limits)
         except OSError as error:
             raise CannotForkError(f"fork: {error.strerror or error}") from error
-        number = mark.number(launch.run.id, launch.runtime_dir)
-        rest = self._rest(number, spare.pid, spare.cgroup, ours=True)
+        traces = Traces(launch.run.id, launch.runtime_dir, spare.birth)
+        rest = self._rest(traces, spare.pid, spare.cgroup, ours=True)
         process = Process(launch.key, launch.run.number, spare.pid, rest, spare.pidfd, spare.channel)
         process.birth = spare.birth
         try:
@@ -136,10 +137,10 @@ class Processes:
         self.kept.keep(spare.pid, spare.birth, spare.pidfd)
         return spare.pid, spare.birth, spare.cgroup
 
-    def _rest(self, number: int, pid: int, cgroup: str, *, ours: bool) -> Rest:
+    def _rest(self, traces: Traces, pid: int, cgroup: str, *, ours: bool) -> Rest:
         if cgroup:
             return InCgroup(self._loop, pid, cgroup)
-        return ByMark(self._loop, self.sight, number, pid, ours=ours)
+        return ByMark(self._loop, self.sight, pid, traces, ours=ours)
 
     def go(self, key: str) -> None:
         """See `interface.Host.go`."""
@@ -158,7 +159,8 @@ class Processes:
 
     def adopt(self, key: str, run: Run, runtime_dir: str) -> bool:
         """See `interface.Host.adopt`. A pid that another process has by now is recognised by its birth."""
-        rest = self._rest(mark.number(run.id, runtime_dir), run.pid, run.cgroup, ours=False)
+        traces = Traces(run.id, runtime_dir, 0 if run.group else run.birth)
+        rest = self._rest(traces, run.pid, run.cgroup, ours=False)
         process = Process(key, run.number, run.pid, rest)
         process.birth = run.birth
         if run.group:  # another process than the first one is the main one: no group has its number

@@ -7,12 +7,17 @@ for some. It has the state "X" and no parent.
 from __future__ import annotations
 
 import os
+import stat as modes
+from contextlib import suppress
+
+OPEN_FOR_WRITING = modes.S_IWUSR
+"""Of what is in /proc/PID/fd: how the process has it open, not what may be done with the file (proc_pid_fd(5))."""
 
 
 class Stat:
     """A process at one moment. Written by hand, as the spawner has no use for `typing` and `dataclasses`."""
 
-    __slots__ = ("birth", "group", "name", "parent", "pid", "session", "state")
+    __slots__ = ("birth", "group", "mark", "name", "parent", "pid", "session", "state")
 
     def __init__(self, pid: int, name: str, state: str, *numbers: int) -> None:
         """`state` is R, S, D … Z: a zombie, X: gone; the numbers are those of /proc, and the birth."""
@@ -20,6 +25,7 @@ class Stat:
         self.name = name
         self.state = state
         self.parent, self.group, self.session, self.birth = numbers or (0, 0, 0, 0)
+        self.mark: int | None = None  # that of its run, once somebody has looked (`kin`)
 
     @property
     def alive(self) -> bool:
@@ -66,6 +72,42 @@ def children(pid: int) -> list[int]:
     for thread in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
             found += map(int, file.read().split())
+    return found
+
+
+def ancestors(pid: int) -> list[int]:
+    """Its parent, the parent of that, and so on: as far as we may see."""
+    found: list[int] = []
+    while (pid := stat(pid).parent) > 0:
+        found.append(pid)
+    return found
+
+
+def environment(pid: int) -> list[bytes]:
+    """As it was at its exec; nothing for one that is gone, or not ours to look at."""
+    try:
+        fd = os.open(f"/proc/{pid}/environ", os.O_RDONLY)
+    except OSError:
+        return []
+    try:
+        return os.read(fd, 1 << 17).split(b"\0")
+    except OSError:
+        return []
+    finally:
+        os.close(fd)
+
+
+def writes_to(pid: int) -> list[str]:
+    """What a process has open for writing, as the kernel names it; nothing for one that is not ours to look at."""
+    folder, found = f"/proc/{pid}/fd", []
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    for name in names:
+        with suppress(OSError):  # it has just been closed
+            if os.lstat(f"{folder}/{name}").st_mode & OPEN_FOR_WRITING:
+                found.append(os.readlink(f"{folder}/{name}"))
     return found
 
 

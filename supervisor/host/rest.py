@@ -1,10 +1,10 @@
 """The rest of a run: what of it lives besides its leader, and how the end of that is noticed.
 
-There are two ways to know. `InCgroup`: the kernel keeps the list. `ByMark`: the marks and the descent of processes
-are looked at (`kin`). The second is made cheap by the supervisor being a subreaper: whatever a run of ours leaves
-behind is below a process that has become our own child. So after the end of a leader only our children are looked
-at, and /proc as a whole only for runs of an earlier supervisor, whose orphans are not ours. Whoever was found once is
-remembered, since any process may take off its mark: what is below the leader is looked at before a stop.
+There are two ways to know. `InCgroup`: the kernel keeps the list. `ByMark`: the marks, the descent and the traces of
+processes are looked at (`kin`). The second is made cheap by the supervisor being a subreaper: whatever a run of ours
+leaves behind is below a process that has become our own child. So after the end of a leader only our children are
+looked at, and /proc as a whole only for runs of an earlier supervisor, whose orphans are not ours. Whoever was found
+once is remembered, since any process may take off its mark: what is below the leader is looked at before a stop.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from supervisor.host import kin, procfs
 from supervisor.host.cgroup import Cgroup
 from supervisor.host.interface import Reader
 from supervisor.host.loop import Loop
+from supervisor.host.traces import Traces
 
 
 class Rest(Protocol):
@@ -135,9 +136,9 @@ ROUNDS = 20
 class ByMark:
     """We look."""
 
-    def __init__(self, loop: Loop, sight: Sight, number: int, leader: int, *, ours: bool) -> None:
-        """`number` is the mark; `ours`: its orphans come to us."""
-        self.family = kin.Family(number, leader)
+    def __init__(self, loop: Loop, sight: Sight, leader: int, traces: Traces, *, ours: bool) -> None:
+        """`traces` are those of the run; `ours`: its orphans come to us."""
+        self.family = kin.family(traces, leader)
         self._loop = loop
         self._sight = sight
         self._leader = leader
@@ -158,7 +159,9 @@ class ByMark:
         return self._remember([one for one in found if one.pid != self._leader])
 
     def _orphans(self) -> list[int]:
-        return [one.pid for one in self._sight.children() if kin.belongs(self.family, one)]
+        session = os.getsid(0)  # a child that is in it has been forked by us
+        found = self._sight.children()
+        return [one.pid for one in found if kin.belongs(self.family, one, orphan=one.session != session)]
 
     def meet(self) -> None:
         """Remembers who is below the leader: by its end, descent no longer tells. Costs what the run is."""

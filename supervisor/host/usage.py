@@ -4,7 +4,7 @@ From its cgroup, where it has one and the kernel counts there (CPU time always; 
 delegated the controllers): one small file each, which counts also what has ended. What a cgroup does not tell, and
 everything of a run without one, is summed over its processes with psutil, which is imported only then. Memory of
 processes is PSS, so that what they share is not counted twice. Processes without a cgroup are those below the leader,
-and those that bear the mark of the run (`gauge.Census`), wherever they have gone.
+and those that are known as the run's otherwise (`gauge.Census`), wherever they have gone.
 
 Totals only rise: `rates` makes CPU percent and bytes per second of two of them.
 """

@@ -5,6 +5,7 @@ With cgroups where this machine has them for us; without them wherever it runs (
 
 import os
 import signal
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -16,7 +17,8 @@ from supervisor.host import cgroup, mark
 
 RELATIVES = Path(__file__).parents[1] / "relatives.py"
 KINDS = ("group", "setsid", "daemon", "bare", "stubborn", "storm")
-UNMARKED = ("unmarked-group", "unmarked-setsid", "unmarked-orphan")
+TRACED = ("unmarked-output", "unmarked-environment")
+UNMARKED = ("unmarked-group", "unmarked-setsid", "unmarked-orphan", *TRACED)
 
 
 def _why_not() -> str:
@@ -42,7 +44,7 @@ def mode(request, lab: Lab) -> str:
 
 def task(lab: Lab, *kinds: str, then: str = "stay", more: str = "") -> str:
     words = [sys.executable, "-S", str(RELATIVES), str(lab.dir / "pids"), str(lab.dir / "ready"), then, *kinds]
-    return f'[task.parent]\ncommand = {words!r}\nstop = {{ grace = "300ms" }}\n{more}'
+    return f'[task.parent]\ncommand = {words!r}\nstop = {{ grace = "300ms" }}\nlog = {{ to = "file" }}\n{more}'
 
 
 def relatives(lab: Lab) -> list[int]:
@@ -85,9 +87,9 @@ def test_a_stop_leaves_nothing_without_a_mark(lab: Lab, mode: str, kind: str):
     assert not alive(made)
 
 
-@pytest.mark.parametrize("kind", ["unmarked-group", "unmarked-orphan"])
-def test_a_crash_leaves_nothing_of_its_session(lab: Lab, mode: str, kind: str):
-    """Who has left that as well is known only to a cgroup: nobody has looked before."""
+@pytest.mark.parametrize("kind", ["unmarked-group", "unmarked-orphan", *TRACED])
+def test_a_crash_leaves_nothing_without_a_mark(lab: Lab, mode: str, kind: str):
+    """It is known by its session, its output or its environment; nobody has looked before."""
     lab.start(task(lab, kind))
     pid = lab.up("parent")["parent"]
     [made] = relatives(lab)
@@ -119,6 +121,40 @@ def test_one_that_ends_by_itself_takes_its_rest_along(lab: Lab, mode: str):
     ended = lab.until(name="parent", to="stopped")
     assert ended["exit"]["reason"] == "exit 0"
     assert not [one for one in made if alive(one)]
+
+
+@pytest.mark.parametrize("kind", TRACED)
+def test_one_that_ends_by_itself_takes_along_who_has_no_mark(lab: Lab, mode: str, kind: str):
+    lab.start(task(lab, kind, then="exit", more='restart = "never"\n'))
+    [made] = relatives(lab)
+    lab.until(name="parent", to="stopped")
+    assert not alive(made)
+
+
+@pytest.mark.parametrize("kind", TRACED)
+def test_the_next_supervisor_knows_who_has_no_mark(lab: Lab, mode: str, kind: str):
+    """Neither its supervisor nor its leader live any more, and it is a child of neither the next one."""
+    lab.start(task(lab, kind))
+    pid = lab.up("parent")["parent"]
+    run = lab.tasks()["parent"]["run"]
+    [made] = relatives(lab)
+    lab.end(signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not alive(pid))
+    lab.start()
+    assert lab.until(name="parent", to="starting")["run"] != run
+    assert not alive(made)
+
+
+def test_who_reads_an_output_or_has_a_parent_is_no_orphan_of_the_run(lab: Lab, mode: str):
+    """A reader of the FIFO, as a person may be; and a writer that is somebody else's child."""
+    lab.start('[task.web]\ncommand = "sleep 1000"\nlog = { to = "file" }\n')
+    lab.up("web")
+    [fifo] = (lab.run / "output").glob("web*.out")
+    with subprocess.Popen(["cat"], stdin=os.open(fifo, os.O_RDWR), stdout=subprocess.DEVNULL) as stranger:
+        assert lab.ctl("stop", "web").out.startswith("web: stopped")
+        assert stranger.poll() is None
+        stranger.kill()
 
 
 def test_all_get_the_stop_signal_when_all_shall(lab: Lab, mode: str):

@@ -26,6 +26,18 @@ time.sleep(1000)
 """
 """Most of it in a process that has left the group and the parent."""
 
+UNMARKED_EATS = """
+import os, resource, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    resource.setrlimit(10, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    theirs = bytearray(96 << 20)
+time.sleep(1000)
+"""
+"""All of it in one that has taken off the mark of its run as well: it is known by its environment."""
+
 FORKS = "import os, time\nfor _ in range(20):\n    if os.fork() == 0:\n        break\ntime.sleep(1000)\n"
 
 no_controllers = pytest.mark.skipif(
@@ -58,6 +70,12 @@ def test_memory_and_processes_are_measured(measured: Lab) -> None:
     assert measured.tasks()["modest"]["state"] == "running"
     assert "eats: limits.memory cannot be had from the kernel here" in measured.stderr + measured.stdout
     assert "approximate" in measured.ctl("check", str(measured.path)).err
+
+
+@no_controllers
+def test_memory_of_who_has_no_mark_is_measured(measured: Lab) -> None:
+    measured.start(task("eats", UNMARKED_EATS, "{ memory = '64M' }"), "sample = 0")
+    assert measured.until(name="eats", to="stopping")["why"].startswith("memory limit 64M, measured")
 
 
 @no_controllers

@@ -21,16 +21,16 @@ def stranger() -> Iterator[procfs.Stat]:
 
 def test_whoever_was_met_before_is_known(stranger: procfs.Stat) -> None:
     known = frozenset({(stranger.pid, stranger.birth)})
-    assert kin.belongs(kin.Family(OF_NOBODY, 0, known), stranger)
+    assert kin.belongs(kin.Family(OF_NOBODY, 0, known=known), stranger, orphan=False)
 
 
 def test_a_pid_that_another_process_has_by_now_is_not(stranger: procfs.Stat) -> None:
     known = frozenset({(stranger.pid, stranger.birth - 1)})
-    family = kin.Family(OF_NOBODY, 0, known)
-    assert not kin.belongs(family, stranger)
+    family = kin.Family(OF_NOBODY, 0, known=known)
+    assert not kin.belongs(family, stranger, orphan=False)
     assert stranger.pid not in {one.pid for one in kin.find(family)}
 
 
 def test_a_number_that_may_be_somebody_elses_counts_for_nothing(stranger: procfs.Stat) -> None:
-    assert kin.belongs(kin.Family(OF_NOBODY, stranger.session), stranger)
-    assert not kin.belongs(kin.Family(OF_NOBODY, 0), stranger)
+    assert kin.belongs(kin.Family(OF_NOBODY, stranger.session), stranger, orphan=False)
+    assert not kin.belongs(kin.Family(OF_NOBODY, 0), stranger, orphan=False)

@@ -1,0 +1,107 @@
+"""By what an orphan without a mark is known to be of a run, and who is none."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from supervisor.host import mark, procfs, traces
+from supervisor.host.traces import Traces
+
+RUN = "web:1/1@e"
+
+ENVIRONMENT = {"SUPERVISOR_RUN": RUN, "SUPERVISOR_SOCKET": "/run/a/supervisor.sock"}
+
+Make = Callable[..., procfs.Stat]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """Makes processes with no mark, in a session of their own; they end with the test."""
+    with ExitStack() as made:
+
+        def begin(environment: dict[str, str] | None = None, **popen: object) -> procfs.Stat:
+            popen = {"start_new_session": True, **popen}
+            process = subprocess.Popen(["/bin/sleep", "1000"], env=environment or {}, **popen)
+            made.enter_context(process)
+            made.callback(process.kill)
+            return procfs.stat(process.pid)
+
+        yield begin
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    """The stdout of the run."""
+    path = Path(f"{traces.output(RUN, str(tmp_path))}.out")
+    path.parent.mkdir()
+    os.mkfifo(path)
+    return path
+
+
+def on(one: procfs.Stat, run: str = RUN, runtime_dir: str = "/run/a", since: int = 0) -> bool:
+    return Traces(run, runtime_dir, since).on(one)
+
+
+def test_the_environment_of_a_run(make: Make) -> None:
+    one = make(ENVIRONMENT)
+    assert on(one)
+    assert not on(one, run="web:1/2@e")
+    assert not on(one, runtime_dir="/run/b"), "the same run of another supervisor"
+
+
+def test_the_output_of_a_run_also_when_its_name_is_gone(make: Make, fifo: Path) -> None:
+    with open(os.open(fifo, os.O_RDWR)) as held:
+        one = make(stdout=held)
+    assert on(one)
+    assert not on(one, run="web:1/1@f")
+    fifo.unlink()
+    assert on(one)
+
+
+def test_who_only_reads_an_output_is_not_of_the_run(make: Make, fifo: Path) -> None:
+    with open(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)) as held:
+        assert not on(make(stdin=held))
+
+
+def test_another_file_of_a_similar_name_is_no_output(make: Make, fifo: Path) -> None:
+    other = fifo.with_name(f"{fifo.name}.old")
+    with other.open("w") as held:
+        assert not on(make(stdout=held))
+
+
+def test_who_is_older_than_the_run_is_not_of_it(make: Make) -> None:
+    one = make(ENVIRONMENT)
+    assert on(one, since=one.birth)
+    assert not on(one, since=one.birth + 1)
+
+
+def test_who_has_the_mark_of_another_run_is_of_that(make: Make) -> None:
+    assert not on(make(ENVIRONMENT, preexec_fn=lambda: mark.put(mark.number("db:1/1@e", "/run/a"))))
+
+
+def test_a_child_in_our_own_session_is_no_orphan(make: Make) -> None:
+    heirs = traces.heirs()
+    assert traces.orphaned(make(), heirs)
+    assert not traces.orphaned(make(start_new_session=False), heirs)
+
+
+def test_who_has_another_parent_is_no_orphan() -> None:
+    program = "import subprocess; subprocess.Popen(['sleep', '1000'], start_new_session=True); input()"
+    with subprocess.Popen([sys.executable, "-S", "-c", program], stdin=subprocess.PIPE, start_new_session=True) as its:
+        while not (children := procfs.children(its.pid)):
+            pass
+        [child] = map(procfs.stat, children)
+        heirs = traces.heirs()
+        assert (traces.orphaned(procfs.stat(its.pid), heirs), traces.orphaned(child, heirs)) == (True, False)
+        os.kill(child.pid, 9)
+
+
+def test_none_of_those_above_us_is_an_orphan() -> None:
+    heirs = traces.heirs()
+    assert os.getppid() in heirs
+    assert not any(traces.orphaned(procfs.stat(pid), heirs) for pid in heirs)
