@@ -180,6 +180,22 @@ def test_reload_of_a_broken_config_fails_and_changes_nothing(service: "Service")
     service.systemctl("reload")
 
 
+def test_reload_or_restart_of_a_running_service_reloads(service: "Service") -> None:
+    """As deployment tools ask for it: the tasks go on; what a reload refuses is no reason for a restart."""
+    service.configure(TWO)
+    service.systemctl("start")
+    service.supctl("start", "--all")
+    before, main = service.pids(), service.show("MainPID")
+    service.configure(TWO + '[task.more]\ncommand = "sleep 1000"\n')
+    service.systemctl("reload-or-restart")
+    service.supctl("start", "more")
+    assert service.pids().items() > before.items()
+    service.configure(BROKEN)
+    service.systemctl("reload-or-restart", code=1)
+    assert service.pids().items() > before.items()
+    assert (service.show("MainPID"), service.show("ActiveState")) == (main, "active")
+
+
 def test_the_watchdog_is_fed(service: "Service") -> None:
     service.drop_in("[Service]\nWatchdogSec=1\n")
     service.configure(TWO)
