@@ -17,6 +17,7 @@ from supervisor.core.instance import Instance, Outcome
 from supervisor.core.losses import News
 from supervisor.core.states import State
 from supervisor.host.interface import Host
+from supervisor.store.account import Account, accounts_of
 
 _LEVELS = {State.STARTING: "debug", State.FAILED: "error", State.BACKOFF: "warning"}
 
@@ -48,15 +49,18 @@ class Announcer:
         """Tells of every change of state; one that was held for an instant only is not told."""
         moved_on = {id(change.old) for change in changes if change.new and change.new.state is not State.HELD}
         for change in changes:
-            if change.new is not None and change.old.state is not change.new.state:
-                passing = change.new.state is State.HELD and id(change.new) in moved_on
-                if not passing:
-                    self._state(change.old, change.new)
-                if change.new.last and change.new.last is not change.old.last and change.new.last.killed:
-                    self._killed(change.old, change.new.last)
-            elif change.new is not None and change.new.run is not change.old.run:
-                self._health(change.old, change.new)
-                self._pause(change.old, change.new)
+            old, new = change.old, change.new
+            passing = new is not None and new.state is State.HELD and id(new) in moved_on
+            if new is None or passing:
+                for account in accounts_of([change]):
+                    self.ended(account)
+            elif old.state is not new.state:
+                self._state(old, new)
+            elif new.run is not old.run:
+                self._health(old, new)
+                self._pause(old, new)
+            if new is not None and new.last and new.last is not old.last and new.last.killed:
+                self._killed(old, new.last)
         if changes:
             self.overview()
 
@@ -86,6 +90,30 @@ class Announcer:
         if new.state is State.BACKOFF and new.deadline is not None:
             text += f"; restart in {new.deadline - new.since:.2g} s"
         self._host.log(_level(new), text)
+
+    def ended(self, account: Account) -> None:
+        """A run whose end no change of state tells.
+
+        The next one begins in the same moment, or its instance has left the fleet, or an earlier supervisor had
+        remembered that end, and has died before it could tell it, or soon after.
+        """
+        self.event(
+            "ended",
+            name=account["name"],
+            task=account["task"],
+            instance=int(account["instance"].rpartition(":")[2]),
+            run=account["run"],
+            trigger=account["trigger"],
+            pid=account["pid"],
+            exit={
+                "at": self._host.stamp(account["ended"]),
+                "code": account["code"],
+                "signal": account["signal"],
+                "core_dumped": account["core"],
+                "reason": account["reason"],
+                "duration_s": round(account["ended"] - account["began"], 3),
+            },
+        )
 
     def _killed(self, old: Instance, outcome: Outcome) -> None:
         """A run is over, and not all of it ended when it was asked to."""

@@ -64,11 +64,11 @@ SHUTDOWN = "fleet shutdown"
 """The name of the fact that this supervisor was going down."""
 
 OWED = "accounts"
-"""The name of the fact that the history was not told yet of these runs."""
+"""The name of the fact that the history, and whoever follows the events, was not told yet of these runs."""
 
 
 def owed(facts: dict[str, dict[str, Any]]) -> list[Account]:
-    """The runs that a journal says the history was not told of."""
+    """The runs whose end was remembered, and perhaps not told."""
     found = facts.get(f"fleet {OWED}", {}).get("accounts")
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
@@ -197,7 +197,7 @@ class Parent:
         return Launch(instance.key, instance.task, instance.index, run, last, settings.runtime_dir, log_dir, group)
 
     def _account(self, changes: list[Change]) -> list[Account]:
-        """What the history has to be told: runs that are over.
+        """What is to be told to the history, and to whoever follows: runs that are over.
 
         That stands in the journal, in the same write that they are over, until it is told: no restart waits for it.
         """
@@ -209,10 +209,11 @@ class Parent:
         return accounts
 
     def _spool(self, accounts: list[Account]) -> None:
-        """Hands them to the history, which does not mind to be told twice."""
+        """Hands them to the history, if the task has one, which does not mind to be told twice."""
         if not accounts:
             return
-        if said := self.host.spool(accounts):
+        kept = [account for account in accounts if account["keep"]]
+        if kept and (said := self.host.spool(kept)):
             self.host.log("warning", said)
             self.announce.event("history", why=said)
         self.memory.facts.append({"fleet": OWED, "gone": True})
@@ -276,6 +277,8 @@ class Parent:
         """
         now = self.host.now()
         self._spool(owed(facts))
+        for account in owed(facts):
+            self.announce.ended(account)
         self.switch.recall(facts.get("fleet freezes"), kept)
         self.switch.follow(self.config)
         if SHUTDOWN in facts:

@@ -29,12 +29,8 @@ LONGEST_ARGUMENTS = 4096
 
 
 def accounts_of(changes: Iterable[Change]) -> list[Account]:
-    """One for each run that these changes ended, of tasks that have a history."""
-    return [
-        _account(change.old, change.old.run, change.ended)
-        for change in changes
-        if change.ended and change.old.run and change.old.task.history.keep
-    ]
+    """One for each run that these changes ended."""
+    return [_account(change.old, change.old.run, change.ended) for change in changes if change.ended and change.old.run]
 
 
 def _account(i: Instance, run: Run, outcome: Outcome) -> Account:

@@ -45,23 +45,42 @@ def test_every_run_is_there_as_soon_as_it_is_over(lab: Lab) -> None:
     assert len(runs(lab, "-n", "1", "import")) == 1
 
 
+def owed(lab: Lab, told: dict, *, keep: int) -> str:
+    """Puts into the journal that a second run of `import` is over, which nobody was told. Returns its id."""
+    over = dict.fromkeys(("ready", "stopped", "cpu", "memory"))
+    over |= {"run": "import:1/2@" + told["run"].partition("@")[2], "task": "import", "instance": "import:1"}
+    over |= {"name": "import", "kind": "triggered", "trigger": "manual", "attempt": 1, "arguments": None, "pid": 4242}
+    over |= {"began": 1.0, "ended": 2.0, "code": 7, "signal": None, "core": False, "success": False, "reason": "exit 7"}
+    over |= {"duration": 1.0, "keep": keep, "max_age": 7776000.0}
+    with (lab.run / "journal").open("a") as journal:
+        journal.write(json.dumps({"fleet": "accounts", "accounts": [over]}) + "\n")
+    return over["run"]
+
+
 def test_what_the_history_was_not_told_of_is_told_by_a_sweep(lab: Lab) -> None:
     """The supervisor was killed in the last turn of a shutdown: the runs are over, and stand in the journal as owed."""
     lab.start(TASKS.replace("[task.web]", "[task.web]\nautostart = false"))
     lab.ctl("run", "import", "--wait", "--", "0")
     (told,) = runs(lab, "import")
     lab.end(signal.SIGKILL)
-    over = dict.fromkeys(("ready", "stopped", "cpu", "memory"))
-    over |= {"run": "import:1/2@" + told["run"].partition("@")[2], "task": "import", "instance": "import:1"}
-    over |= {"name": "import", "kind": "triggered", "trigger": "manual", "attempt": 1, "arguments": None, "pid": 4242}
-    over |= {"began": 1.0, "ended": 2.0, "code": 7, "signal": None, "core": False, "success": False, "reason": "exit 7"}
-    over |= {"duration": 1.0, "keep": 1000, "max_age": 7776000.0}
-    with (lab.run / "journal").open("a") as journal:
-        journal.write(json.dumps({"fleet": "accounts", "accounts": [over]}) + "\n")
+    owed(lab, told, keep=1000)
     sweep = [*SUPERVISOR, "-c", str(lab.path), "--sweep"]
     subprocess.run(sweep, env={**lab.env, "SERVICE_RESULT": "timeout"}, timeout=PATIENCE, check=True)
     lab.start()
     assert wait_for(lambda: [one["reason"] for one in runs(lab, "import", "--failed")]) == ["exit 7"]
+
+
+def test_an_end_that_nobody_was_told_is_an_event_of_the_next_supervisor(lab: Lab) -> None:
+    """Also of a task that has no history, which then stays without."""
+    lab.start(TASKS)
+    lab.ctl("run", "import", "--wait", "--", "0")
+    (told,) = runs(lab, "import")
+    lab.end(signal.SIGKILL)
+    run = owed(lab, told, keep=0)
+    lab.start()
+    ended = lab.until("ended")
+    assert (ended["run"], ended["pid"], ended["exit"]["code"], ended["exit"]["duration_s"]) == (run, 4242, 7, 1.0)
+    assert [one["run"] for one in runs(lab, "import")] == [told["run"]]
 
 
 def test_what_people_read(lab: Lab) -> None:

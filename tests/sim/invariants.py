@@ -6,6 +6,7 @@ They are checked against the world (processes, signals), not against what the su
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 from sim.scenario import Scenario
 from sim.world import Process
@@ -13,6 +14,9 @@ from sim.world import Process
 from supervisor.core.freeze import SUPCTL
 from supervisor.core.instance import Instance
 from supervisor.core.states import ALIVE, WAITING, State
+
+if TYPE_CHECKING:
+    from supervisor.parent import Parent
 
 AT_ONCE = 0.1
 """Seconds: SIGKILL comes no later than this after the grace (promise 3)."""
@@ -23,9 +27,10 @@ class Invariants:
 
     def __init__(self, story: Scenario) -> None:
         self.story = story
-        self._seen_by: object = None
+        self._seen_by: Parent | None = None
         self._cursor: str | None = None  # of the newest event that was looked at
         self._told: set[int] = set()  # pids, by the events of this supervisor
+        self._ended: set[str] = set()  # runs, by the events of every supervisor
         story.world.on_fork = self.forked
         story.world.on_kill = self.killed
 
@@ -63,6 +68,7 @@ class Invariants:
         """Everything that can be seen at any time."""
         parent = self.story.parent
         if parent is not self._seen_by:
+            self._hear()
             self._seen_by, self._cursor, self._told = parent, None, set()
         if parent is None:
             return
@@ -137,17 +143,29 @@ class Invariants:
             if fact.get("state") == "failed"
         }
         up = {i.pid for i in self.story.parent.fleet.instances.values() if i.pid and i.state is not State.STARTING}
-        feed = self.story.parent.feed
-        for line in feed.since(self._cursor):
-            event = json.loads(line)["event"]
+        for event in self._hear():
             self._told.add(event.get("pid"))
             if event["event"] == "gap":  # more came since the last look than are kept
                 self._told |= up
             if event["event"] == "escalation" and event["name"]:
                 escalated = (event["name"].removesuffix(":1"), event["run"])
                 assert escalated not in given_up, f"escalated again: {escalated}"
-        self._cursor = feed.cursor
         assert up <= self._told, f"no event tells of pid {up - self._told}"
+        on = {i.run.id for i in self.story.parent.fleet.instances.values() if i.run}
+        missing = {run for run, _ in self.story.world.begun if run not in on | self._ended}
+        assert not missing, f"no event tells of the end of {missing}"
+
+    def _hear(self) -> list[dict[str, Any]]:
+        """The events since the last look, of a supervisor that may have died since."""
+        if self._seen_by is None:
+            return []
+        feed = self._seen_by.feed
+        events = [json.loads(line)["event"] for line in feed.since(self._cursor)]
+        self._ended |= {one["run"] for one in events if one["event"] in ("state", "ended") and one.get("exit")}
+        if any(event["event"] == "gap" for event in events):
+            self._ended |= {run for run, _ in self.story.world.begun}
+        self._cursor = feed.cursor
+        return events
 
     def _accounted(self) -> None:
         """The history is told of every run that is over, whoever dies meanwhile, and of none that is not."""
