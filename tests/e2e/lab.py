@@ -85,6 +85,7 @@ class Lab:
         self.process: subprocess.Popen[bytes] | None = None
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("SUPERVISOR_", "NOTIFY_", "WATCHDOG_"))}
         self.events: list[dict[str, Any]] = []
+        self.terminals: list[Terminal] = []
         self._connection: Connection | None = None
         self._follow: Any = None
         self._seen = 0
@@ -260,6 +261,8 @@ class Lab:
 
     def clean(self) -> None:
         """Stops the supervisor; nothing may be left."""
+        for terminal in self.terminals:
+            terminal.close()
         self.hang_up()
         running = self.process is not None and self.process.poll() is None
         if running:
@@ -272,7 +275,7 @@ class Lab:
 
 
 class Terminal:
-    """A supctl on a terminal of its own, 120 columns wide."""
+    """A supctl on a terminal of its own, 120 columns wide. It ends with the lab, whatever the test has come to."""
 
     def __init__(self, lab: Lab, *words: str) -> None:
         env = {**lab.env, "SUPERVISOR_SOCKET": str(lab.socket), "TERM": "xterm", "COLUMNS": "80"}
@@ -283,6 +286,7 @@ class Terminal:
             [*SUPCTL, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
         )
         os.close(theirs)
+        lab.terminals.append(self)
 
     def until(self, part: bytes) -> bytes:
         """What was shown up to here, once it has `part`."""
@@ -301,10 +305,14 @@ class Terminal:
     def end(self, number: int | None = None) -> int:
         if number:
             self.process.send_signal(number)
-        try:
-            return self.process.wait(PATIENCE)
-        finally:
-            os.close(self.ours)
+        return self.process.wait(PATIENCE)
+
+    def close(self) -> None:
+        """The end of the test."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.ours)
 
 
 def send(lab: Lab, line: bytes) -> dict[str, Any]:
