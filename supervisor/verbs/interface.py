@@ -120,3 +120,12 @@ def count(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise ValueError(text)
     return int(text)
+
+
+def whole(text: str) -> int:
+    """The same, or none at all: 0 or more.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    return int(text) and count(text)

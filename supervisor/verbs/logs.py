@@ -13,18 +13,19 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from supervisor.verbs import past, span
-from supervisor.verbs.interface import OK, REFUSED, USAGE, Arguments, RefusedError, chosen, count
+from supervisor.verbs.interface import OK, REFUSED, USAGE, Arguments, RefusedError, chosen, whole
 from supervisor.verbs.screen import Screen
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from supervisor.control.wait import Asker
-    from supervisor.logs.read import Follower, Line
+    from supervisor.logs.read import Line, Reader
     from supervisor.parent import Parent
     from supervisor.verbs.span import Span
 
-    Following = tuple[str, str, Follower]
+    Reading = tuple[str, str, Reader]
+    """Of an instance, of a stream ("" for both)."""
 
 EXAMPLE = """supctl logs web
 supctl logs -f web mail-sender
@@ -40,7 +41,7 @@ def arguments(parser: ArgumentParser) -> None:
     """NAME…, which lines, how they are shown."""
     parser.add_argument("names", nargs="+", metavar="NAME", help="task, instance, group or glob")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with every new line, until Ctrl-C")
-    parser.add_argument("-n", "--lines", type=count, metavar="N", help="the last N of each file; default: 20, or all")
+    parser.add_argument("-n", "--lines", type=whole, metavar="N", help="the last N of each; default: 20, or all")
     parser.add_argument("--since", type=past.moment, metavar="T", help=past.MOMENT)
     parser.add_argument("--until", type=past.moment, metavar="T", help="likewise")
     parser.add_argument("--run", metavar="ID", help="only what this run said; see `supctl runs`")
@@ -108,23 +109,44 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
         screen.complain(f"supctl: {of.run} is one of {of.runs} runs that the history keeps as one: all their lines")
     wanted = Wanted(options, instances, of)
     show = _as_json(screen) if options.json else _as_text(screen, [one["name"] for one in instances])
-    followers = _followers(instances, screen) if options.follow else []
-    for _, name, line in heapq.merge(*(_old(one, options, wanted) for one in instances), key=lambda item: item[0]):
+    gaps = Gaps(screen)
+    count = options.lines if options.lines is not None else None if wanted.all else 20
+    readers = {one["name"]: _readers(one, gaps, whole=wanted.all or count is None) for one in instances}
+    before = (_before(readings, options, wanted, count) for readings in readers.values())
+    for _, name, line in heapq.merge(*before, key=lambda item: item[0]):
         show(name, line)
-    if followers:
-        _follow(followers, wanted, show, screen)
-    return OK
+    if options.follow:
+        _follow([one for readings in readers.values() for one in readings], wanted, show, screen)
+    return REFUSED if gaps.found else OK
 
 
-def _follow(followers: list[Following], wanted: Wanted, show: Callable[[str, Line], None], screen: Screen) -> NoReturn:
+def _follow(readings: list[Reading], wanted: Wanted, show: Callable[[str, Line], None], screen: Screen) -> NoReturn:
     """Until Ctrl-C."""
     while True:
-        for name, stream, follower in followers:
-            for line in _parsed(follower.more(), stream):
+        for name, stream, reader in readings:
+            for line in _parsed(reader.more(), stream):
                 if wanted(name, line):
                     show(name, line)
         screen.out.flush()
         time.sleep(GLANCE)
+
+
+class Gaps:
+    """Where something that should have been shown could not be: said at that place."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.found = False
+        self._screen = screen
+
+    def of(self, name: str) -> Callable[[str], None]:
+        """Who says it of an instance."""
+
+        def missing(why: str) -> None:
+            self.found = True
+            self._screen.out.flush()
+            self._screen.complain(f"supctl: {name}: lines may be missing here: {why}")
+
+        return missing
 
 
 class Wanted:
@@ -165,21 +187,37 @@ class Wanted:
         )
 
 
-def _old(one: dict[str, Any], options: Namespace, wanted: Wanted) -> Iterator[tuple[str, str, Line]]:
-    """What is there already, of one instance: when, who, what."""
-    from supervisor.logs import read  # noqa: PLC0415 - in supctl, and only here
+def _readers(one: dict[str, Any], gaps: Gaps, *, whole: bool) -> list[Reading]:
+    """One for each file of an instance."""
+    from supervisor.logs.read import Reader  # noqa: PLC0415 - in supctl, and only here
 
-    count = options.lines if options.lines is not None else None if wanted.all else 20
-    every: list[Iterable[tuple[str, str, Line]]] = []
-    for stream, path in _streams(one):
-        raw = read.lines(path) if wanted.all or count is None else read.last_lines(path, count)
-        every.append(_timed(one["name"], (line for line in _parsed(raw, stream) if wanted(one["name"], line))))
+    missing = gaps.of(one["name"])
+    return [(one["name"], stream, Reader(path, missing, whole=whole)) for stream, path in _streams(one)]
+
+
+def _before(
+    readings: list[Reading], options: Namespace, wanted: Wanted, count: int | None
+) -> Iterator[tuple[str, str, Line]]:
+    """What is there already, of one instance: when, who, what. It is read on from there."""
+    every = [
+        _timed(name, (line for line in _parsed(_there(reader, options, wanted, count), stream) if wanted(name, line)))
+        for name, stream, reader in readings
+    ]
     merged = heapq.merge(*every, key=lambda item: item[0])
     if count is None:
         return merged
     from collections import deque  # noqa: PLC0415 - only here
 
     return iter(deque(merged, maxlen=count))
+
+
+def _there(reader: Reader, options: Namespace, wanted: Wanted, count: int | None) -> Iterator[bytes]:
+    """The lines of one file: the last ones if that is all that is asked for."""
+    if count and not wanted.all:
+        yield from reader.last(count)
+    yield from reader.more()
+    if not options.follow:
+        yield from reader.rest()
 
 
 def _timed(name: str, lines: Iterable[Line]) -> Iterator[tuple[str, str, Line]]:
@@ -196,19 +234,6 @@ def _streams(one: dict[str, Any]) -> list[tuple[str, str]]:
     if len(set(files.values())) < len(files):
         return [("", files["out"])]
     return list(files.items())
-
-
-def _followers(instances: list[dict[str, Any]], screen: Screen) -> list[Following]:
-    from supervisor.logs.read import Follower  # noqa: PLC0415 - in supctl, and only here
-
-    def follower(name: str, path: str) -> Follower:
-        def missing(why: str) -> None:
-            screen.out.flush()
-            screen.complain(f"supctl: {name}: lines may be missing here: {why}")
-
-        return Follower(path, missing)
-
-    return [(one["name"], stream, follower(one["name"], path)) for one in instances for stream, path in _streams(one)]
 
 
 def _parsed(raw: Iterable[bytes], stream: str) -> Iterator[Line]:

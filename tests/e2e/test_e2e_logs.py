@@ -1,9 +1,11 @@
 """`supctl logs`, and what `why` and `show` say of output, with real tasks."""
 
 import argparse
+import gzip
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -198,6 +200,40 @@ def test_what_is_rotated_and_compressed_is_read_as_well(lab: Lab) -> None:
     assert texts(lab.ctl("logs", "web", "-n", "11900").out) == numbers[100:]
     assert texts(lab.ctl("logs", "web", "--since", "1h").out) == numbers
     assert texts(lab.ctl("logs", "web", "--grep", "^7$").out) == ["7"]
+
+
+def test_a_damaged_file_is_named_and_the_others_are_shown(three: Lab) -> None:
+    log = three.dir / "log" / "database.log"
+    spoiled = log.with_name("database.log.1.gz")
+    spoiled.write_bytes(gzip.compress(b"".join(b"%d\n" % number for number in range(100000)))[:-1000])
+    (log.with_name("database.log.2")).write_text("the oldest\n")
+    answer = three.ctl("logs", "database", "-n", "1000000", code=1)
+    shown = answer.out.splitlines()
+    assert shown[:2] == ["the oldest", "0"]
+    assert [line[-6:] for line in shown[-2:]] == ["line 1", "line 5"]
+    assert len(shown) > 50000
+    assert answer.err.startswith(f"supctl: database: lines may be missing here: {spoiled} is damaged: ")
+    assert answer.err.count("\n") == 1
+    assert texts(three.ctl("logs", "database", "-n", "2").out) == ["line 1", "line 5"], "it is not needed"
+
+
+def test_no_line_of_those_that_are_there(three: Lab) -> None:
+    """As `tail -n 0`."""
+    assert three.ctl("logs", "database", "-n", "0").out == ""
+    assert three.ctl("logs", "database", "-n", "0", "--grep", "line").out == ""
+    assert "invalid" in three.ctl("logs", "database", "-n", "-1", code=2).err
+    terminal = Terminal(three, "logs", "web", "database", "-n", "0", "-f")
+    log = three.dir / "log" / "database.log"
+
+    def said() -> bool:
+        with log.open("a") as file:
+            file.write("2026-11-21T14:02:09.000Z out new\n")
+        return bool(select.select([terminal.ours], [], [], 0.1)[0])
+
+    wait_for(said, "it follows")
+    shown = terminal.until(b"new").decode()
+    terminal.end(signal.SIGINT)
+    assert "line" not in shown
 
 
 def test_of_one_run(talking: Lab) -> None:

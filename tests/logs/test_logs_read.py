@@ -1,15 +1,16 @@
-"""Following a file: every generation in its order, once, whatever becomes of the names while one looks."""
+"""Reading a log: every generation in its order, once, whatever becomes of the names while one looks."""
 
 import gzip
 import os
 from collections.abc import Callable, Iterator
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
-from supervisor.logs.read import Follower
+from supervisor.logs import generations
+from supervisor.logs.read import Reader
 from supervisor.logs.rotate import rotate
 
 KEEP = 100
@@ -22,7 +23,7 @@ class Log:
         self.path = path
         self.said = 0
         self.missing: list[str] = []
-        self.followers: list[Follower] = []
+        self.readers: list[Reader] = []
 
     def write(self, count: int = 3) -> None:
         with self.path.open("ab") as file:
@@ -43,21 +44,20 @@ class Log:
         if not leave:
             plain.unlink()
 
-    def follower(self) -> Follower:
-        self.followers.append(Follower(str(self.path), self.missing.append))
-        return self.followers[-1]
+    def follower(self, *, whole: bool = False) -> Reader:
+        self.readers.append(Reader(str(self.path), self.missing.append, whole=whole))
+        return self.readers[-1]
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Log]:
     one = Log(tmp_path / "web.log")
     yield one
-    for follower in one.followers:
-        if follower._file:
-            follower._file.close()
+    for reader in one.readers:
+        reader.close()
 
 
-def numbers(follower: Follower) -> list[int]:
+def numbers(follower: Reader) -> list[int]:
     return [int(line) for line in follower.more()]
 
 
@@ -116,6 +116,23 @@ def test_generations_of_the_same_moment_are_told_apart(log: Log) -> None:
     assert log.missing == []
 
 
+def rotated_before(moment: int, log: Log, rotations: int, *, packs: bool) -> Callable[[str, int], BinaryIO | None]:
+    """`generations.opened`, before a certain call of which it is rotated."""
+    looks, really = count(), generations.opened
+
+    def meanwhile(path: str, number: int) -> BinaryIO | None:
+        if next(looks) == moment:
+            for _ in range(rotations):
+                log.write()
+                log.rotate()
+                log.write()
+                if packs:
+                    log.pack(1)
+        return really(path, number)
+
+    return meanwhile
+
+
 @pytest.mark.parametrize("packs", [False, True])
 @pytest.mark.parametrize("rotations", [1, 2, 5])
 @pytest.mark.parametrize("behind", [0, 4])
@@ -130,21 +147,8 @@ def test_a_rotation_at_any_moment_of_a_look(
             log.write()
             log.rotate()
         log.write()
-        looks = iter(range(1000))
-        really: Callable[[Follower, int], BinaryIO | None] = Follower._generation
-
-        def meanwhile(follower: Follower, number: int, looks=looks, moment=moment, really=really) -> BinaryIO | None:
-            if next(looks) == moment:
-                for _ in range(rotations):
-                    log.write()
-                    log.rotate()
-                    log.write()
-                    if packs:
-                        log.pack(1)
-            return really(follower, number)
-
         with monkeypatch.context() as patch:
-            patch.setattr(Follower, "_generation", meanwhile)
+            patch.setattr(generations, "opened", rotated_before(moment, log, rotations, packs=packs))
             seen = numbers(follower)
         assert [*seen, *numbers(follower)] == list(range(begin + 1, log.said + 1)), moment
     assert log.missing == []
@@ -251,3 +255,80 @@ def test_a_number_that_is_a_date_is_far_away_and_takes_no_time(log: Log) -> None
     follower = log.follower()
     log.path.write_bytes(b"2\n")
     assert numbers(follower) == [2]
+
+
+@pytest.mark.parametrize("packs", [False, True])
+@pytest.mark.parametrize("rotations", [1, 2, 5])
+@pytest.mark.parametrize("lines", [None, 5, 10, 1000])
+def test_what_was_there_and_what_comes_meet_whenever_it_is_rotated(
+    log: Log, monkeypatch: pytest.MonkeyPatch, lines: int | None, rotations: int, packs: bool
+) -> None:
+    """All lines, or the last ones, and then those that come: none twice, none left out."""
+    for moment in range(30):
+        for number in range(1, 5):
+            log.write()
+            log.rotate()
+            if packs and number > 2:
+                log.pack(1)
+        log.write()
+        with monkeypatch.context() as patch:
+            patch.setattr(generations, "opened", rotated_before(moment, log, rotations, packs=packs))
+            reader = log.follower(whole=lines is None)
+            seen = [int(line) for line in reader.last(lines)] if lines else []
+        seen += [*numbers(reader), *numbers(reader)]
+        begin = 1 if lines in (None, 1000) else seen[0]
+        assert seen == list(range(begin, log.said + 1)), moment
+        assert lines is None or len(seen) >= min(lines, log.said)
+        for place in log.path.parent.iterdir():
+            place.unlink()
+        log.said = 0
+    assert log.missing == []
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_line_that_is_written_between_the_last_lines_and_the_next_ones(log: Log, packed: bool) -> None:
+    log.write()
+    log.rotate()
+    if packed:
+        log.pack(1)
+    log.write()
+    with log.path.open("ab") as file:
+        file.write(b"1")
+    reader = log.follower()
+    with log.path.open("ab") as file:
+        file.write(b"7\n18\n")
+    assert [int(line) for line in reader.last(4)] == [3, 4, 5, 6]
+    assert numbers(reader) == [17, 18]
+    with log.path.open("ab") as file:
+        file.write(b"half")
+    assert numbers(reader) == []
+    assert list(reader.rest()) == [b"half"]
+
+
+@pytest.mark.parametrize("last", [0, 100])
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "no gzip"])
+def test_a_damaged_generation_is_named_and_what_can_be_read_is_shown(log: Log, damage: str, last: int) -> None:
+    log.write(20000)
+    log.rotate()
+    log.pack(1)
+    log.write()
+    log.rotate()
+    log.write()
+    log.pack(1)
+    spoiled = Path(f"{log.path}.2.gz")
+    data = spoiled.read_bytes()
+    half = len(data) // 2
+    broken = {"cut": data[:half], "overwritten": data[:half] + bytes(half), "no gzip": b"x" * 100}
+    spoiled.write_bytes(broken[damage])
+    reader = log.follower(whole=not last)
+    seen = [*(int(line) for line in reader.last(last)), *numbers(reader)]
+    assert seen[-6:] == list(range(20001, 20007))
+    assert (len(seen) > 6) == (damage != "no gzip")
+    if damage == "cut":
+        assert seen[:-6] == list(range(seen[0], seen[0] + len(seen) - 6))
+    if damage == "overwritten" and not last:
+        assert seen[:5000] == list(range(1, 5001))
+    assert len(log.missing) == 1
+    assert log.missing[0].startswith(f"{spoiled} is damaged: ")
+    assert numbers(reader) == []
+    assert len(log.missing) == 1, "once"
