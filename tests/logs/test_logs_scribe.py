@@ -200,6 +200,47 @@ def rotates(log: Path, pieces: list[bytes], calls: int) -> bool:
     return True
 
 
+@pytest.mark.parametrize("held", ["from the begin", "meanwhile", "no longer"])
+def test_what_somebody_still_writes_to_is_compressed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    """Who has renamed it is not who writes to it: `logrotate`, half a second before the scribe has seen that."""
+    log, old, packed = tmp_path / "web.log", tmp_path / "web.log.1", tmp_path / "web.log.1.gz"
+    old.write_bytes(b"1\n")
+    compressor = rotate.Compressor()
+    files = []
+
+    class Meanwhile(Inline):
+        def start(self) -> None:
+            super().start()
+            if held != "from the begin":
+                files.append(old.open("ab"))
+                files[0].write(b"2\n")
+                files[0].flush()
+            if held == "no longer":
+                files.pop().close()
+
+    monkeypatch.setattr(threading, "Thread", Meanwhile)
+    if held == "from the begin":
+        files.append(old.open("ab"))
+    compressor.add(str(log))
+    assert bool(select.select([compressor.fd], [], [], 0)[0]) == (held != "from the begin")
+    if held != "from the begin":
+        compressor.finished()
+    assert old.exists()
+    assert not packed.exists()
+    for file in files:
+        file.write(b"2\n" if held == "from the begin" else b"")
+        file.close()
+    monkeypatch.setattr(threading, "Thread", Inline)
+    compressor.add(str(log))
+    compressor.finished()
+    assert zlib.decompress(packed.read_bytes(), 31) == b"1\n2\n"
+    assert sorted(os.listdir(tmp_path)) == ["web.log.1.gz"]
+    os.close(compressor.fd)
+    os.close(compressor._done)
+
+
 def test_two_deaths_at_any_two_steps_of_rotation_and_compression(tmp_path: Path) -> None:
     """What is left in between, a file beside its compressed one, say, is never taken for something else."""
     whole = [b"piece %d\n" % number for number in range(4)]
