@@ -206,7 +206,7 @@ def test_supctl_never_loads_the_parent():
 
 # -- the family of verbs ----------------------------------------------------------------------------------------------
 
-NOT_VERBS = {"__init__", "interface", "outcome", "output", "past", "screen", "span"}
+NOT_VERBS = {"__init__", "interface", "ofrun", "outcome", "output", "past", "screen"}
 
 
 def test_every_verb_is_registered():

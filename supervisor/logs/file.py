@@ -9,30 +9,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import NamedTuple
 
 from supervisor.host.clock import Stamps
+from supervisor.logs.access import MODE, Rules, as_user, share
 from supervisor.logs.format import FORMATS, Buffers, Origin
+from supervisor.logs.index import Index
 from supervisor.logs.ledger import Ledger
 from supervisor.logs.rotate import Compressor, rotate
 
 LOOK_EVERY = 0.5
 """Seconds between two looks whether the name still leads to the file."""
-
-MODE = 0o640
-
-
-class Rules(NamedTuple):
-    """How a file is kept."""
-
-    format: str = "plain"
-    max_size: int = 10 << 20
-    keep: int = 10
-    compress: bool = True
-    gid: int = -1  # the group that may read it
-    user: str | None = None  # whose rights open it: of a path that the config names
 
 
 class Loss(NamedTuple):
@@ -59,6 +47,9 @@ class LogFile:
         self._looked = 0.0
         self._open_by = ""  # the FIFO whose line is not at its end yet
         self._regular = True
+        self._index = Index(path)
+        self._run = ""  # to which the index says that the end of the file belongs
+        self._size = -1  # of the file after we have last written; -1: who knows
 
     @property
     def most(self) -> int:
@@ -79,11 +70,14 @@ class LogFile:
         """
         goes_on = self._open_by == fifo
         buffers = FORMATS[self.rules.format](block, take, origin, self._stamps.of(moment[1]), goes_on)
-        if self._open_by and not goes_on and self.rules.format != "raw":
+        ends_another = bool(self._open_by) and not goes_on and self.rules.format != "raw"
+        if ends_another:
             buffers.insert(0, b"\n")
         length = sum(map(len, buffers))
         try:
             found = self._ready(moment[0], length)
+            if origin.run != self._run or found.st_size != self._size:
+                self._note(found, found.st_size + ends_another, origin.run)
             if self.lost.bytes:
                 found = self._confess(found, origin, moment[1])
             if self._regular:
@@ -114,7 +108,7 @@ class LogFile:
             self._open_by = ""
             if self.rules.format != "raw" and self._fd >= 0:
                 with suppress(OSError):
-                    os.write(self._fd, b"\n")
+                    self._size += os.write(self._fd, b"\n")
 
     def close(self) -> None:
         """Closes it; the next block opens it again."""
@@ -122,6 +116,7 @@ class LogFile:
             os.close(self._fd)
             self._fd = -1
         self._open_by = ""
+        self._size = -1
 
     def _ready(self, now: float, length: int) -> os.stat_result:
         """The file, opened, and rotated if the block would make it too large."""
@@ -164,13 +159,24 @@ class LogFile:
         found = os.fstat(fd)
         self._regular = stat.S_ISREG(found.st_mode)
         if self._regular and self.rules.gid >= 0:
-            _share(fd, found, self.rules.gid)
+            share(fd, found, self.rules.gid)
         os.set_blocking(fd, self._regular)
         self._fd = fd
+        if self._regular:
+            self._index.begin(found, self.rules)
         if self._regular and self.rules.compress:
             self._compressor.add(self.path)  # what a scribe before has left
         if self._regular and found.st_size and self.rules.format != "raw" and not _ends_with_a_line(self.path):
             os.write(fd, b"\n")  # a scribe was killed in the middle of a long line
+
+    def _note(self, found: os.stat_result, begin: int, run: str) -> None:
+        """What is written next, from this offset on, is said by this run."""
+        if not self._regular:
+            return
+        if found.st_size < self._size:  # somebody has truncated it
+            self._index.begin(found, self.rules, anew=True)
+        self._index.note(begin, run, self.rules)
+        self._run = run
 
     def _confess(self, found: os.stat_result, origin: Origin, wall: float) -> os.stat_result:
         """Says in the file what is missing here."""
@@ -190,6 +196,7 @@ class LogFile:
         """
         written = os.writev(self._fd, buffers)
         if written == length:
+            self._size = size + length
             return
         try:
             view = memoryview(b"".join(buffers))[written:]
@@ -199,6 +206,7 @@ class LogFile:
             if self._regular:
                 os.ftruncate(self._fd, size)
             raise
+        self._size = size + length
 
 
 def _ends_with_a_line(path: str) -> bool:
@@ -209,40 +217,3 @@ def _ends_with_a_line(path: str) -> bool:
             return file.read(1) == b"\n"
     except OSError:
         return True
-
-
-def _share(fd: int, found: os.stat_result, gid: int) -> None:
-    """Lets a group read it, whatever the umask is; a mode that somebody gave it later stays."""
-    with suppress(OSError):
-        if found.st_gid != gid:
-            os.fchown(fd, -1, gid)
-        if found.st_gid != gid or not found.st_size:
-            os.fchmod(fd, stat.S_IMODE(found.st_mode) | stat.S_IRGRP)
-
-
-@contextmanager
-def as_user(name: str | None) -> Iterator[None]:
-    """With the rights of this user, and back; of somebody else only root can do that, and for others nothing changes.
-
-    Raises:
-        OSError: there is no such user any more.
-    """
-    if not name or os.geteuid():
-        yield
-        return
-    import pwd  # noqa: PLC0415 - for those tasks only
-
-    try:
-        entry = pwd.getpwnam(name)
-    except KeyError:
-        raise FileNotFoundError(2, f"no user {name!r}") from None
-    groups, gid = os.getgroups(), os.getegid()
-    os.setgroups(os.getgrouplist(name, entry.pw_gid))
-    os.setegid(entry.pw_gid)
-    os.seteuid(entry.pw_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(gid)
-        os.setgroups(groups)

@@ -112,10 +112,18 @@ def same(one: BinaryIO, other: BinaryIO) -> bool:
     plain, packed = os.fstat(one.fileno()), os.fstat(other.fileno())
     if isinstance(one, gzip.GzipFile) or not isinstance(other, gzip.GzipFile):
         return os.path.samestat(plain, packed)
-    if plain.st_mtime_ns != packed.st_mtime_ns or packed.st_size < TRAILER.size:
+    if plain.st_mtime_ns != packed.st_mtime_ns:
         return False
-    crc, length = TRAILER.unpack(os.pread(other.fileno(), TRAILER.size, packed.st_size - TRAILER.size))
+    crc, length = trailer(other)
     return bool(length == plain.st_size & 0xFFFFFFFF and crc == _crc(one.fileno()))
+
+
+def trailer(packed: BinaryIO) -> tuple[int, int]:
+    """CRC and length (modulo 2^32) of what a gzip file was made from."""
+    size = os.fstat(packed.fileno()).st_size
+    data = os.pread(packed.fileno(), TRAILER.size, max(0, size - TRAILER.size))
+    crc, length = TRAILER.unpack(data) if len(data) == TRAILER.size else (0, -1)
+    return crc, length
 
 
 def _crc(fd: int) -> int:

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from supervisor.host import clock
 from supervisor.host.inotify import IN_CREATE, Watch
+from supervisor.logs.access import Rules
 from supervisor.logs.console import Console
-from supervisor.logs.file import LogFile, Loss, Rules
+from supervisor.logs.file import LogFile, Loss
 from supervisor.logs.format import Origin
 from supervisor.logs.journal import JournalSink
 from supervisor.logs.ledger import Ledger

@@ -29,12 +29,11 @@ FIRST_STEP = 64 * 1024
 
 
 class Line(NamedTuple):
-    """One line; `at` and `stream` are "" where the file does not say, `run` where it is not JSON."""
+    """One line; `at` and `stream` are "" where the file does not say."""
 
     at: str
     stream: str
     text: bytes
-    run: str = ""
 
 
 def parse(raw: bytes, stream: str = "") -> Line:
@@ -45,7 +44,7 @@ def parse(raw: bytes, stream: str = "") -> Line:
     if raw.startswith(b'{"time":"'):
         with suppress(ValueError, KeyError, TypeError):
             one = json.loads(raw)
-            return Line(one["time"], one["stream"], one["message"].encode(), one["run"])
+            return Line(one["time"], one["stream"], one["message"].encode())
     return Line("", stream, raw)
 
 
@@ -128,7 +127,7 @@ class Reader:
                     yield whole
         except DAMAGE as error:
             self._damaged = True
-            yield from self._gap(_damage(self._file, error))
+            yield from self._gap(damage(self._file, error))
 
     def _gap(self, why: str) -> Iterator[bytes]:
         """The begin of a line has lost its rest."""
@@ -159,7 +158,7 @@ class Reader:
                 kept.extend(line.rstrip(b"\n") for line in file)
             except DAMAGE as error:
                 if file is not self._file:  # of that one `more` will tell
-                    self._missing(_damage(file, error))
+                    self._missing(damage(file, error))
             return list(kept)
         fd, step = file.fileno(), FIRST_STEP
         size = self._begin if file is self._file else os.fstat(fd).st_size
@@ -193,7 +192,8 @@ def _between(fd: int, begin: int, end: int) -> bytes:
     return data
 
 
-def _damage(file: BinaryIO, error: Exception) -> str:
+def damage(file: BinaryIO, error: Exception) -> str:
+    """What to say of a file that cannot be read to its end."""
     return f"{file.name} is damaged: {error}"
 
 

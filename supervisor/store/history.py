@@ -146,14 +146,6 @@ def run(connection: sqlite3.Connection, name: str) -> dict[str, Any] | None:
     return shown(row) if row else None
 
 
-def following(connection: sqlite3.Connection, name: str) -> str | None:
-    """When the instance of this run was started again, by what the history knows."""
-    row = _row_of(connection, name)
-    sql = "SELECT began FROM runs WHERE instance = ? AND id > ? ORDER BY id LIMIT 1"
-    after = row and connection.execute(sql, (row["instance"], row["id"])).fetchone()
-    return _stamp(after["began"]) if after else None
-
-
 def _row_of(connection: sqlite3.Connection, name: str) -> sqlite3.Row | None:
     who, _, number = name.rpartition("/")
     first, _, epoch = number.partition("@")

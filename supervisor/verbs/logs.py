@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from supervisor.verbs import past, span
+from supervisor.verbs import ofrun, past
 from supervisor.verbs.interface import OK, REFUSED, USAGE, Arguments, RefusedError, chosen, whole
 from supervisor.verbs.screen import Screen
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from supervisor.control.wait import Asker
+    from supervisor.logs.ofrun import RunReader
     from supervisor.logs.read import Line, Reader
     from supervisor.parent import Parent
-    from supervisor.verbs.span import Span
 
-    Reading = tuple[str, str, Reader]
+    Reading = tuple[str, str, Reader | RunReader]
     """Of an instance, of a stream ("" for both)."""
 
 EXAMPLE = """supctl logs web
@@ -33,6 +33,9 @@ supctl logs web --since 10m --stderr --grep 'timeout|refused'"""
 
 GLANCE = 0.2
 """Seconds between two looks at files that are followed."""
+
+ALWAYS = "9"
+"""Later than every time."""
 
 _COLOURS = ("36", "33", "32", "35", "34", "31", "96", "93", "92", "95", "94", "91")
 
@@ -58,7 +61,7 @@ def request(options: Namespace) -> dict[str, Any]:
 
 
 def answer(parent: Parent, client: Asker, args: Arguments) -> None:
-    """Where the output of each instance is, how much of it is still on its way, and the times of its runs."""
+    """Where the output of each instance is, how much of it is still on its way, and its last runs."""
     from supervisor.logs.places import files  # noqa: PLC0415 - not in supctl
 
     log_dir, found = parent.config.settings.log_dir, []
@@ -66,7 +69,7 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
         log = i.task.log
         where = files(i.key, log.to, log.stderr, log_dir)
         one = {"name": i.name, "key": i.key, "to": log.to, "format": log.format, "files": where}
-        found.append({**one, "runs": span.newest(parent, i), "unread": parent.host.unread(i.key)})
+        found.append({**one, "runs": ofrun.newest(parent, i), "unread": parent.host.unread(i.key)})
     client.answer({"instances": found, "history": past.answer(parent, [])["history"]})
 
 
@@ -90,7 +93,7 @@ def offline(options: Namespace, runtime_dir: str) -> dict[str, Any] | None:
             where = files(key, log["to"], log["stderr"], plan["log_dir"])
             name = key.removesuffix(":1") if f"{task}:2" not in plan["instances"] else key
             one = {"name": name, "key": key, "to": log["to"], "format": log["format"], "files": where}
-            found.append({**one, "runs": {}, "unread": 0})
+            found.append({**one, "runs": [], "unread": 0})
     return {"instances": found, "history": f"{plan['state_dir']}/history.db"} if found else None
 
 
@@ -102,21 +105,23 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
             screen.complain(f'supctl: {one["name"]}: nothing is kept of its output here: log.to = "{one["to"]}"')
         elif one["unread"]:
             screen.complain(f"supctl: {one['name']}: {one['unread']} bytes are still on their way to its file")
+    name, run = ofrun.find(options.run, answer) if options.run and instances else ("", "")
+    if run:
+        instances = [one for one in instances if one["name"] == name]
     if not instances:
         return REFUSED
-    of = span.find(options.run, answer) if options.run else None
-    if of and of.runs > 1:
-        screen.complain(f"supctl: {of.run} is one of {of.runs} runs that the history keeps as one: all their lines")
-    wanted = Wanted(options, instances, of)
+    wanted = Wanted(options, instances)
     show = _as_json(screen) if options.json else _as_text(screen, [one["name"] for one in instances])
     gaps = Gaps(screen)
     count = options.lines if options.lines is not None else None if wanted.all else 20
-    readers = {one["name"]: _readers(one, gaps, whole=wanted.all or count is None) for one in instances}
+    readers = {one["name"]: _readers(one, gaps, run, whole=wanted.all or count is None) for one in instances}
     before = (_before(readings, options, wanted, count) for readings in readers.values())
     for _, name, line in heapq.merge(*before, key=lambda item: item[0]):
         show(name, line)
     if options.follow:
         _follow([one for readings in readers.values() for one in readings], wanted, show, screen)
+    if run:
+        _say_if_nothing(name, readers[name], screen)
     return REFUSED if gaps.found else OK
 
 
@@ -125,10 +130,20 @@ def _follow(readings: list[Reading], wanted: Wanted, show: Callable[[str, Line],
     while True:
         for name, stream, reader in readings:
             for line in _parsed(reader.more(), stream):
-                if wanted(name, line):
+                if wanted(line):
                     show(name, line)
         screen.out.flush()
         time.sleep(GLANCE)
+
+
+def _say_if_nothing(name: str, readings: list[Reading], screen: Screen) -> None:
+    """Of a run."""
+    from supervisor.logs.ofrun import RunReader  # noqa: PLC0415 - in supctl, and only here
+
+    if not any(isinstance(reader, RunReader) and reader.found for _, _, reader in readings):
+        screen.complain(
+            f"supctl: {name}: nothing of this run is there: it has said nothing, or that is gone (log.keep)"
+        )
 
 
 class Gaps:
@@ -152,46 +167,47 @@ class Gaps:
 class Wanted:
     """Which lines shall be shown."""
 
-    def __init__(self, options: Namespace, instances: list[dict[str, Any]], of: Span | None) -> None:
-        """`of`: the run that is meant. Raises `RefusedError` for what cannot be told of these files."""
+    def __init__(self, options: Namespace, instances: list[dict[str, Any]]) -> None:
+        """Raises `RefusedError` for what cannot be told of these files."""
         self._stream = options.stream
         self._since, self._until = ("" if at is None else past.stamp(at) for at in (options.since, options.until))
-        self._of = of
         try:
             self._grep = re.compile(options.grep.encode()) if options.grep else None
         except re.error as error:
             raise RefusedError(f"--grep {options.grep!r}: {error}", USAGE) from None
-        timed = self._since or self._until or of
+        timed = self._since or self._until
         blind = [one["name"] for one in instances if one["format"] == "raw"]
         if timed and blind:
-            raise RefusedError(f"{', '.join(blind)}: raw output has no times, so no --since, --until or --run", USAGE)
+            raise RefusedError(f"{', '.join(blind)}: raw output has no times, so no --since and no --until", USAGE)
         merged = [name for name in blind if len(set(self._files(instances, name).values())) == 1]
         if self._stream and merged:
             raise RefusedError(
                 f"{', '.join(merged)}: stdout and stderr cannot be told apart in a raw merged log", USAGE
             )
-        self.all = bool(timed or self._stream or self._grep)
+        self.all = bool(timed or self._stream or self._grep or options.run)
 
     @staticmethod
     def _files(instances: list[dict[str, Any]], name: str) -> dict[str, str]:
         files: dict[str, str] = next(one["files"] for one in instances if one["name"] == name)
         return files
 
-    def __call__(self, name: str, line: Line) -> bool:
+    def __call__(self, line: Line) -> bool:
         """Whether this one."""
         return (
             (not self._stream or line.stream == self._stream)
-            and (not line.at or self._since <= line.at <= (self._until or span.ALWAYS))
-            and (self._of is None or self._of.has(name, line))
+            and (not line.at or self._since <= line.at <= (self._until or ALWAYS))
             and (self._grep is None or self._grep.search(line.text) is not None)
         )
 
 
-def _readers(one: dict[str, Any], gaps: Gaps, *, whole: bool) -> list[Reading]:
-    """One for each file of an instance."""
-    from supervisor.logs.read import Reader  # noqa: PLC0415 - in supctl, and only here
+def _readers(one: dict[str, Any], gaps: Gaps, run: str, *, whole: bool) -> list[Reading]:
+    """One for each file of an instance; of a run, if there is one."""
+    from supervisor.logs.ofrun import RunReader  # noqa: PLC0415 - in supctl, and only here
+    from supervisor.logs.read import Reader  # noqa: PLC0415
 
     missing = gaps.of(one["name"])
+    if run:
+        return [(one["name"], stream, RunReader(path, run, missing)) for stream, path in _streams(one)]
     return [(one["name"], stream, Reader(path, missing, whole=whole)) for stream, path in _streams(one)]
 
 
@@ -200,7 +216,7 @@ def _before(
 ) -> Iterator[tuple[str, str, Line]]:
     """What is there already, of one instance: when, who, what. It is read on from there."""
     every = [
-        _timed(name, (line for line in _parsed(_there(reader, options, wanted, count), stream) if wanted(name, line)))
+        _timed(name, (line for line in _parsed(_there(reader, options, wanted, count), stream) if wanted(line)))
         for name, stream, reader in readings
     ]
     merged = heapq.merge(*every, key=lambda item: item[0])
@@ -211,9 +227,11 @@ def _before(
     return iter(deque(merged, maxlen=count))
 
 
-def _there(reader: Reader, options: Namespace, wanted: Wanted, count: int | None) -> Iterator[bytes]:
+def _there(reader: Reader | RunReader, options: Namespace, wanted: Wanted, count: int | None) -> Iterator[bytes]:
     """The lines of one file: the last ones if that is all that is asked for."""
-    if count and not wanted.all:
+    from supervisor.logs.read import Reader  # noqa: PLC0415 - in supctl, and only here
+
+    if count and isinstance(reader, Reader) and not wanted.all:
         yield from reader.last(count)
     yield from reader.more()
     if not options.follow:

@@ -264,6 +264,68 @@ def test_of_every_run_of_the_history(lab: Lab) -> None:
     assert lab.ctl("logs", "job", "--run", "job/3").out.split()[-1] == ids["job"][2]
 
 
+@pytest.mark.parametrize("fmt", ["plain", "raw", "json"])
+def test_of_runs_whose_output_was_found_late(lab: Lab, fmt: str) -> None:
+    """The scribe stands still while they run, or is dead; each still has its own lines, and no other's."""
+    lab.start(
+        f'[defaults]\nlog = {{ to = "file", format = "{fmt}", max_size = "4K" }}\n'
+        '[task.job]\nkind = "triggered"\ncommand = ["sh", "-c", "echo of $SUPERVISOR_RUN; printf last"]\n'
+    )
+    lab.ctl("run", "job", "--wait")
+    scribe = wait_for(lab.scribe)
+    os.kill(scribe, signal.SIGSTOP)
+    for _ in range(5):
+        lab.ctl("run", "job", "--wait")
+    os.kill(scribe, signal.SIGKILL)
+    lab.ctl("run", "job", "--wait")
+    wait_for(lambda: not lab.unread())
+    ids = [one["run"] for one in lab.ctl("runs", "job", "--json").json["runs"]]
+    assert len(ids) == 7
+    for run in ids:
+        shown = [json.loads(line) for line in lab.ctl("logs", "job", "--run", run, "--json").out.splitlines()]
+        assert [one["message"] for one in shown] == [f"of {run}", "last"], run
+    assert lab.ctl("logs", "job", "--run", ids[3]).err == ""
+
+
+def test_of_a_run_of_which_nothing_is_there(lab: Lab) -> None:
+    lab.start(
+        '[defaults]\nlog = { to = "file" }\n'
+        '[task.job]\nkind = "triggered"\ncommand = ["sh", "-c", "echo said; test $0 = 1", "1"]\n'
+        '[task.mute]\nkind = "triggered"\ncommand = "true"\n'
+    )
+    for task in ("job", "mute"):
+        lab.ctl("run", task, "--wait")
+    answer = lab.ctl("logs", "mute", "--run", "mute/1")
+    assert (answer.out, answer.err) == (
+        "",
+        "supctl: mute: nothing of this run is there: it has said nothing, or that is gone (log.keep)\n",
+    )
+    assert texts(lab.ctl("logs", "job", "mute", "--run", "job/1").out) == ["said"]
+    (lab.dir / "log" / "job.log").unlink()
+    answer = lab.ctl("logs", "job", "--run", "job/1", code=1)
+    assert answer.err.startswith("supctl: job: lines may be missing here: a part of it was in a file that is gone")
+
+
+def test_a_run_is_followed(lab: Lab) -> None:
+    """Without the lines of the next one."""
+    lab.start(
+        '[defaults]\nlog = { to = "file" }\n'
+        '[task.job]\ncommand = ["sh", "-c", "echo 1 of $SUPERVISOR_RUN; while ! test -e go; do sleep 0.01; done;'
+        ' echo 2 of $SUPERVISOR_RUN; exec sleep 1000"]\ndirectory = "."\n'
+    )
+    lab.up("job")
+    run = lab.tasks()["job"]["run"]
+    terminal = Terminal(lab, "logs", "job", "--run", "job/1", "-f")
+    terminal.until(f"1 of {run}".encode())
+    (lab.dir / "go").touch()
+    terminal.until(f"2 of {run}".encode())
+    lab.ctl("restart", "job")
+    wait_for(lambda: "2 of job:1/2" in lab.ctl("logs", "job").out)
+    assert terminal.process.poll() is None
+    terminal.end(signal.SIGINT)
+    assert b"job:1/2" not in terminal.text
+
+
 def test_without_a_supervisor(talking: Lab) -> None:
     talking.end(signal.SIGKILL)
     answer = talking.ctl("logs", "web", "--stderr")
@@ -310,7 +372,7 @@ class Followed:
 
     def written(self, last: int) -> bool:
         """Whether a burst is in the files, and all that is to be compressed is."""
-        names = [path.suffix for path in (self.lab.dir / "log").iterdir()]
+        names = [path.suffix for path in (self.lab.dir / "log").glob("fast*")]
         plain = [suffix for suffix in names if suffix not in (".log", ".gz")]
         said = self.lab.ctl("logs", "fast", "-n", "1").out.endswith(f" {last}\n")
         return said and (not plain or ".gz" not in names)

@@ -139,6 +139,6 @@ def test_kill_9_of_both_at_random(lab: Lab) -> None:
     lab.hang_up()
     lab.end()
     truth = (lab.dir / "truth").read_text().splitlines()
-    said = [line for path in (lab.dir / "log").iterdir() for line in path.read_text().splitlines()]
+    said = [line for path in (lab.dir / "log").glob("*.log") for line in path.read_text().splitlines()]
     assert sorted(set(truth) - set(said)) == [], "lost"
     assert len(said) == len(set(said)), "doubled"

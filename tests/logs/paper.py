@@ -112,6 +112,10 @@ class Paper:
                 return False
         return True
 
+    def logs(self) -> list[str]:
+        """The log files, without what lies beside them."""
+        return sorted(name for name in os.listdir(self.log) if not name.startswith("."))
+
     def read(self, name: str) -> bytes:
         path = self.log / name
         return path.read_bytes() if path.exists() else b""

@@ -41,7 +41,7 @@ def test_the_group_may_read_and_nobody_else(paper: Paper, command: list[str] | N
     paper.plan(group=_name(gid), format="raw", max_size=50_000, keep=3)
     paper.scribe(command=command)
     paper.write("web:1.1@e.out", b"a line of a task\n" * 6000).join()
-    names = ["web.log", "web.log.1.gz", "web.log.2.gz"]
+    names = [".web.log.runs", "web.log", "web.log.1.gz", "web.log.2.gz"]
     wait_for(lambda: sorted(os.listdir(paper.log)) == names)
     assert {name: access(paper.log / name) for name in names} == dict.fromkeys(names, (0o640, gid))
 

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -269,7 +270,7 @@ def test_what_is_rotated_is_compressed_and_what_is_too_old_goes(paper: Paper) ->
     paper.write("web:1.1@e.out", data).join()
     paper.drained()
     wanted = ["web.log", "web.log.1.gz", "web.log.2.gz", "web.log.3.gz"]
-    wait_for(lambda: sorted(os.listdir(paper.log)) == wanted)
+    wait_for(lambda: paper.logs() == wanted)
     found = b"".join(zlib.decompress((paper.log / name).read_bytes(), 31) for name in reversed(wanted[1:]))
     assert data.endswith(found + paper.read("web.log"))
 
@@ -372,8 +373,7 @@ def truncated(paper: Paper) -> None:
 
 
 def folder_removed(paper: Paper) -> None:
-    removed(paper)
-    paper.log.rmdir()
+    shutil.rmtree(paper.log)
 
 
 @pytest.mark.parametrize("hand", [renamed, removed, truncated, folder_removed])
@@ -546,7 +546,7 @@ def test_more_instances_than_the_soft_limit_of_descriptors(paper: Paper) -> None
     writers: list[Any] = [paper.open(f"{key}.1@e.out") for key in keys]
     for key, writer in zip(keys, writers, strict=True):
         writer.write(f"{key}\n".encode())
-    wait_for(lambda: len(os.listdir(paper.log)) == len(keys))
+    wait_for(lambda: len(paper.logs()) == len(keys))
     for writer in writers:
         writer.close()
     assert paper.process.poll() is None

@@ -1,0 +1,125 @@
+"""What one run has said, byte by byte, wherever it is by now: by the index of its log."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import BinaryIO
+
+from supervisor.logs import generations, index
+from supervisor.logs.places import rotated
+from supervisor.logs.read import DAMAGE, damage
+
+PIECE = 1 << 20
+"""Bytes that are read at once."""
+
+FOREVER = 1 << 62
+"""An offset beyond every file."""
+
+GONE = "a part of it was in a file that is gone (log.keep), or that somebody else has rotated or truncated"
+
+
+class RunReader:
+    """The lines of a run in one log: those that there are, and then those that come."""
+
+    def __init__(self, path: str, run: str, missing: Callable[[str], object]) -> None:
+        """`run`: its whole id; `missing` is told, at that place, why lines are missing."""
+        self.path = path
+        self.found = False  # anything of it, be it gone by now; or it is said that nobody knows
+        self._run = run
+        self._missing = missing
+        self._rest = b""
+        self._through = (-1, 0)  # up to here: generation and offset
+        self._gone = False  # what came before that
+        self._number = 0  # of the generation that was read last
+
+    def more(self) -> Iterator[bytes]:
+        """The whole lines that have come."""
+        sizes = _sizes(self.path)  # first: what comes later may be of another run, of which the index then knows
+        marks = index.read(self.path)
+        if sizes and not marks and not self.found:
+            self._missing(f"it is not known which run has said what, as there is no {index.place(self.path)}")
+            self.found = True
+        for part in index.parts(marks, self._run):
+            self.found = True
+            end = part.end(sizes)
+            gone = end < part.begin
+            begin = max((part.generation, part.begin), self._through)
+            through = part.generation, FOREVER if gone else end
+            if through <= begin:
+                continue
+            self._through = through
+            file = None if gone else self._file_of(part)
+            if not (gone or part.ended) and index.read(self.path)[-1:] != marks[-1:]:  # it may be rotated by now
+                if file:
+                    file.close()
+                self._through = begin
+                yield from self.more()
+                return
+            if file is None:
+                if not self._gone:
+                    yield from self._gap(GONE)
+                self._gone = True
+                continue
+            self._gone = False
+            with file:
+                try:
+                    yield from self._between(file, begin[1], end)
+                except DAMAGE as error:
+                    yield from self._gap(damage(file, error))
+
+    def rest(self) -> Iterator[bytes]:
+        """The begin of a line whose rest has not come yet."""
+        if self._rest:
+            yield self._rest
+        self._rest = b""
+
+    def _between(self, file: BinaryIO, begin: int, end: int) -> Iterator[bytes]:
+        file.seek(begin)
+        while begin < end and (piece := file.read(min(PIECE, end - begin))):
+            begin += len(piece)
+            *lines, self._rest = (self._rest + piece).split(b"\n")
+            yield from lines
+
+    def _gap(self, why: str) -> Iterator[bytes]:
+        """The begin of a line has lost its rest."""
+        yield from self.rest()
+        self._missing(why)
+
+    def _file_of(self, part: index.Part) -> BinaryIO | None:
+        """The next one is mostly beside the last one."""
+        beside = generations.opened(self.path, self._number - 1) if self._number else None
+        if beside:
+            if _is(part, beside):
+                self._number -= 1
+                return beside
+            beside.close()
+        for number, file in generations.from_the_newest(self.path):
+            if _is(part, file):
+                self._number = number
+                return file
+            file.close()
+        return None
+
+
+def _is(part: index.Part, file: BinaryIO) -> bool:
+    """Whether a file is the generation in which this was said."""
+    found, packed = os.fstat(file.fileno()), isinstance(file, gzip.GzipFile)
+    if not packed and found.st_ino != part.inode:
+        return False
+    if not part.ended:
+        return part.is_last and not packed
+    size = generations.trailer(file)[1] if packed else found.st_size
+    return found.st_mtime_ns == part.ended and size == part.size & 0xFFFFFFFF
+
+
+def _sizes(path: str) -> dict[int, int]:
+    """Of the files that are not compressed, by inode."""
+    found = {}
+    for place in (path, *rotated(path).values()):
+        with suppress(OSError):
+            one = os.stat(place)
+            found[one.st_ino] = one.st_size
+    return found

@@ -1,0 +1,305 @@
+"""Of which run a line is: byte by byte, whoever was dead, whatever was rotated, compressed or removed meanwhile."""
+
+import gzip
+import os
+import random
+import select
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from paper import Paper
+
+from supervisor.logs import index
+from supervisor.logs.access import Rules
+from supervisor.logs.file import LogFile
+from supervisor.logs.format import Origin
+from supervisor.logs.ledger import Ledger
+from supervisor.logs.ofrun import GONE, RunReader
+from supervisor.logs.places import rotated
+from supervisor.logs.rotate import Compressor
+
+
+class Log:
+    """A log file and its writer, which may die."""
+
+    def __init__(self, folder: Path, **rules: int | str | bool) -> None:
+        self.path = folder / "log" / "web.log"
+        self.path.parent.mkdir()
+        self.folder = folder
+        self.rules = Rules(**{"format": "raw", "compress": False, **rules})  # type: ignore[arg-type]
+        self.missing: list[str] = []
+        self.truth: dict[str, bytes] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        self.compressor = Compressor()
+        self.file = LogFile(str(self.path), self.rules, Ledger(str(self.folder / "ledger")), self.compressor)
+
+    def die(self) -> None:
+        """Without a last word; and the next one comes."""
+        self.close()
+        self.begin()
+
+    def close(self) -> None:
+        self.file.close()
+        self.compressed()
+        for fd in (self.compressor.fd, self.compressor._done, self.file._ledger._fd):
+            os.close(fd)
+
+    def compressed(self) -> None:
+        while self.compressor._busy:
+            select.select([self.compressor.fd], [], [])
+            self.compressor.finished()
+
+    def say(self, number: int, text: bytes, now: float = 0.0) -> None:
+        run = f"web:1/{number}@e"
+        self.truth[run] = self.truth.get(run, b"") + text
+        origin = Origin("web:1", run, "out")
+        lost = self.file.append(f"web:1.{number}@e.out", origin, text, len(text), (now, 1764448435.0))
+        assert lost.bytes == 0
+        self.file._ledger.close()
+
+    def rotate(self) -> None:
+        """As somebody else does it."""
+        for number, place in sorted(rotated(str(self.path)).items(), reverse=True):
+            os.rename(place, place.replace(f"log.{number}", f"log.{number + 1}"))
+        os.rename(self.path, f"{self.path}.1")
+        self.file._looked = -1.0
+
+    def said(self, number: int) -> bytes:
+        """By what is in the files."""
+        reader = RunReader(str(self.path), f"web:1/{number}@e", self.missing.append)
+        lines = [line + b"\n" for line in reader.more()]
+        return b"".join([*lines, *reader.rest()])
+
+    def right(self, *numbers: int) -> None:
+        for number in numbers:
+            assert self.said(number) == self.truth[f"web:1/{number}@e"], number
+
+
+@pytest.fixture
+def log(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Log]:
+    one = Log(tmp_path, **getattr(request, "param", {}))
+    yield one
+    one.close()
+
+
+def test_each_run_has_what_it_has_said(log: Log) -> None:
+    """Also the begin of a line, and what two runs have said in turn."""
+    log.say(1, b"begin 1\npanic 1")
+    log.say(2, b"begin 2\n")
+    log.say(1, b" and more\n")
+    log.say(2, b"more 2\n")
+    log.right(1, 2)
+    assert log.said(3) == b""
+    assert log.missing == []
+
+
+def test_plain_lines_are_whole(tmp_path: Path) -> None:
+    log = Log(tmp_path, format="plain")
+    log.say(1, b"begin 1\npanic 1")
+    log.say(2, b"begin 2\n")
+    log.file.end("web:1.1@e.out")
+    log.say(1, b"more 1\n")
+    lines = {number: [line.split(b" out ")[1] for line in log.said(number).splitlines()] for number in (1, 2)}
+    assert lines == {1: [b"begin 1", b"panic 1", b"more 1"], 2: [b"begin 2"]}
+    log.close()
+
+
+@pytest.mark.parametrize("log", [{"keep": 5}], indirect=True)
+def test_the_notes_are_few(log: Log) -> None:
+    """One for each run, and two for each generation."""
+    for _ in range(100):
+        log.say(1, b"x" * 50 + b"\n")
+    assert len(index.read(str(log.path))) == 1
+
+
+RULES = [{"max_size": 4096, "keep": 1000, "compress": compress} for compress in (False, True)]
+
+
+@pytest.mark.parametrize("log", RULES, indirect=True, ids=["plain", "compressed"])
+@pytest.mark.parametrize("seed", range(8))
+def test_over_deaths_and_rotations(log: Log, seed: int) -> None:
+    """Rotated by us, or by somebody else; compressed now, later or not at all."""
+    chance = random.Random(seed)
+    for step in range(200):
+        size = chance.choice((1, 30, 1000, 3000))
+        log.say(step // 10 - chance.choice((0, 0, 1)), b"%d %s\n" % (step, b"x" * size))
+        if chance.random() < 0.05:
+            log.die()
+        if chance.random() < 0.1:
+            log.compressed()
+        if chance.random() < 0.05:
+            log.rotate()
+    log.right(*(int(run.partition("/")[2].partition("@")[0]) for run in log.truth))
+    assert log.missing == []
+
+
+@pytest.mark.parametrize("log", RULES, indirect=True, ids=["plain", "compressed"])
+def test_generations_of_one_size_and_one_moment_are_told_apart(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood rotates several times in one tick of the clock of a file system."""
+    for number in range(40):
+        log.say(number, b"%04d%s\n" % (number, b"x" * 3000))
+        os.utime(log.path, ns=(5, 5))
+        log.compressed()
+    log.right(*range(40))
+    assert log.missing == []
+
+
+@pytest.mark.parametrize("log", [{"max_size": 4096, "keep": 3}], indirect=True)
+def test_of_what_was_rotated_out_it_is_said_that_it_is_gone(log: Log) -> None:
+    """Of a run that is there in part, and only of such a one; and the index does not grow for ever."""
+    block = b"%s\n" % (b"x" * 3000)
+    for number in range(1, 100):
+        log.say(number, block)
+        log.say(number, block)
+        log.right(number)
+    assert log.missing == []
+    log.say(100, block)
+    assert log.said(98) == block
+    assert log.missing == [GONE]
+    for _ in range(40):
+        log.say(100, block)
+    for _ in range(40):
+        log.say(100, block)
+        log.missing.clear()
+        assert log.said(100) == 4 * block
+        assert log.missing == [GONE]
+    log.missing.clear()
+    assert log.said(50) == b""
+    assert log.missing == [], "it is forgotten"
+    assert len(index.read(str(log.path))) < 40
+    assert sorted(os.listdir(log.path.parent)) == [".web.log.runs", "web.log", "web.log.1", "web.log.2", "web.log.3"]
+
+
+def test_what_was_truncated_or_removed_is_gone(log: Log) -> None:
+    log.say(1, b"one\n" * 100)
+    os.truncate(log.path, 0)
+    log.say(1, b"more\n")
+    log.say(2, b"two\n")
+    assert log.said(1) == b"more\n"
+    assert log.missing == [GONE]
+    log.missing.clear()
+    log.right(2)
+    log.path.unlink()
+    log.say(2, b"into nothing\n")
+    log.say(3, b"three\n", now=10.0)
+    assert log.said(2) == b""
+    assert log.missing == [GONE]
+    log.right(3)
+
+
+def test_what_somebody_else_has_copied_is_not_taken_for_what_it_was(log: Log) -> None:
+    """`copytruncate`: the copy may be anything."""
+    log.say(1, b"one\n" * 100)
+    Path(f"{log.path}.1").write_bytes(log.path.read_bytes())
+    os.truncate(log.path, 0)
+    log.say(2, b"two\n")
+    assert log.said(1) == b""
+    assert log.missing == [GONE]
+
+
+def test_without_an_index_nobody_knows(log: Log) -> None:
+    log.say(1, b"one\n")
+    Path(index.place(str(log.path))).unlink()
+    assert log.said(1) == b""
+    assert log.missing == [f"it is not known which run has said what, as there is no {log.path.parent}/.web.log.runs"]
+    log.missing.clear()
+    log.say(2, b"two\n")
+    log.right(2)
+    assert log.said(1) == b""
+
+
+def test_torn_notes_count_for_nothing(log: Log) -> None:
+    """As after a loss of power."""
+    log.say(1, b"one\n")
+    with open(index.place(str(log.path)), "ab") as file:
+        file.write(b"1 99 x y\n\0\0\0\n1 5")
+    log.die()
+    log.say(2, b"two\n")
+    log.right(1, 2)
+
+
+def test_what_cannot_be_noted_is_noted_later(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(index, "_append", full)
+        for number in (1, 2, 3):
+            log.say(number, b"%d\n" % number)
+    log.say(4, b"4\n")
+    log.right(1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("log", RULES, indirect=True, ids=["plain", "compressed"])
+def test_a_run_is_followed_to_its_end_and_no_further(log: Log) -> None:
+    reader = RunReader(str(log.path), "web:1/2@e", log.missing.append)
+    seen = []
+    for step in range(300):
+        log.say(step // 100 + 1, b"%04d %s\n" % (step, b"x" * 500))
+        if step % 7 == 0:
+            seen += [int(line[:4]) for line in reader.more()]
+    log.compressed()
+    seen += [int(line[:4]) for line in reader.more()]
+    assert seen == list(range(100, 200))
+    assert log.missing == []
+
+
+@pytest.mark.parametrize("log", RULES[1:], indirect=True)
+def test_what_is_rotated_and_compressed_while_it_is_read_is_found(log: Log) -> None:
+    for number in (1, 1, 2):
+        log.say(number, b"%d %s\n" % (number, b"x" * 2000))
+    log.say(1, b"the last\n")
+    reader = RunReader(str(log.path), "web:1/1@e", log.missing.append)
+    lines = reader.more()
+    next(lines)
+    for number in (3, 4):
+        log.say(number, b"%s\n" % (b"x" * 3000))
+        log.compressed()
+    assert list(lines)[-1] == b"the last"
+    assert log.missing == []
+
+
+def test_a_damaged_generation_is_named(log: Log) -> None:
+    log.say(1, b"%s\n" % (b"one " * 1000))
+    log.say(2, b"two\n")
+    log.rotate()
+    log.die()
+    log.say(2, b"more\n")
+    spoiled = Path(f"{log.path}.1.gz")
+    plain = Path(f"{log.path}.1")
+    data = gzip.compress(plain.read_bytes())
+    spoiled.write_bytes(data[:10] + b"\xff" * (len(data) - 18) + data[-8:])
+    os.utime(spoiled, ns=(1, plain.stat().st_mtime_ns))
+    plain.unlink()
+    assert log.said(2) == b"more\n"
+    assert [one.startswith(f"{spoiled} is damaged: ") for one in log.missing] == [True]
+
+
+@pytest.mark.parametrize("fmt", ["raw", "plain"])
+def test_random_kills_of_a_scribe_that_many_runs_write_to(paper: Paper, fmt: str) -> None:
+    """Each run has every one of its lines, also what a scribe has found late, and compressed by the next one."""
+    paper.plan(format=fmt, max_size=20_000, keep=1000, compress=True)
+    chance = random.Random(7)
+    truth = {}
+    for number in range(1, 61):
+        data = b"".join(b"%d.%d\n" % (number, line) for line in range(chance.choice((1, 10, 3000))))
+        truth[number] = data
+        if number % 5 == 1:
+            paper.scribe()
+        writer = paper.write(f"web:1.{number}@e.out", data)
+        if number % 5:
+            writer.join()
+        else:
+            writer.join(chance.uniform(0.0, 0.1))
+            paper.kill()
+    paper.scribe()
+    paper.drained()
+    missing: list[str] = []
+    for number, data in truth.items():
+        reader = RunReader(str(paper.log / "web.log"), f"web:1/{number}@e", missing.append)
+        lines = [line.rpartition(b" ")[2] for line in reader.more()]
+        assert lines == data.splitlines(), number
+    assert missing == []
