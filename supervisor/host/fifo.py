@@ -6,8 +6,9 @@ open for reading, so that what a dying task wrote last is not lost with it while
 beyond its own death (`keeper`); the scribe removes the FIFO when it has read everything, and then the parent lets go
 of it.
 
-A scribe that does not come to it (its disk hangs) may leave many behind. From SPARE on an instance uses its newest
-ones again: a crash loop costs no more descriptors than that.
+A scribe that does not come to it (its disk hangs) may leave many behind. Each instance may have SPARE, and all of them
+together have ROOM for more. What a crash loop needs beyond that uses the newest ones again: nothing is lost, but then
+the last line of a run, if it has no newline, goes on with the first one of the next, and both count as one run's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import array
 import fcntl
 import os
+import resource
 import stat
 import termios
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +25,11 @@ from contextlib import suppress
 from supervisor.host.keeper import Keeper
 
 SPARE = 8
-"""Runs of one instance that may wait for the scribe; each costs two descriptors of the parent."""
+"""Runs of one instance that may wait for the scribe in any case; each costs two descriptors of the parent."""
+
+ROOM = 2048
+"""Runs that may wait beyond that, of all instances together, as long as they need no more than a quarter of the
+descriptors that the parent may have. With the longest back-off, a minute, a crash loop needs more than a day for it."""
 
 Pair = tuple[str, ...]
 
@@ -47,7 +53,7 @@ class Fifos:
         """
         held = self._sweep(key)
         newest = next(reversed(held), ())
-        if len(held) >= SPARE and len(newest) == len(paths):
+        if len(held) >= SPARE and len(newest) == len(paths) and not self._room():
             return newest
         made: list[str] = []
         try:
@@ -61,6 +67,11 @@ class Fifos:
                     os.unlink(path)
             raise
         return paths
+
+    def _room(self) -> bool:
+        """Whether there is any for a run beyond those that each instance may have."""
+        beyond = sum(max(0, len(held) - SPARE) for held in self._held.values())
+        return beyond < min(ROOM, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8)
 
     def hold(self, key: str, paths: Pair) -> None:
         """Opens those that are there, for as long as the scribe has not removed them.
@@ -132,9 +143,14 @@ class Fifos:
 
     def _sweep(self, key: str) -> dict[Pair, list[int]]:
         held = self._held.get(key, {})
+        there = 0
         for paths in list(held):
-            if not any(map(os.path.exists, paths)):
+            if any(map(os.path.exists, paths)):
+                there += 1
+            else:
                 _close(held.pop(paths))
+            if there > SPARE:  # the scribe begins with the oldest ones
+                break
         if not held:
             self._held.pop(key, None)
         return held

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.host import fifo
 from supervisor.host import keeper as keeper_module
-from supervisor.host.fifo import SPARE, Fifos, _runs
+from supervisor.host.fifo import ROOM, SPARE, Fifos, _runs
 from supervisor.host.keeper import MANY, Keeper, _receive
 
 PATIENCE = 15.0
@@ -88,11 +89,48 @@ def test_what_the_scribe_has_removed_is_let_go(tmp_path: Path, keeper: Keeper) -
     assert len(os.listdir("/proc/self/fd")) == open_before
 
 
-def test_a_crash_loop_without_a_scribe_has_a_bound(tmp_path: Path, keeper: Keeper) -> None:
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> int:
+    """For so many runs beyond those that each instance may have."""
+    monkeypatch.setattr(fifo, "ROOM", 20)
+    return 20
+
+
+def test_each_run_of_a_crash_loop_without_a_scribe_has_its_own(tmp_path: Path, keeper: Keeper) -> None:
+    """So its last line, without a newline, does not go on with the first one of the next run."""
+    fifos = Fifos(keeper, unexpected)
+    for number in range(1, 101):
+        assert fifos.make("web:1", pair(tmp_path, number)) == pair(tmp_path, number)
+        say(pair(tmp_path, number)[0], b"last words of %d" % number)
+    for number in range(1, 101):
+        assert heard(pair(tmp_path, number)[0]) == b"last words of %d" % number
+    close_all(fifos)
+
+
+def test_a_crash_loop_without_a_scribe_has_a_bound(tmp_path: Path, keeper: Keeper, room: int) -> None:
     fifos, open_before = Fifos(keeper, unexpected), len(os.listdir("/proc/self/fd"))
-    given = [fifos.make("web:1", pair(tmp_path, number)) for number in range(1, 30)]
-    assert given[SPARE - 1 :] == [pair(tmp_path, SPARE)] * (30 - SPARE)
-    assert len(os.listdir("/proc/self/fd")) == open_before + 2 * SPARE
+    most = SPARE + room
+    given = [fifos.make("web:1", pair(tmp_path, number)) for number in range(1, 101)]
+    assert given[most - 1 :] == [pair(tmp_path, most)] * (101 - most)
+    assert len(os.listdir("/proc/self/fd")) == open_before + 2 * most
+    given = [fifos.make("web:2", pair(tmp_path, number, "web:2")) for number in range(1, 101)]
+    assert len(set(given)) == SPARE, "one that takes all the room takes nothing from the others"
+    for number in range(1, 3):
+        for path in pair(tmp_path, number):
+            os.unlink(path)
+    assert fifos.make("web:1", pair(tmp_path, 101)) == pair(tmp_path, 101)
+    close_all(fifos)
+
+
+def test_few_descriptors_are_a_bound_as_well(tmp_path: Path, keeper: Keeper) -> None:
+    fifos = Fifos(keeper, unexpected)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (160, hard))
+    try:
+        given = [fifos.make("web:1", pair(tmp_path, number)) for number in range(1, 101)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(set(given)) == SPARE + 160 // 8
     close_all(fifos)
 
 
@@ -136,13 +174,14 @@ def test_there_is_room_for_a_thousand_runs(tmp_path: Path, keeper: Keeper) -> No
 @pytest.mark.usefixtures("many_files")
 def test_there_is_room_for_a_storm_of_crashes_that_nobody_reads(tmp_path: Path, keeper: Keeper) -> None:
     fifos = Fifos(keeper, unexpected)
+    room = min(ROOM, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8)
     for number in range(1, 3 * SPARE):
         for index in range(1, 200):
             given = fifos.make(f"web:{index}", pair(tmp_path, number, f"web:{index}"))
     say(given[0], b"last words\n")
     close_all(fifos)
     assert heard(given[0]) == b"last words\n"
-    assert len(os.listdir(tmp_path / "output")) == 199 * 2 * SPARE
+    assert len(os.listdir(tmp_path / "output")) == 2 * (199 * SPARE + room)
 
 
 def test_no_start_fails_when_there_is_no_room(tmp_path: Path, keeper: Keeper) -> None:
