@@ -203,10 +203,10 @@ def _complain(text: str, code: int) -> int:
 
 
 def _unknown(verb: str) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415
+    from supervisor.core.nearest import nearest  # noqa: PLC0415 - only then
 
-    near = get_close_matches(verb, verbs.NAMES, 1)
-    return f"no verb {verb!r}; " + (f"did you mean {near[0]!r}?" if near else "see `supctl --help`")
+    near = nearest(verb, verbs.NAMES)
+    return f"no verb {verb!r}; " + (f"did you mean {near!r}?" if near else "see `supctl --help`")
 
 
 def _verb_in(words: list[str]) -> str | None:

@@ -14,9 +14,10 @@ from supervisor.config.errors import Problem, Wrong
 from supervisor.config.key import Type
 from supervisor.config.places import path, system_group
 from supervisor.config.values import each, filled, string
-from supervisor.config.wording import listing, nearest, quote, quote_path, show
+from supervisor.config.wording import listing, quote, quote_path, show
 from supervisor.config.world import Scope
 from supervisor.core.capabilities import CAPABILITIES
+from supervisor.core.nearest import nearest
 
 _CREDENTIAL = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
 

@@ -12,9 +12,10 @@ import re
 from supervisor.config.errors import Wrong
 from supervisor.config.key import Type
 from supervisor.config.values import each, filled
-from supervisor.config.wording import listing, meant, nearest, quote, show
+from supervisor.config.wording import listing, meant, quote, show
 from supervisor.config.world import Scope
 from supervisor.core.immutable import immutable
+from supervisor.core.nearest import nearest
 
 
 @immutable

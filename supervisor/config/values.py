@@ -12,8 +12,9 @@ from typing import Any
 
 from supervisor.config.errors import Problem, Wrong
 from supervisor.config.key import Type
-from supervisor.config.wording import NOT_YET, nearest, quote, quoted, show
+from supervisor.config.wording import NOT_YET, quote, quoted, show
 from supervisor.config.world import Scope
+from supervisor.core.nearest import nearest
 
 _PAUSES = {"SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"}
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
+from supervisor.core.nearest import nearest
+
 NOT_YET = "not available yet in this version"
 """What is said of a key or a value that the contract has and this version has not."""
 
@@ -61,17 +63,6 @@ def show(value: object) -> str:
             return "a date or time"
 
 
-def nearest(word: str, names: Collection[str]) -> str:
-    """The name that was probably meant, or "": a slip, another case, a dash for an underscore, or a short form."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only errors need it
-
-    folded = {_fold(name): name for name in names}
-    typed = _fold(word[:80])
-    if close := get_close_matches(typed, folded, n=1):
-        return folded[close[0]]
-    return next((name for fold, name in folded.items() if len(typed) >= 3 and fold.startswith(typed)), "")
-
-
 def meant(word: str, names: Collection[str]) -> str:
     """The second half of an error about an unknown name: the near miss alone, else what there is."""
     if near := nearest(word, names):
@@ -83,7 +74,3 @@ def listing(names: Collection[str], most: int = 80) -> str:
     """What is allowed, as a list that ends somewhere."""
     some = ", ".join(printable(name[:_LONGEST]) for name in list(names)[:most])
     return f"allowed: {some or 'none'}{', …' if len(names) > most else ''}"
-
-
-def _fold(word: str) -> str:
-    return word.lower().replace("-", "_")

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 from supervisor.core.fleet import Fleet
 from supervisor.core.instance import Instance
+from supervisor.core.nearest import nearest
 
 LONGEST = 100
 """Characters of a name that are repeated to who asked for it; no task has a longer one."""
@@ -61,12 +62,10 @@ def _like(instance: Instance, pattern: str) -> bool:
 
 
 def _unknown(fleet: Fleet, name: str) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - only for a wrong name
-
     known = [*fleet.tasks, *(f"@{group}" for group in fleet.groups)]
     what = "group" if name.startswith("@") else "task matches" if any(c in name for c in "*?[") else "task"
-    near = get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]!r}?" if near else "see `supctl status`"
+    near = nearest(name, known) or nearest(name.partition(":")[0], known)
+    hint = f"did you mean {near!r}?" if near else "see `supctl status`"
     return f"no {what} {_cut(name)!r}; {hint}"
 
 

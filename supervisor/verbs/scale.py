@@ -76,10 +76,10 @@ def _parse(parent: Parent, item: str) -> tuple[str, int]:
 
 
 def _hint(parent: Parent, task: str) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - only for a wrong name
+    from supervisor.core.nearest import nearest  # noqa: PLC0415 - not in supctl
 
-    near = get_close_matches(task, parent.config.tasks, 1)
-    return f"did you mean {near[0]!r}?" if near else "see `supctl status`"
+    near = nearest(task, parent.config.tasks)
+    return f"did you mean {near!r}?" if near else "see `supctl status`"
 
 
 def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
