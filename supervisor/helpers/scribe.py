@@ -83,7 +83,7 @@ class Scribe:
 
     def _tell(self) -> None:
         found = plan.read(self._runtime_dir)
-        for part in self.parts:
+        for part in self.parts if found else ():  # without one, as somebody is removing it all, the last one holds
             part.planned(found)
 
     def run(self) -> None:

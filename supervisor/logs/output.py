@@ -246,7 +246,7 @@ class Output:
     def _deal_with(self, fifo: str, now: float, *, patient: bool) -> None:
         """One block of one stream. A `patient` look leaves the begin of a line where it is, for a moment."""
         stream = self._streams.get(fifo)
-        if stream is None:
+        if stream is None or not self._plan:
             return
         file = stream.file
         most = min(self._pump.most, file.most) if file else self._pump.most

@@ -563,3 +563,37 @@ def test_sigterm_drains(paper: Paper) -> None:
         paper.process.send_signal(signal.SIGTERM)
         assert paper.process.wait(30) == 0
     assert paper.read("web.log") == data
+
+
+def test_while_there_is_no_plan_everything_stays_where_it_is(paper: Paper) -> None:
+    """Somebody removes the runtime directory, and then the new one; nobody knows for a moment where output goes."""
+    paper.plan(format="raw")
+    with paper.open("web:1.1@e.out") as out:
+        paper.scribe()
+        out.write(b"before\n")
+        wait_for(lambda: paper.read("web.log") == b"before\n")
+        shutil.rmtree(paper.run)
+        paper.output.mkdir(parents=True)
+        paper.process.send_signal(signal.SIGHUP)
+        ledger = paper.run / "scribe.ledger"
+        wait_for(ledger.exists)
+        out.write(b"meanwhile\n")
+        paper.drained()
+        shutil.rmtree(paper.run)
+        paper.output.mkdir(parents=True)
+        paper.plan(format="raw")
+        paper.process.send_signal(signal.SIGHUP)
+        wait_for(ledger.exists)
+        out.write(b"after\n")
+        wait_for(lambda: paper.read("web.log") == b"before\nmeanwhile\nafter\n")
+
+
+def test_a_scribe_that_comes_before_its_plan_waits_for_it(paper: Paper) -> None:
+    paper.write("web:1.1@e.out", b"early\n").join()
+    paper.scribe()
+    wait_for((paper.run / "scribe.ledger").exists)
+    state = Path(f"/proc/{paper.process.pid}/stat")
+    wait_for(lambda: state.read_text().rpartition(") ")[2].startswith("S"), "it has nothing to do")
+    assert paper.logs() == []
+    paper.plan(format="raw")
+    wait_for(lambda: paper.read("web.log") == b"early\n")
