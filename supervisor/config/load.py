@@ -16,7 +16,7 @@ from supervisor.config import task as tasks_of
 from supervisor.config.dependencies import check_dependencies
 from supervisor.config.errors import Report
 from supervisor.config.gather import Tables, gather
-from supervisor.config.outlets import check_outlets
+from supervisor.config.outlets import check_outlets, check_rights
 from supervisor.config.settings import LONGEST_SOCKET, settings
 from supervisor.config.source import read
 from supervisor.config.task import Checked
@@ -74,8 +74,13 @@ def _check_between(
         own = checked[name]
         report.wrong((own if key in own.raw else defaults).section, key, message)
 
+    def warn(name: str, key: str, message: str) -> None:
+        own = checked[name]
+        report.warn((own if key in own.raw else defaults).section, [((key,), message)])
+
     check_dependencies(tasks, tasks, tables.whole, blame)
     check_outlets(tasks, made.log_dir, world, blame)
+    check_rights(tasks, world, warn)
     for name, task in tasks.items():
         path = f"{made.runtime_dir}/notify/{name}:{task.replicas}.{10**8}"
         if task.notifies and (length := len(os.fsencode(path))) > LONGEST_SOCKET:

@@ -51,6 +51,13 @@ class World:
                 self._users[name] = None
         return self._users[name]
 
+    def groups(self, user: str) -> list[int]:
+        """The gids of the groups that a user is in."""
+        try:
+            return os.getgrouplist(user, pwd.getpwnam(user).pw_gid)
+        except (KeyError, ValueError, OSError):
+            return []
+
     def group(self, name: str) -> int | None:
         """The gid of a group of the system; None: there is no such group."""
         try:
