@@ -103,7 +103,7 @@ def check(explicit: str | None) -> int:
 
     try:
         path, _why = find(explicit, os.environ)
-        config = load(path)
+        config = load(path, beforehand=True)
     except ConfigErrors as errors:
         sys.stderr.write("".join(f"{error}\n" for error in errors.errors))
         return EX_CONFIG

@@ -93,23 +93,20 @@ def unenforceable(limits: Limits, world: World, keys: Iterable[str]) -> list[Pro
     for key in keys:
         if getattr(limits, key) is None or limits.best_effort:
             continue
-        if CONTROLLERS[key] not in world.controllers():
-            what = f"the cgroups of this machine have no {CONTROLLERS[key]} controller"
-        elif key == "io_weight" and not world.disks_share():
+        what = world.lacks(CONTROLLERS[key])
+        if not what and key == "io_weight" and not world.disks_share():
             what = "no disk of this machine has the scheduler bfq (/sys/block/NAME/queue/scheduler) or io.cost"
-        else:
-            continue
-        problems.append(
-            (("limits", key), f"{what}, so nothing could enforce it; allowed: no such limit, or best_effort = true")
-        )
+        if what:
+            allowed = "so nothing could enforce it; allowed: no such limit, or best_effort = true"
+            problems.append((("limits", key), f"{what}, {allowed}"))
     return problems
 
 
 def approximate(limits: Limits, world: World) -> list[Problem]:
     """Those that are only watched."""
-    found = [key for key in limits.watched if CONTROLLERS[key] not in world.controllers()]
-    what = "controller, so it is only measured each second, and the run stopped when it is beyond: approximate"
-    return [(("limits", key), f"the cgroups of this machine have no {CONTROLLERS[key]} {what}") for key in found]
+    what = "so it is only measured each second, and the run stopped when it is beyond: approximate"
+    found = [(key, why) for key in limits.watched if (why := world.lacks(CONTROLLERS[key]))]
+    return [(("limits", key), f"{why}, {what}") for key, why in found]
 
 
 CPU_AFFINITY = Type("list of processors", cpu_affinity)

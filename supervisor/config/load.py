@@ -26,18 +26,19 @@ from supervisor.core.definition import Config, ConfigFreeze, Group, Settings, Ta
 from supervisor.core.escalation import STOP_GROUP
 
 
-def load(path: str, environ: Mapping[str, str] | None = None) -> Config:
+def load(path: str, environ: Mapping[str, str] | None = None, *, beforehand: bool = False) -> Config:
     """Read, check and build a config with all of its files.
 
     Args:
         path: the main file, as errors shall show it.
         environ: where `${NAME}`, PATH and the XDG variables come from; None: the environment of this process.
+        beforehand: this is a check by a person; the supervisor of this config may be started somewhere else.
 
     Raises:
         ConfigErrors: something is wrong; it has every error, each with file and line.
     """
     report = Report()
-    world = World(os.environ if environ is None else environ)
+    world = World(os.environ if environ is None else environ, beforehand=beforehand)
     main = read(path, report)
     if main is None:
         report.finish()

@@ -9,10 +9,13 @@ import grp
 import os
 import pwd
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from supervisor.config.source import reason
 from supervisor.core.immutable import immutable
+
+if TYPE_CHECKING:
+    from supervisor.host.controllers import Offer
 
 T = TypeVar("T")
 
@@ -20,12 +23,14 @@ T = TypeVar("T")
 class World:
     """This machine as one load of the config sees it."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], *, beforehand: bool = False) -> None:
+        """`beforehand`: the supervisor of this config is not where we are, a service manager may start it elsewhere."""
         self.environ = environ
+        self._beforehand = beforehand
         self.uid = os.geteuid()
         self._stats: dict[str, os.stat_result | str] = {}
         self._users: dict[str, int | None] = {}
-        self._controllers: set[str] | None = None
+        self._offers: list[Offer] = []  # what runs can be given, once somebody has asked
         self._shared: dict[Any, Any] = {}
         self.programs: dict[tuple[str, str, str, bool], str] = {}  # what `program` found, "" for fine
 
@@ -72,13 +77,17 @@ class World:
         with open("/sys/devices/system/cpu/online") as file:
             return processors(file.read().strip())
 
-    def controllers(self) -> set[str]:
-        """What the kernel can limit for a whole run: memory, cpu, pids, io."""
-        from supervisor.host.cgroup import controllers  # noqa: PLC0415 - few configs ask
+    def lacks(self, controller: str) -> str:
+        """Why no run can have it (memory, cpu, pids, io); "" when it can."""
+        from supervisor.host import controllers  # noqa: PLC0415 - few configs ask
 
-        if self._controllers is None:
-            self._controllers = controllers()
-        return self._controllers
+        if not self._offers:
+            unit = controllers.of_a_unit() if self._beforehand else None
+            self._offers = [*([unit] if unit else ()), controllers.of_this_process()]
+        if any(controller in offer.controllers for offer in self._offers):
+            return ""
+        why = self._offers[0].why if controller in controllers.of_the_kernel() else ""
+        return f"no {controller} controller can be had: {why or 'the cgroups of this machine have none'}"
 
     def disks_share(self) -> bool:
         """Whether a share of a disk (`io_weight`) means anything here."""

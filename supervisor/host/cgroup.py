@@ -48,9 +48,7 @@ def plant(pid: int, birth: int) -> str:
     Raises:
         NoCgroupError: this is not possible here.
     """
-    if os.environ.get(NEVER) == "no":
-        raise NoCgroupError(f"{NEVER}=no")
-    base = home()
+    base = ground()
     tree = f"{base}/{_TREE}{pid}-{birth}"
     try:
         os.makedirs(tree, exist_ok=True)
@@ -60,6 +58,20 @@ def plant(pid: int, birth: int) -> str:
         return tree
     os.rmdir(tree)
     raise NoCgroupError(f"{base} has no cgroup.kill (Linux 5.14), or processes may not be put there")
+
+
+def ground() -> str:
+    """The directory in which a supervisor that is started here makes its tree.
+
+    Raises:
+        NoCgroupError: it makes none.
+    """
+    if os.environ.get(NEVER) == "no":
+        raise NoCgroupError(f"{NEVER}=no")
+    base = home()
+    if not os.access(base, os.W_OK):
+        raise NoCgroupError(f"cannot make a cgroup in {base}: not ours to write")
+    return base
 
 
 def home() -> str:
@@ -109,21 +121,22 @@ def _delegated(directory: str) -> bool:
         return False
 
 
-def controllers() -> set[str]:
-    """What the kernel has at the top of the hierarchy that is mounted; what we get of it shows when it is needed."""
-    with suppress(OSError, StopIteration):
-        _, place = next(_mounts())
-        with open(f"{place}/cgroup.controllers") as file:
-            return set(file.read().split())
-    return set()
+def mounted() -> str:
+    """The top of the hierarchy that is mounted; "" when there is none."""
+    with suppress(OSError):
+        return next((place for _, place in _mounts()), "")
+    return ""
+
+
+def in_the_way(base: str) -> str:
+    """Why a cgroup gives no controllers to those in it: in words."""
+    return f"the supervisor is itself in {base}; DelegateSubgroup= of systemd 254 helps"
 
 
 def disks_share() -> bool:
     """Whether any disk gives each cgroup its share: by io.cost (cgroup-v2.rst) or by the scheduler bfq."""
-    with suppress(OSError, StopIteration):
-        _, place = next(_mounts())
-        if "enable=1" in _read(place, "io.cost.qos").split():
-            return True
+    if "enable=1" in _read(mounted(), "io.cost.qos").split():
+        return True
     with suppress(OSError):
         return any("[bfq]" in _read(f"/sys/block/{disk}/queue", "scheduler") for disk in os.listdir("/sys/block"))
     return False

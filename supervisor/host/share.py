@@ -17,6 +17,7 @@ import errno
 import os
 
 from supervisor.core.controllers import CONTROLLERS, WATCHED
+from supervisor.host.cgroup import in_the_way
 from supervisor.host.child import StepError
 
 TYPE_CHECKING = False
@@ -143,7 +144,7 @@ def _write(path: str, text: str) -> None:
 
 def _why(directory: str, error: OSError) -> str:
     if error.errno == errno.EBUSY:
-        return f"the supervisor is itself in {_above(directory)[-1]}; DelegateSubgroup= of systemd 254 helps"
+        return in_the_way(_above(directory)[-1])
     if error.errno == errno.ENOENT:
         return "no cgroup that has its controller can be had here"
     return error.strerror or str(error)

@@ -26,7 +26,7 @@ def local(options: Namespace, screen: Screen) -> int:
 
     try:
         path, _why = find(options.file, os.environ)
-        config = load(path)
+        config = load(path, beforehand=True)
     except ConfigErrors as errors:
         texts = [str(error) for error in errors.errors]
         if options.json:

@@ -32,11 +32,11 @@ def environ(place: Path) -> dict[str, str]:
 def good(place: Path, environ: Mapping[str, str]) -> Callable[..., Config]:
     """Load a text as c.toml, beside other files, and expect a config."""
 
-    def run(text: str, files: Files | None = None) -> Config:
+    def run(text: str, files: Files | None = None, *, beforehand: bool = False) -> Config:
         for name, content in {"c.toml": text, **(files or {})}.items():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_text(content)
-        return load("c.toml", environ)
+        return load("c.toml", environ, beforehand=beforehand)
 
     return run
 

@@ -7,6 +7,7 @@ import pytest
 
 from supervisor.config.schema import TASK
 from supervisor.core.definition import Config, Limits
+from supervisor.host import controllers
 
 HERE = Path(__file__).parent
 Bad = Callable[..., list[str]]
@@ -90,25 +91,43 @@ def test_without_libseccomp_no_call_is_filtered(bad: Bad, monkeypatch: pytest.Mo
 OF_A_RUN = 'limits = { memory = "64M", cpu = 0.5, cpu_weight = 1, processes = 9, io_weight = 2, runtime = "1h"%s }'
 
 
-def test_what_no_controller_could_enforce(bad: Bad, good: Good, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Has the kernel offer these controllers, and our place, and systemd to a unit, those that are told."""
+
+    def offers(*kernel: str, here: str | None = None, unit: controllers.Offer | None = None) -> None:
+        ours = frozenset(kernel if here is None else here.split())
+        monkeypatch.setattr(controllers, "of_the_kernel", lambda: frozenset(kernel))
+        monkeypatch.setattr(controllers, "of_this_process", lambda: controllers.Offer(ours, "we are in the way"))
+        monkeypatch.setattr(controllers, "of_a_unit", lambda: unit)
+
+    return offers
+
+
+def test_what_no_controller_could_enforce(
+    bad: Bad, good: Good, machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither accepted and ignored, nor found out at the start; unless that is what the config asks for."""
-    monkeypatch.setattr("supervisor.host.cgroup.controllers", lambda: {"pids"})
+    machine("pids")
     text = f'[task.web]\ncommand = "run"\n{OF_A_RUN}'
-    why = "controller, so nothing could enforce it; allowed: no such limit, or best_effort = true"
+    why = "controller can be had: the cgroups of this machine have none"
+    why += ", so nothing could enforce it; allowed: no such limit, or best_effort = true"
     assert bad(text % "") == [
-        f'c.toml:3: task "web": limits.cpu: the cgroups of this machine have no cpu {why}',
-        f'c.toml:3: task "web": limits.cpu_weight: the cgroups of this machine have no cpu {why}',
-        f'c.toml:3: task "web": limits.io_weight: the cgroups of this machine have no io {why}',
+        f'c.toml:3: task "web": limits.cpu: no cpu {why}',
+        f'c.toml:3: task "web": limits.cpu_weight: no cpu {why}',
+        f'c.toml:3: task "web": limits.io_weight: no io {why}',
     ]
     config = good(text % ", best_effort = true")
     what = "so it is only measured each second, and the run stopped when it is beyond: approximate"
-    start = 'c.toml:3: task "web": limits.memory: the cgroups of this machine have no memory controller'
+    start = (
+        'c.toml:3: task "web": limits.memory: no memory controller can be had: the cgroups of this machine have none'
+    )
     assert config.warnings == (f"{start}, {what}",)
     limits = config.tasks["web"].limits
     assert limits == Limits(
         memory=64 << 20, cpu=0.5, cpu_weight=1, processes=9, io_weight=2, runtime=3600.0, best_effort=True
     )
-    monkeypatch.setattr("supervisor.host.cgroup.controllers", lambda: {"cpu", "pids", "memory", "io"})
+    machine("cpu", "pids", "memory", "io")
     monkeypatch.setattr("supervisor.host.cgroup.disks_share", lambda: False)
     no_disk = "no disk of this machine has the scheduler bfq (/sys/block/NAME/queue/scheduler) or io.cost, so nothing"
     (line,) = bad(text % "")
@@ -118,20 +137,40 @@ def test_what_no_controller_could_enforce(bad: Bad, good: Good, monkeypatch: pyt
     assert good(text % "").warnings == ()
 
 
-def test_what_no_controller_could_enforce_for_a_group(bad: Bad, good: Good, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_knows_what_the_kernel_has_and_the_supervisor_cannot_have(
+    bad: Bad, good: Good, machine: Callable[..., None]
+) -> None:
+    """The supervisor itself by its own place; who checks beforehand by what systemd would do for it, too."""
+    text = '[task.web]\ncommand = "run"\nlimits = { memory = "64M", cpu = 0.5 }'
+    all_four, none = ("memory", "cpu", "pids", "io"), controllers.Offer(frozenset(), "systemd is old")
+    machine(*all_four, here="")
+    (line,) = bad(text)
+    start = 'c.toml:3: task "web": limits.'
+    assert line.startswith(f"{start}cpu: no cpu controller can be had: we are in the way, so nothing could enforce it")
+    machine(*all_four, here="cpu", unit=none)
+    (warning,) = good(text).warnings
+    assert warning.startswith(f"{start}memory: no memory controller can be had: we are in the way, so it is only")
+    (warning,) = good(text, beforehand=True).warnings
+    assert warning.startswith(f"{start}memory: no memory controller can be had: systemd is old, so it is only")
+    machine(*all_four, here="", unit=controllers.Offer(frozenset(all_four)))
+    assert good(text, beforehand=True).warnings == ()
+    assert bad(text), "the unit of somebody else is no help to a supervisor that is somewhere else"
+
+
+def test_what_no_controller_could_enforce_for_a_group(bad: Bad, good: Good, machine: Callable[..., None]) -> None:
     """Nor is it watched."""
-    monkeypatch.setattr("supervisor.host.cgroup.controllers", lambda: {"cpu"})
+    machine("cpu")
     text = '[task.web]\ncommand = "run"\n[group.etl]\ntasks = ["web"]\nlimits = { memory = "1G", cpu = 1%s }'
     (line,) = bad(text % "")
     assert line.startswith(
-        'c.toml:5: group "etl": limits.memory: the cgroups of this machine have no memory controller'
+        'c.toml:5: group "etl": limits.memory: no memory controller can be had: the cgroups of this machine have none'
     )
     assert good(text % ", best_effort = true").groups["etl"].limits.memory == 1 << 30
     assert good(text % ", best_effort = true").tasks["web"].group_limits == "etl"
 
 
-def test_a_task_shares_the_limits_of_one_group(bad: Bad, good: Good, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("supervisor.host.cgroup.controllers", lambda: {"cpu", "pids", "memory", "io"})
+def test_a_task_shares_the_limits_of_one_group(bad: Bad, good: Good, machine: Callable[..., None]) -> None:
+    machine("cpu", "pids", "memory", "io")
     text = '[task.web]\ncommand = "run"\n[task.db]\ncommand = "run"\n[group.a]\ntasks = ["web"]\nlimits.cpu = 1\n'
     text += '[group.b]\ntasks = ["*"]\n'
     assert {task.name: task.group_limits for task in good(text).tasks.values()} == {"web": "a", "db": ""}
