@@ -173,7 +173,7 @@ def limit(directory: str, group: str, limits: dict[str, float | None], best_effo
 
 
 TELL_LIMIT = 10.0
-"""Seconds for one `notify_command`. A shutdown waits for two of them, and the unit has 30 s above stop_grace."""
+"""Seconds for one `notify_command`."""
 
 
 def tell(command: tuple[str, ...], message: dict[str, Any]) -> str:

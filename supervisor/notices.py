@@ -2,7 +2,7 @@
 
 The command is run by an errand, one at a time, with a limit (`host.command`); the parent forks and hears how it went.
 A failure is said in the log once, until it works again. What is not delivered stands in the journal, in the same write
-as the change that it tells of. A shutdown waits for the last message, for as long as two commands may take.
+as the change that it tells of. A shutdown waits for the last message, but not longer than it waits for tasks.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from supervisor import errands
 from supervisor.core import notices
+from supervisor.core.duration import spoken
 from supervisor.core.freeze import Freeze
 from supervisor.core.outbox import Outbox
 from supervisor.host.interface import Done
@@ -30,6 +31,7 @@ class Notices:
         self._outbox = Outbox()
         self._count = 0
         self._awake = False  # what is found at a takeover is no news
+        self._last_call: float | None = None  # when a shutdown waits no longer
 
     @property
     def busy(self) -> bool:
@@ -55,7 +57,8 @@ class Notices:
         """When somebody has recovered, or a message may go out."""
         if not self._command:
             return None
-        moments = (self._ailing.next_deadline(self._parent.fleet), self._outbox.next_deadline(hurry=self._hurry))
+        ailing, outbox = self._ailing.next_deadline(self._parent.fleet), self._outbox.next_deadline(hurry=self._hurry)
+        moments = (ailing, outbox, self._last_call if self.busy else None)
         return min((moment for moment in moments if moment is not None), default=None)
 
     def see(self, changes: list[Change], now: float) -> None:
@@ -63,8 +66,8 @@ class Notices:
         for what, instance, why in self._ailing.see(changes):
             self._put(what, instance.name, why, instance.task.name)
         for instance in self._ailing.recovered(self._parent.fleet, now):
-            lasts = instance.task.backoff.reset_after
-            self._put(notices.RECOVERED, instance.name, f"runs for {lasts:g} s", instance.task.name)
+            lasts = spoken(round(now - instance.since))
+            self._put(notices.RECOVERED, instance.name, f"has run for {lasts}", instance.task.name)
         if not self._command:
             self._outbox.clear()
         if self._outbox.changed:
@@ -95,10 +98,17 @@ class Notices:
 
     def send(self, now: float) -> None:
         """One message, if it is time for one."""
+        if self.busy and self._last_call is not None and self._last_call <= now:
+            self._parent.host.log("error", "notify_command: not everything could be told in the time of the whole stop")
+            self.abandon()
         taken = self._outbox.take(now, hurry=self._hurry)
         if taken:
             text = notices.message(self._parent.announce.name, *taken)
             self._parent.errand(self._sent, errands.tell, self._command, text)
+
+    def hurry(self, until: float) -> None:
+        """A shutdown has begun: there is no later than that."""
+        self._last_call = until
 
     def abandon(self) -> None:
         """Somebody is in a great hurry: nobody is waited for any more."""

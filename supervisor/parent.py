@@ -392,6 +392,7 @@ class Parent:
             self.host.log("info", f"not ready any more; the first stop signal is sent in {drain:g} s (drain_delay)")
         self.announce.event("shutdown", why=reason)
         self.memory.facts.append({"fleet": "shutdown", "why": reason})
+        self.notices.hurry(now + grace)
         self.fleet.shut_down(Shutdown(reason, now + grace, exit_code, now + drain if drain else None), now)
         self.announce.overview()
 

@@ -144,14 +144,25 @@ def over(i: Instance) -> str:
     return f"runtime: it has run for {i.run.overdue:g} s"
 
 
+_UNWELL = "unwell: "
+
+
+def complaint(i: Instance) -> str:
+    """What its watchdog or its probe has against it, or ""."""
+    h = i.run.health if i.run else Health()
+    return h.fault or (f"{h.answer} ({h.failed} in a row)" if h.well is False and h.answer else "")
+
+
+def blamed(i: Instance) -> bool:
+    """Whether it is being stopped for nothing else than that."""
+    return bool(i.run and i.run.blamed and complaint(i) and i.run.cause.removeprefix(_UNWELL) == complaint(i))
+
+
 def unwell(i: Instance) -> str:
     """What is wrong with it, or ""."""
-    if text := over(i):
+    if text := over(i) or (i.run.health.fault if i.run else ""):
         return text
-    h = i.run.health if i.run else Health()
-    if h.fault:
-        return h.fault
-    return f"unwell: {h.answer} ({h.failed} in a row)" if h.well is False and h.answer else ""
+    return f"{_UNWELL}{text}" if (text := complaint(i)) else ""
 
 
 def note(i: Instance) -> str:

@@ -1,11 +1,14 @@
 """What people have to be told of (`notify_command`): which changes matter, and the words for them.
 
-Per instance: `failed`, once, when a row of failures begins; `gave-up`; `unwell`, by its probe or its watchdog; and
-`recovered`, when it has run for `reset_after` again and is well, or has ended well. What a person stops meanwhile is
-forgotten without a word. `dropped-output`, when what it writes finds no room (`core.losses`). Of the whole: `frozen`,
-`thawed`, and a `shutdown` that the supervisor decided itself.
+Per instance there are rows of trouble. Each word is told once in a row: `failed`; `unwell`, by its probe or its
+watchdog; and `gave-up`. What was unwell and is stopped for it has not failed as well. A row ends when it is well again,
+`recovered`: it has lived for `reset_after` and for its watchdog, and its probe has had a good answer; or it has ended
+well. What a person stops meanwhile is forgotten without a word.
 
-Who is ailing is not kept over the death of a supervisor, but seen again from the counters that are.
+`dropped-output`, when what it writes finds no room (`core.losses`). Of the whole: `frozen`, `thawed`, and a `shutdown`
+that the supervisor decided itself.
+
+The rows are not kept over the death of a supervisor, but seen again from the counters that are.
 """
 
 from __future__ import annotations
@@ -44,10 +47,10 @@ Notice = dict[str, Any]
 
 
 class Ailing:
-    """Who has failed and is not well again."""
+    """Who has been in trouble and is not well again."""
 
     def __init__(self) -> None:
-        self._keys: dict[str, None] = {}
+        self._rows: dict[str, set[str]] = {}  # by instance: the words that were told of it
 
     def see(self, changes: Iterable[Change]) -> list[tuple[str, Instance, str]]:
         """What has to be told of these changes: kind, instance, why."""
@@ -57,39 +60,47 @@ class Ailing:
         if new.task.helper:
             return None
         if new.state is State.FAILED and old.state is not State.FAILED:
-            self._keys[new.key] = None
+            self._rows.setdefault(new.key, set()).add(GAVE_UP)
             return GAVE_UP, new, gave_up(new).removeprefix("gave up: ")
-        if health.unwell(new) and not health.unwell(old):
-            self._keys[new.key] = None
-            return UNWELL, new, health.unwell(new)
+        if (why := health.complaint(new)) and not health.complaint(old):
+            return self._once(UNWELL, new, why)
         if new.last is None or new.last is old.last:
             return None
-        if new.failures == 1:
-            self._keys[new.key] = None
-            return FAILED, new, new.last.reason
-        if new.last.success and self._keys.pop(new.key, self) is None:
+        if new.last.success and new.key in self._rows:
+            del self._rows[new.key]
             return RECOVERED, new, new.last.reason
+        if new.failures == 1 and not health.blamed(old):
+            return self._once(FAILED, new, new.last.reason)
         return None
 
+    def _once(self, what: str, i: Instance, why: str) -> tuple[str, Instance, str] | None:
+        row = self._rows.setdefault(i.key, set())
+        if what in row:
+            return None
+        row.add(what)
+        return what, i, why
+
     def recovered(self, fleet: Fleet, now: float) -> list[Instance]:
-        """Who has run for long enough; forgets those whom a person has stopped."""
-        self._keys = {key: None for key in self._keys if key in fleet.instances and not _dropped(fleet.instances[key])}
-        well = [i for key in self._keys if (moment := _well_at(i := fleet.instances[key])) and moment <= now]
+        """Who is well again; forgets those whom a person has stopped."""
+        self._rows = {
+            key: row for key, row in self._rows.items() if key in fleet.instances and not _dropped(fleet.instances[key])
+        }
+        well = [i for key in self._rows if (moment := _well_at(i := fleet.instances[key])) and moment <= now]
         for instance in well:
-            del self._keys[instance.key]
+            del self._rows[instance.key]
         return well
 
     def next_deadline(self, fleet: Fleet) -> float | None:
         """When the next one will have run for long enough."""
-        there = (fleet.instances[key] for key in self._keys if key in fleet.instances)
+        there = (fleet.instances[key] for key in self._rows if key in fleet.instances)
         return min((moment for i in there if (moment := _well_at(i)) is not None), default=None)
 
     def recall(self, fleet: Fleet, now: float) -> None:
-        """After a takeover: who has failed lately and has not run for long enough yet."""
+        """After a takeover: who has been in trouble lately and is not well yet. Of that everything has been told."""
         for i in fleet.instances.values():
             moment = _well_at(i)
-            if i.wanted and not i.task.helper and (i.failures or health.unwell(i)) and (moment is None or moment > now):
-                self._keys[i.key] = None
+            if i.wanted and not i.task.helper and (i.failures or health.complaint(i)) and (not moment or moment > now):
+                self._rows[i.key] = {FAILED, UNWELL}
 
 
 def _dropped(i: Instance) -> bool:
@@ -98,9 +109,12 @@ def _dropped(i: Instance) -> bool:
 
 
 def _well_at(i: Instance) -> float | None:
-    if i.state is not State.RUNNING or i.task.kind is not Kind.CONTINUOUS or health.unwell(i):
+    """When it is well, if nothing comes in between; None: as yet it does not look like that."""
+    if i.run is None or i.state is not State.RUNNING or i.task.kind is not Kind.CONTINUOUS or health.complaint(i):
         return None
-    return i.since + i.task.backoff.reset_after
+    if i.task.health and not i.run.health.well:  # not asked yet: to run is no proof
+        return None
+    return i.since + max(i.task.backoff.reset_after, i.run.health.period)
 
 
 def message(supervisor: str, notices: list[Notice], suppressed: dict[str, int]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ expect reply "words"                the newest client's answer, as `supctl` prin
 expect refused "words"              it was refused
 expect log "words"                  a line of the log since this was last asked
 expect told "words"                 the subjects of what notify_command got since this was last asked; `expect told ""`
+expect message "words"              the same, for a part of their texts; it is not forgotten by that
 expect ready | expect not ready     as the service manager was told
 expect balanced | expect not balanced "words"   whether a load balancer may send work; why not
 expect alive 3                      processes with something to run
@@ -51,6 +52,8 @@ def expect(story: Scenario, line: str) -> None:  # noqa: C901, PLR0912, PLR0915 
         case ["log"]:
             _contains(said, "\n".join(story.world.log))
             story.world.log.clear()
+        case ["message"]:
+            _contains(said, "".join(message["text"] for message in story.world.told))
         case ["told"]:
             _same(said.split("; ") if said else [], [message["subject"][6:] for message in story.world.told])
             story.world.told.clear()
