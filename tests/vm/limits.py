@@ -1,5 +1,6 @@
-"""What runs inside of the VM: a supervisor whose tasks go beyond their limits, and what the kernel makes of that; and
-what becomes of a freeze when somebody sets the clock, which no other machine is asked to bear.
+"""What runs inside of the VM: the shipped unit under the VM's systemd, with tasks that go beyond their limits, and what
+the kernel makes of that; and what becomes of a freeze when somebody sets the clock, which no other machine is asked to
+bear.
 
 Prints one line per fact, "ok NAME" or "FAILED NAME: what was found", and at last "done".
 """
@@ -8,13 +9,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-PLACE = Path("/tmp/vm")
-SUPERVISOR = [sys.executable, "-m", "supervisor", "-c", str(PLACE / "c.toml")]
-SUPCTL = [sys.executable, "-c", "from supervisor.cli.main import main; main()"]
+FILE = Path("/etc/supervisor/supervisor.toml")
+SUPCTL = "/opt/supervisor/bin/supctl"
+SERVICE = Path("/sys/fs/cgroup/system.slice/supervisor.service")
+LOGS = Path("/var/log/supervisor")
 PATIENCE = 300
 """Seconds. What is emulated is slow, and a run above nine tenths of its memory is made slower still."""
 
@@ -34,10 +35,6 @@ while True: os.preadv(disk, [page], random.randrange(60000) * 4096)"""
 """Reads all the time, as so many processes as it likes to be."""
 
 CONFIG = f"""
-[supervisor]
-runtime_dir = "{PLACE}/run"
-state_dir = "{PLACE}/state"
-log_dir = "{PLACE}/log"
 [defaults]
 restart = "never"
 log = {{ format = "raw" }}
@@ -87,31 +84,25 @@ command = ["sleep", "1000"]
 
 
 def main() -> None:
-    """As root, in a cgroup that is the supervisor's own beside the tree, as DelegateSubgroup= would have put it."""
-    base = Path("/sys/fs/cgroup" + Path("/proc/self/cgroup").read_text().strip()[3:])
-    os.setxattr(base, "user.delegate", b"1")
-    (base / "supervisor").mkdir(exist_ok=True)
-    (base / "supervisor" / "cgroup.procs").write_text(str(os.getpid()))
-    PLACE.mkdir(exist_ok=True)
-    (PLACE / "c.toml").write_text(CONFIG)
+    """As root."""
+    FILE.write_text(CONFIG)
     print(flush=True)  # the console is cleared first, in the middle of a line
     look_at_the_check()
-    with (PLACE / "out").open("w") as out:
-        process = subprocess.Popen(SUPERVISOR, stdout=out, stderr=out)
+    run("systemctl", "start", "supervisor")
     try:
         look()
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-        print((PLACE / "out").read_text())
-    fact("nothing is left", [path.name for path in base.glob("supervisor-*")], [])
+        run("systemctl", "stop", "supervisor")
+        print(run("journalctl", "--no-pager", "-o", "cat", "-u", "supervisor"))
+    fact("nothing is left", SERVICE.exists(), False)
     print("done", flush=True)
 
 
 def look() -> None:
     """Every limit, from outside."""
+    fact("the supervisor is in a leaf", cgroup_of(main_pid()), SERVICE / "supervisor")
     fact("memory within its limit", ended("within")["reason"], "exit 0")
-    text = until((PLACE / "log" / "processes.log").read_text)
+    text = until((LOGS / "processes.log").read_text)
     fact("processes", text, "9 Resource temporarily unavailable\n")
     directory = cgroup("cpu")
     began, spent = time.monotonic(), used(directory)
@@ -120,22 +111,23 @@ def look() -> None:
     fact("cpu", 0.1 <= share <= 0.25, True, share)
     fact("cpu weight", (directory / "cpu.weight").read_text(), "50\n")
     look_at_the_disk()
-    subprocess.run([*SUPCTL, "--socket", f"{PLACE}/run/supervisor.sock", "freeze", "idle", "--for", "2h"], check=True)
-    subprocess.run(["date", "-s", "+3 hours"], check=True, stdout=subprocess.DEVNULL)
+    run(SUPCTL, "freeze", "idle", "--for", "2h")
+    run("date", "-s", "+3 hours")
     fact("a freeze ends at the time that was told", until(lambda: not frozen()), True)
     fact("memory", ended("memory")["reason"], "killed by SIGKILL: memory limit 40M")
     look_at_groups()
+    look_at_a_crash()
     look_at_the_clock()
 
 
 def look_at_the_check() -> None:
     """A share of a disk that no disk gives is an error, until one does."""
-    done = subprocess.run([*SUPERVISOR, "--check"], capture_output=True, text=True, check=False)
+    done = subprocess.run([SUPCTL, "check"], capture_output=True, text=True, check=False)
     fact("a share that no disk gives", done.stderr.count("io_weight: no disk of this machine"), 2, done.stderr)
-    subprocess.run(["modprobe", "bfq"], check=True)
+    run("modprobe", "bfq")
     Path("/sys/block", Path(SLOW).name, "queue/scheduler").write_text("bfq")
-    done = subprocess.run([*SUPERVISOR, "--check"], capture_output=True, text=True, check=False)
-    fact("a share that a disk gives", done.returncode, 0, done.stderr)
+    done = subprocess.run([SUPCTL, "check"], capture_output=True, text=True, check=False)
+    fact("a share that a disk gives", (done.returncode, done.stderr), (0, ""))
 
 
 def look_at_the_disk() -> None:
@@ -146,7 +138,7 @@ def look_at_the_disk() -> None:
     more, less = read(heavy) - began[0], read(light) - began[1]
     fact("io weight", more > 2 * less, True, f"{more} {less}")
     for name in ("heavy", "light"):
-        subprocess.run([*SUPCTL, "--socket", f"{PLACE}/run/supervisor.sock", "stop", name], check=True)
+        run(SUPCTL, "stop", name)
 
 
 def read(directory: Path) -> int:
@@ -159,13 +151,25 @@ def look_at_groups() -> None:
     """What several tasks may use together."""
     reasons = until(lambda: [one["reason"] for name in ("one", "two") if (one := status(name)["last_exit"])])
     fact("memory of a group", reasons, ["killed by SIGKILL: memory limit 60M of @pair"])
-    text = until((PLACE / "log" / "spin-fork.log").read_text)
+    text = until((LOGS / "spin-fork.log").read_text)
     fact("processes of a group", text, "9 Resource temporarily unavailable\n")
     directory = cgroup("spin-1").parent
     began, spent = time.monotonic(), used(directory)
     time.sleep(10)
     share = (used(directory) - spent) / (time.monotonic() - began)
     fact("cpu of a group", 0.15 <= share <= 0.35, True, share)
+
+
+def look_at_a_crash() -> None:
+    """systemd starts the next supervisor beside runs that have controllers; those go on, and a new one gets its own."""
+    before, main = {name: status(name)["pid"] for name in ("spin-1", "cpu", "idle")}, main_pid()
+    os.kill(main, signal.SIGKILL)
+    until(lambda: main_pid() not in (0, main) and status("idle"))
+    fact("a crash ends nobody", {name: status(name)["pid"] for name in before}, before)
+    fact("the next one is in the leaf again", cgroup_of(main_pid()), SERVICE / "supervisor")
+    fact("what lives is limited as before", (cgroup("cpu") / "cpu.max").read_text(), "20000 100000\n")
+    run(SUPCTL, "restart", "cpu")
+    fact("and so is what is started now", (cgroup("cpu") / "cpu.max").read_text(), "20000 100000\n")
 
 
 def look_at_the_clock() -> None:
@@ -196,16 +200,26 @@ def until(fact_of_the_world):
     raise TimeoutError
 
 
+def run(*words: str) -> str:
+    """What a command says that must succeed."""
+    return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def main_pid() -> int:
+    return int(run("systemctl", "show", "--value", "-p", "MainPID", "supervisor"))
+
+
+def answer(*words: str) -> dict:
+    done = subprocess.run([SUPCTL, "status", *words, "--json"], capture_output=True, text=True, check=False)
+    return json.loads(done.stdout)
+
+
 def status(name: str) -> dict:
-    words = [*SUPCTL, "--socket", f"{PLACE}/run/supervisor.sock", "status", name, "--json"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    return json.loads(done.stdout)["tasks"][0]
+    return answer(name)["tasks"][0]
 
 
 def frozen() -> list:
-    words = [*SUPCTL, "--socket", f"{PLACE}/run/supervisor.sock", "status", "--json"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    return json.loads(done.stdout)["supervisor"]["frozen"]
+    return answer()["supervisor"]["frozen"]
 
 
 def ended(name: str) -> dict:
@@ -213,7 +227,10 @@ def ended(name: str) -> dict:
 
 
 def cgroup(name: str) -> Path:
-    pid = until(lambda: status(name)["pid"])
+    return cgroup_of(until(lambda: status(name)["pid"]))
+
+
+def cgroup_of(pid: int) -> Path:
     return Path("/sys/fs/cgroup" + Path(f"/proc/{pid}/cgroup").read_text().strip()[3:])
 
 

@@ -2,12 +2,16 @@
 # A whole VM in software emulation, in about two minutes: cgroup v2 with all controllers, which really enforce.
 # usage: vm.sh PAYLOAD     a directory that becomes /opt; /opt/ci.sh runs as root, and its output is printed
 # WORK may name a directory that is kept: the system in it is made once. Needs qemu-system-x86, mmdebstrap and e2fsprogs.
+# systemd is that of the backports, 254: the one of Debian 12 does not know DelegateSubgroup=.
 set -e
 payload=$1 work=${WORK:-$(mktemp -d)}
 if [ ! -e "$work/root.tar" ]; then
+  sed '0,/^Suites:.*/s//& bookworm-backports/' /etc/apt/sources.list.d/debian.sources >"$work/debian.sources"
+  printf 'Package: src:systemd\nPin: release n=bookworm-backports\nPin-Priority: 900\n' >"$work/pin"
   mmdebstrap --quiet --variant=minbase \
     --include=systemd-sysv,dbus,udev,python3,linux-image-cloud-amd64,procps,kmod,libseccomp2 \
-    bookworm "$work/new.tar" /etc/apt/sources.list.d/debian.sources
+    --setup-hook="mkdir -p \"\$1\"/etc/apt/preferences.d && cp $work/pin \"\$1\"/etc/apt/preferences.d/systemd" \
+    bookworm "$work/new.tar" "$work/debian.sources"
   mv "$work/new.tar" "$work/root.tar"
 fi
 rm -rf "$work/root" && mkdir "$work/root"
