@@ -11,7 +11,8 @@ not known before its launch. The spawner also removes the cgroups of runs that a
 
 A spawner that dies or does not answer is replaced by a new one, forked from the parent as it is then: a bit larger. The
 parent waits for an answer only when a start cannot go on without, and looks then what the spawner is doing: for one
-that somebody has stopped (SIGSTOP, a debugger) it waits no longer than a few milliseconds.
+that somebody has stopped (SIGSTOP, a debugger) it waits no longer than a few milliseconds, for one that waits for a
+disk itself, a tenth of a second.
 
 When the parent dies, the spawner stays for as long as it must hold what tasks have written (`keeper`) or what they have
 said by sd_notify (`unheard`).
@@ -42,6 +43,9 @@ PATIENCE = 1.0
 
 GLANCE = 0.005
 """Seconds between two looks at whether it has been stopped. An answer takes less than one of them."""
+
+UNINTERRUPTIBLE = 0.1
+"""Seconds that it may be in state D all the while: to make a cgroup and a process in it takes a tenth of that."""
 
 LONGEST = 120 * 1024
 """Bytes of a launch: what a socket takes at once, with room for the go byte."""
@@ -224,7 +228,7 @@ class Spawner:
             self._socket.close()
             self._socket = None
             if kill:
-                _await(self._pidfd, PATIENCE)  # it might be about to make another one
+                _comes(self._pidfd, self._pid)  # it might be about to make another one
                 if self._place:
                     with suppress(FileNotFoundError):
                         os.unlink(f"{self._place}/{self._pid}")
@@ -289,8 +293,8 @@ class Spawner:
             NoChildError: none can be had.
         """
         try:
-            if wait and self._socket:
-                _await_answer(self._socket, self._pid)
+            if wait and self._socket and not _comes(self._socket.fileno(), self._pid):
+                raise TimeoutError
             answer = self._socket.recv(5) if self._socket else b""
         except BlockingIOError:
             return False
@@ -349,18 +353,18 @@ def _await(pidfd: int, seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
-def _await_answer(spawner: socket.socket, pid: int) -> None:
-    """Waits for it, as long as it may be on its way.
-
-    Raises:
-        TimeoutError: it is not.
-    """
+def _comes(fd: int, pid: int) -> bool:
+    """Waits for an answer of the spawner with this pid, or its end, as long as that may be on its way."""
     poll = select.poll()
-    poll.register(spawner, select.POLLIN)
-    end = time.monotonic() + PATIENCE
+    poll.register(fd, select.POLLIN)
+    now = time.monotonic()
+    end = stuck = now + PATIENCE
     while not poll.poll(GLANCE * 1000):
-        if procfs.stat(pid).state in "Tt" or time.monotonic() > end:
-            raise TimeoutError
+        state, now = procfs.stat(pid).state, time.monotonic()
+        stuck = min(stuck, now + UNINTERRUPTIBLE) if state == "D" else end
+        if state in "Tt" or now > min(stuck, end):
+            return False
+    return True
 
 
 def _discard(path: str) -> None:

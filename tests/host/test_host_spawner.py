@@ -123,6 +123,19 @@ for _ in range(2):
     else: assert False
 assert made._pid == first, "it has answered: no other one could do better"
 """,
+    "in state D": """
+import ctypes, tempfile
+spawner.PATIENCE = 1000
+make, libc, once = clone.make, ctypes.CDLL(None), tempfile.mkstemp()[1]
+def stuck(path, into):
+    try: os.unlink(once)  # only the first spawner finds it
+    except FileNotFoundError: return make(path, into=into)
+    libc.vfork() or (libc.prctl(1, signal.SIGKILL), libc.pause())  # it waits for a child that does nothing
+clone.make = stuck
+made = spawner.Spawner()
+runs(made)
+runs(made)
+""",
     "no memory for a while": """
 import errno
 make, left = clone.make, [2]
