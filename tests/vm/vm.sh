@@ -5,17 +5,17 @@
 # systemd is that of the backports, 254: the one of Debian 12 does not know DelegateSubgroup=.
 set -e
 payload=$1 work=${WORK:-$(mktemp -d)}
-if [ ! -e "$work/root.tar" ]; then
+if [ ! -e "$work/system.tar" ]; then
   sed '0,/^Suites:.*/s//& bookworm-backports/' /etc/apt/sources.list.d/debian.sources >"$work/debian.sources"
   printf 'Package: src:systemd\nPin: release n=bookworm-backports\nPin-Priority: 900\n' >"$work/pin"
   mmdebstrap --quiet --variant=minbase \
     --include=systemd-sysv,dbus,udev,python3,linux-image-cloud-amd64,procps,kmod,libseccomp2 \
     --setup-hook="mkdir -p \"\$1\"/etc/apt/preferences.d && cp $work/pin \"\$1\"/etc/apt/preferences.d/systemd" \
     bookworm "$work/new.tar" "$work/debian.sources"
-  mv "$work/new.tar" "$work/root.tar"
+  mv "$work/new.tar" "$work/system.tar"
 fi
 rm -rf "$work/root" && mkdir "$work/root"
-tar -C "$work/root" -xf "$work/root.tar" --exclude='./dev/*'
+tar -C "$work/root" -xf "$work/system.tar" --exclude='./dev/*'
 mkdir -p "$work/root/opt" "$work/root/etc/systemd/system/multi-user.target.wants"
 cp -a "$payload"/. "$work/root/opt/"
 cat >"$work/root/etc/systemd/system/ci.service" <<UNIT
