@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # the spawner must stay small
         environment_file: tuple[str, ...]
         out: str
         err: str
+        ear: str  # the notify socket that is to be for its user alone; "": for everybody, or there is none
         mark: int  # of the run
         bound: bool  # ends with the supervisor: a question that nobody waits for any more
         no_new_privileges: bool
@@ -168,6 +169,13 @@ def _open(spec: Spec, path: str) -> int:
     return fd
 
 
+def _ear(spec: Spec) -> None:
+    """The socket is not for strangers, who are not believed, but could keep the task from being heard."""
+    if spec["ear"] and spec["user"] and not os.geteuid():
+        os.chown(spec["ear"], entry_of(spec["user"]).pw_uid, -1)
+        os.chmod(spec["ear"], 0o600)
+
+
 def _umask(spec: Spec) -> None:
     if spec["umask"] is not None:
         os.umask(spec["umask"])
@@ -234,6 +242,7 @@ AS_ROOT = (
     ("mark", _mark),
     ("set title", _title),
     ("open output", _output),
+    ("give notify socket", _ear),
     ("set umask", _umask),
     ("read environment_file", _variables),
 )

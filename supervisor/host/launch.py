@@ -35,6 +35,7 @@ def spec_of(launch: Launch, output: tuple[str, str]) -> Spec:
         "environment_file": task.environment_file,
         "out": output[0],
         "err": output[1],
+        "ear": _own_ear(launch),
         "bound": False,
         "mark": mark.number(run.id, launch.runtime_dir),
         "no_new_privileges": task.no_new_privileges,
@@ -45,6 +46,13 @@ def spec_of(launch: Launch, output: tuple[str, str]) -> Spec:
 def notify_path(runtime_dir: str, key: str, run: int) -> str:
     """The socket on which a run may speak."""
     return f"{runtime_dir}/notify/{key}.{run}"
+
+
+def _own_ear(launch: Launch) -> str:
+    """The same, if nobody but its user will ever have to: it can become nobody else."""
+    task = launch.task
+    fixed = task.notifies and task.user and task.no_new_privileges and not task.capabilities
+    return notify_path(launch.runtime_dir, launch.key, launch.run.number) if fixed else ""
 
 
 def _to_notify(launch: Launch) -> dict[str, str]:

@@ -4,7 +4,8 @@
 what is late from an old run cannot speak for the new one. The next supervisor goes on with the same socket and what was
 said meanwhile (see `unheard`), or binds the path again.
 
-**Who may speak.** Everybody can write to the socket (a task may change its user), so the kernel tells who did
+**Who may speak.** Only its user can write to the socket of a run that cannot become anybody else (`child`), so that no
+stranger fills it. To the others everybody can (a task may change its user). The kernel tells who did
 (SCM_CREDENTIALS): a process of the run, or its main process, also one that has ended already. Anybody else is refused,
 and so is who has ended before it can be told whose it was, as by systemd (see `sender`); that is logged.
 

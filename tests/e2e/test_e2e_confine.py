@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import struct
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,16 +17,21 @@ import pytest
 from lab import Lab, wait_for
 
 from supervisor.config.schema import LIMITS, TASK
+from supervisor.host import cgroup
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: namespaces, users, capabilities")
 
 TRY = """trap 'echo .' EXIT
 can() {
     shown=$*; case $1 in */python*) shown=$5;; esac
+    shown=${shown//$PPID/PARENT}; shown=${shown//$$/SELF}
     if "$@" 2>/dev/null; then echo "can $shown"; else echo "cannot $shown"; fi
 }
 """
 WORDS = {"SEE": "/proc/self/status | tr -s '\\t ' ' '", "PYTHON": f"{sys.executable} -I -c"}
+
+
+DAC_OVERRIDE = 1 << 1
 
 
 def cases() -> dict[str, tuple[str, str, str]]:
@@ -59,6 +65,10 @@ def said() -> Iterator[dict[str, str]]:
     (place / "secret").chmod(0o600)
     (place / "secrets" / "a").write_text("a")
     (place / "file").write_text("")
+    (place / "open").write_text("open\n")
+    (place / "capable").write_bytes(Path("/bin/cat").read_bytes())
+    (place / "capable").chmod(0o755)
+    os.setxattr(place / "capable", "security.capability", struct.pack("<5I", 0x02000001, DAC_OVERRIDE, 0, 0, 0))
     (place / "setuid").write_bytes(Path("/usr/bin/id").read_bytes())
     (place / "setuid").chmod(0o4755)
     try:
@@ -69,16 +79,30 @@ def said() -> Iterator[dict[str, str]]:
 
 def run(lab: Lab, place: Path) -> dict[str, str]:
     """One run of each, and what must be true of the world after it."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        text = "".join(task(name, *row[:2]) for name, row in ROWS.items())
-        lab.start(text.replace("HERE", str(place)).replace("PORT", str(listening.getsockname()[1])))
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket(socket.AF_UNIX) as listening_too:
+        listening_too.bind(f"\0{place}")
+        listening_too.listen()
+        text = "".join(task(name, *row[:2]) for name, row in ROWS.items()).replace("HERE", str(place))
+        words = {
+            "PORT": str(listening.getsockname()[1]),
+            "ABSTRACT": str(place),
+            "RUN": str(lab.run),
+            "CGROUPS": cgroup.mounted(),
+        }
+        for word, meaning in words.items():
+            text = text.replace(word, meaning)
+        lab.start(text)
         for name in ROWS:
             wait_for(lambda name=name: lab.tasks()[name]["last_exit"], f"{name} ends")
     assert all(one["last_exit"]["code"] is not None for one in lab.tasks().values())
     assert "of-the-task" not in os.listdir("/tmp")
     assert not (lab.run / "credentials" / "pw").exists()
     assert not any("hunter2" in str(lab.ask(verb, names=["credentials"])) for verb in ("status", "show"))
-    return {name: said_by(lab, name).replace(str(place), "HERE") for name in ROWS}
+    shown = {str(place): "HERE", str(lab.run): "RUN", cgroup.mounted(): "CGROUPS"}
+    found = {name: said_by(lab, name) for name in ROWS}
+    for path, word in shown.items():
+        found = {name: text.replace(path, word) for name, text in found.items()}
+    return found
 
 
 def said_by(lab: Lab, name: str) -> str:

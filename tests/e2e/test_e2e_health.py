@@ -68,6 +68,32 @@ def test_systemd_notify_itself(lab: Lab, user: str) -> None:
     assert "says: serving" in lab.ctl("status").out
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_stranger_cannot_fill_the_socket_of_a_user(lab: Lab) -> None:
+    """One who could would keep a watchdog from being fed. A task that may become another user needs an open one."""
+    os.chmod(lab.dir, 0o755)
+    kinds = {"user": 'user = "nobody"', "root": "", "able": 'user = "nobody"\nno_new_privileges = false'}
+    text = "".join(f'[task.{name}]\nready = "notify"\ncommand = "sleep 1000"\n{keys}\n' for name, keys in kinds.items())
+    lab.start(text)
+    for name in kinds:
+        lab.until(name=name, to="starting")
+        wait_for(lambda name=name: lab.tasks()[name]["why"].startswith("waits for READY=1"))
+    refused = {name: refuses(f"{lab.run}/notify/{name}:1.1") for name in kinds}
+    assert refused == {"user": True, "root": False, "able": False}
+
+
+def refuses(path: str) -> bool:
+    """Whether a stranger may not connect to a socket."""
+    if (pid := os.fork()) == 0:
+        try:
+            os.setuid(1)
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).connect(path)
+        except PermissionError:
+            os._exit(7)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+
 @needs_notify
 def test_one_that_never_says_it_is_stopped(lab: Lab) -> None:
     config = '[task.web]\nready = "notify"\nstart_timeout = "300ms"\nrestart = "never"\ncommand = "sleep 1000"\n'

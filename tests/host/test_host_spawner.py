@@ -15,7 +15,7 @@ spawner.PATIENCE = 0.5
 SPEC = {
     "title": "a", "helper": False, "command": ("/bin/sh", "-c", "exit 7"), "python": None, "stop_signal": "SIGTERM",
     "directory": None, "user": None, "umask": None, "inherit_environment": True, "environment": {},
-    "environment_file": (), "out": "", "err": "", "bound": False, "mark": 7, "no_new_privileges": False,
+    "environment_file": (), "out": "", "err": "", "ear": "", "bound": False, "mark": 7, "no_new_privileges": False,
     "confine": None,
 }
 
