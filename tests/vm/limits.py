@@ -20,7 +20,8 @@ PATIENCE = 300
 """Seconds. What is emulated is slow, and a run above nine tenths of its memory is made slower still."""
 
 EAT = "x = bytearray(400 << 20)"
-FORK = "import os, time\nn = 0\ntry:\n  while n < 100:\n    if os.fork() == 0: time.sleep(1000)\n    n += 1\n"
+FORK = "import os, time\nn = 0\ntry:\n  while n < 100:\n"
+FORK += "    if os.fork() == 0: os.setsid(); os.setuid(1000 + n); time.sleep(1000)\n    n += 1\n"
 FORK += "except OSError as error: print(n, error.strerror, flush=True)\ntime.sleep(1000)"
 SPIN = "while True: pass"
 PART = "import time; x = bytearray(45 << 20); time.sleep(1000)"
