@@ -44,7 +44,7 @@ class Log:
     def close(self) -> None:
         self.file.close()
         self.compressed()
-        for fd in (self.compressor.fd, self.compressor._done, self.file._ledger._fd):
+        for fd in (self.compressor.fd, self.compressor._done):
             os.close(fd)
 
     def compressed(self) -> None:
