@@ -114,7 +114,7 @@ made.prepare(3)
 pidfd = os.pidfd_open(made._pid)
 import select, threading
 threading.Timer(0.1, lambda: signal.pidfd_send_signal(pidfd, signal.SIGCONT)).start()
-spawner._await_answer = lambda socket, pid: select.select([socket], [], [])
+spawner._comes = lambda fd, pid: select.select([fd], [], [])[0]
 made.leave()
 signal.pidfd_send_signal(pidfd, signal.SIGTERM)
 select.select([pidfd], [], [])
