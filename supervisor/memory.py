@@ -47,6 +47,16 @@ class Memory:
         else:
             self._succeeded()
 
+    def tried(self, now: float) -> str:
+        """Whether anything can be written, tried at this moment. Returns why not, "" when it can."""
+        try:
+            self._host.remember([{"fleet": "nothing", "gone": True}])
+        except OSError as error:
+            self._failed(f"cannot write the journal: {error.strerror or error}", now)
+        else:
+            self._succeeded()
+        return self.trouble
+
     def _failed(self, text: str, now: float) -> None:
         if text != self.trouble:
             self._host.log("error", f"{text}; what runs goes on, and nothing is started until it can be written")

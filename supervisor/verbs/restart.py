@@ -22,7 +22,10 @@ render = show_outcomes
 
 
 def answer(parent: Parent, client: Asker, args: Arguments) -> None:
-    """What is down is started. While frozen it is refused: it would stop what could not be started again."""
+    """What is down is started. It is refused where it would stop what could not be started again.
+
+    That is what is frozen, and everything while no record of a new run can be written (`memory`).
+    """
     from supervisor.core.events import Outdate, Want  # noqa: PLC0415 - not in supctl
 
     instances, waits = chosen(parent, args), flag(args, "wait")
@@ -34,8 +37,10 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
         raise RefusedError(
             f"nothing was stopped, as it could not be started again: {', '.join(frozen)}: {freeze.says}", 3
         )
-    keys, before = [i.key for i in instances], {i.key: i.runs for i in instances}
     now = parent.host.now()
+    if trouble := parent.memory.tried(now):
+        raise RefusedError(f"nothing was stopped, as it could not be started again: {trouble}")
+    keys, before = [i.key for i in instances], {i.key: i.runs for i in instances}
     parent.fleet.apply_all(keys, Want("start", client.by), now)
     parent.fleet.apply_all(keys, Outdate(f"restart asked by {client.by}"), now)
     instances = [parent.fleet.instances[key] for key in keys]
