@@ -49,7 +49,7 @@ class LogFile:
         self._regular = True
         self._index = Index(path)
         self._run = ""  # to which the index says that the end of the file belongs
-        self._size = -1  # of the file after we have last written; -1: who knows
+        self._size = -1  # of the file after we have last written
 
     @property
     def most(self) -> int:
@@ -115,8 +115,7 @@ class LogFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-        self._open_by = ""
-        self._size = -1
+        self._open_by = self._run = ""
 
     def _ready(self, now: float, length: int) -> os.stat_result:
         """The file, opened, and rotated if the block would make it too large."""
@@ -163,7 +162,8 @@ class LogFile:
         os.set_blocking(fd, self._regular)
         self._fd = fd
         if self._regular:
-            self._index.begin(found, self.rules)
+            self._index.begin(found, self.rules, anew=found.st_size < self._size)
+            self._size = found.st_size
         if self._regular and self.rules.compress:
             self._compressor.add(self.path)  # what a scribe before has left
         if self._regular and found.st_size and self.rules.format != "raw" and not _ends_with_a_line(self.path):

@@ -118,12 +118,12 @@ class Index:
         self._waiting: dict[tuple[int, int, bool], str] = {}  # by generation and offset
 
     def begin(self, found: os.stat_result, rules: Rules, *, anew: bool = False) -> None:
-        """The log was opened, and is this file. `anew`: it was truncated."""
+        """The log was opened, and is this file. `anew`: it is shorter than it was, be it under the same inode."""
         last = self._last()
         same = last.inode == found.st_ino and last.offset <= found.st_size and not last.ended
         self._generation, self._inode = last.generation, found.st_ino
         if anew or not same:
-            if not (anew or last.ended):
+            if not last.ended:
                 self._end(last, rules)
             self._generation += 1
             with suppress(OSError):

@@ -173,6 +173,29 @@ def test_of_what_was_rotated_out_it_is_said_that_it_is_gone(log: Log) -> None:
     assert sorted(os.listdir(log.path.parent)) == [".web.log.runs", "web.log", "web.log.1", "web.log.2", "web.log.3"]
 
 
+@pytest.mark.parametrize("log", [{"max_size": 4096, "keep": 0}], indirect=True)
+def test_where_nothing_is_kept_only_the_newest_is_there(log: Log) -> None:
+    """A file may have the inode of the one that was removed before it."""
+    for number in (1, 1, 2, 2, 2, 3, 3, 4):
+        log.say(number, b"%d %s\n" % (number, b"x" * 3000))
+        assert log.said(number)[-3003:] == log.truth[f"web:1/{number}@e"][-3003:]
+    assert sorted(os.listdir(log.path.parent)) == [".web.log.runs", "web.log"]
+    log.missing.clear()
+    log.right(4)
+    assert log.missing == []
+    assert log.said(3) == b""
+    assert log.missing == [GONE]
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_a_new_file_in_place_of_a_removed_one(log: Log, size: int) -> None:
+    log.say(1, b"one\n" * size)
+    log.path.unlink()
+    log.say(1, b"more\n", now=10.0)
+    assert log.said(1) == b"more\n"
+    assert log.missing == [GONE]
+
+
 def test_what_was_truncated_or_removed_is_gone(log: Log) -> None:
     log.say(1, b"one\n" * 100)
     os.truncate(log.path, 0)
