@@ -20,14 +20,25 @@ something is gone (generation 0).
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from io import FileIO
 from itertools import pairwise
 from typing import NamedTuple
 
 from supervisor.logs.access import MODE, Rules, as_user, share
 from supervisor.logs.places import rotated
 from supervisor.logs.rotate import write_all
+
+MOST = 4 << 20
+"""Bytes of an index that has noted some hundred thousand runs: it is begun anew, rather than read at length."""
+
+WAITING = 100
+"""Notes that wait for room. Of more it is only kept that nobody knows."""
+
+NOBODY = "?@"
+"""The run of what was written while nothing could be noted for long."""
 
 LAST = 4096
 """Bytes from the end of an index that hold its last line."""
@@ -88,8 +99,8 @@ def parts(every: list[Mark], run: str) -> list[Part]:
 def read(path: str) -> list[Mark]:
     """The index of a log; empty where there is none."""
     try:
-        with open(place(path), "rb") as file:
-            return list(marks(file.read()))
+        with _opened(place(path), os.O_RDONLY) as file:
+            return list(marks(file.read(2 * MOST)))
     except FileNotFoundError:
         return []
 
@@ -135,7 +146,7 @@ class Index:
 
     def _last(self) -> Mark:
         try:
-            with open(self._place, "rb") as file:
+            with _opened(self._place, os.O_RDONLY) as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - LAST))
                 return list(marks(file.read()))[-1]
         except (OSError, IndexError):
@@ -155,6 +166,9 @@ class Index:
                     return
 
     def _write(self, mark: Mark, rules: Rules) -> None:
+        if len(self._waiting) >= WAITING:
+            (generation, offset, _), *_rest = self._waiting
+            self._waiting = {(generation, offset, False): Mark(generation, self._inode, offset, NOBODY).line()}
         self._waiting[mark.generation, mark.offset, not mark.run] = mark.line()
         with suppress(OSError):
             _append(self._place, "".join(self._waiting.values()).encode(), rules)
@@ -162,8 +176,10 @@ class Index:
 
     def _forget(self, rules: Rules) -> None:
         """Leaves out the generations that are there no longer, as soon as they are more than those that are."""
-        with open(self._place, "rb") as file:
-            every = list(marks(file.read()))
+        if os.stat(self._place).st_size > MOST:
+            with as_user(rules.user):
+                os.unlink(self._place)
+        every = read(self._path)
         oldest = self._generation - rules.keep
         if len({mark.generation for mark in every}) <= 2 * rules.keep + 2:
             return
@@ -181,12 +197,24 @@ class Index:
 def _append(where: str, data: bytes, rules: Rules) -> None:
     """After a line that is torn begins another one."""
     with as_user(rules.user):
-        fd = os.open(where, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
-    try:
+        file = _opened(where, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+    with file:
+        fd = file.fileno()
         found = os.fstat(fd)
         if rules.gid >= 0:
             share(fd, found, rules.gid)
         whole = not found.st_size or os.pread(fd, 1, found.st_size - 1) == b"\n"
         write_all(fd, data if whole else b"\n" + data)
-    finally:
-        os.close(fd)
+
+
+def _opened(where: str, flags: int) -> FileIO:
+    """It may lie in a directory of somebody else, who may have put anything there: nothing that could hold us up.
+
+    Raises:
+        OSError: it cannot be opened, or is no file.
+    """
+    file = FileIO(os.open(where, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, MODE), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise FileNotFoundError(where)
+    return file

@@ -234,6 +234,35 @@ def test_without_an_index_nobody_knows(log: Log) -> None:
     assert log.said(1) == b""
 
 
+@pytest.mark.parametrize("what", ["fifo", "link", "folder", "huge"])
+def test_what_somebody_has_put_in_its_place_holds_up_nobody(log: Log, what: str) -> None:
+    """The directory may be that of the user of a task."""
+    place, other = Path(index.place(str(log.path))), log.folder / "other"
+    log.say(1, b"one\n")
+    place.unlink()
+    if what == "fifo":
+        os.mkfifo(place)
+    elif what == "link":
+        place.symlink_to(other)
+        other.write_text("mine\n")
+    elif what == "folder":
+        place.mkdir()
+    else:
+        place.write_bytes(b"x\n")
+        os.truncate(place, 1 << 40)
+    log.die()
+    for number in range(1000):
+        log.say(number, b"%d\n" % number)
+    log.die()
+    if what == "link":
+        assert other.read_text() == "mine\n"
+    if what == "huge":
+        log.rotate()
+        log.say(100, b"100\n", now=10.0)
+        log.right(100)
+    assert log.path.exists()
+
+
 def test_torn_notes_count_for_nothing(log: Log) -> None:
     """As after a loss of power."""
     log.say(1, b"one\n")
@@ -254,6 +283,13 @@ def test_what_cannot_be_noted_is_noted_later(log: Log, monkeypatch: pytest.Monke
             log.say(number, b"%d\n" % number)
     log.say(4, b"4\n")
     log.right(1, 2, 3, 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(index, "_append", full)
+        for number in range(5, 1000):
+            log.say(number, b"%d\n" % number)
+    log.say(1000, b"1000\n")
+    log.right(1, 2, 3, 4, 999, 1000)
+    assert log.said(500) == b"", "it is not said to be of another run"
 
 
 @pytest.mark.parametrize("log", RULES, indirect=True, ids=["plain", "compressed"])
