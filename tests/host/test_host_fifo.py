@@ -122,14 +122,10 @@ def test_a_crash_loop_without_a_scribe_has_a_bound(tmp_path: Path, keeper: Keepe
     close_all(fifos)
 
 
-def test_few_descriptors_are_a_bound_as_well(tmp_path: Path, keeper: Keeper) -> None:
+def test_few_descriptors_are_a_bound_as_well(tmp_path: Path, keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     fifos = Fifos(keeper, unexpected)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (160, hard))
-    try:
-        given = [fifos.make("web:1", pair(tmp_path, number)) for number in range(1, 101)]
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (160, 160))
+    given = [fifos.make("web:1", pair(tmp_path, number)) for number in range(1, 101)]
     assert len(set(given)) == SPARE + 160 // 8
     close_all(fifos)
 
