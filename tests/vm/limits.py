@@ -73,7 +73,7 @@ restart = "always"
 backoff = {{ initial = "5s", factor = 1, jitter = 0 }}
 [task.heavy]
 command = ["python3", "-c", {json.dumps(READ)}]
-environment = {{ CHILDREN = "3" }}
+environment = {{ CHILDREN = "8" }}
 limits = {{ io_weight = 5000 }}
 [task.light]
 command = ["python3", "-c", {json.dumps(READ)}]
@@ -132,7 +132,7 @@ def look_at_the_check() -> None:
 
 
 def look_at_the_disk() -> None:
-    """Nine readers of little weight do not get what four of much weight want."""
+    """Nine readers of little weight do not get what as many of much weight want: there are always some that wait."""
     heavy, light = cgroup("heavy"), cgroup("light")
     began = read(heavy), read(light)
     time.sleep(20)
