@@ -27,6 +27,9 @@ from supervisor.host.log import Log
 from supervisor.logs.output import Output
 from supervisor.store import plan
 
+REMOVED = (FileNotFoundError, FileExistsError)
+"""What it is like to make something in a directory while somebody removes that, and the supervisor makes it anew."""
+
 
 def parts(runtime_dir: str) -> list[Part]:
     """Everything that the scribe does, in the order in which it is told and ended."""
@@ -91,7 +94,7 @@ class Scribe:
         while not self._ended:
             self._loop.turn(self.parts, now)
             if self._replaced:
-                with suppress(FileNotFoundError):  # removed once more: we are told once more
+                with suppress(*REMOVED):  # once more: we are told once more
                     self._look_anew()
         for part in self.parts:
             part.finish()
@@ -124,9 +127,13 @@ def main() -> None:
     _keep_buffers()
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # two FIFOs and a file for each instance
-    os.makedirs(plan.folder(sys.argv[1]), mode=0o700, exist_ok=True)
     try:
-        Scribe(sys.argv[1]).run()
+        os.makedirs(plan.folder(sys.argv[1]), mode=0o700, exist_ok=True)
+        scribe = Scribe(sys.argv[1])
+    except REMOVED as error:
+        sys.exit(f"@scribe: cannot begin in a runtime directory that somebody removes: {error}")
+    try:
+        scribe.run()
     except BrokenPipeError:  # nobody reads the supervisor's stdout any more
         sys.exit(0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from supervisor.core.definition import Probe, StopPolicy
@@ -132,19 +133,16 @@ class Linux:
         out, err = fifo_paths(launch)
         paths = tuple(dict.fromkeys(path for path in (out, err) if path))
         if paths:
-            try:
+            with _making("FIFO"):
                 given = self._fifos.make(launch.key, paths)
-            except OSError as error:
-                raise CannotForkError(f"make FIFO: {error}") from error
             if given != paths:
                 out, err = given[0], err and given[-1]
         if launch.key == PROBER:
-            self._questions.listen(f"{launch.runtime_dir}/prober.sock")
+            with _making("the socket that it is asked over"):
+                self._questions.listen(f"{launch.runtime_dir}/prober.sock")
         if launch.task.notifies:
-            try:
+            with _making("its notify socket"):
                 self._ears.open(launch.runtime_dir, launch.key, launch.run)
-            except OSError as error:
-                raise CannotForkError(f"make its notify socket: {error}") from error
         return self._processes.fork(launch, (out, err))
 
     def go(self, key: str) -> None:
@@ -222,8 +220,8 @@ class Linux:
 
     def _hear(self, old: Watch | None, told: Told, runtime_dir: str, by: Occurrence, otherwise: str) -> Watch | None:
         """Has what a helper tells be heard. The folder may be another one than the last time."""
-        os.makedirs(told.folder(runtime_dir), mode=0o700, exist_ok=True)
         try:
+            os.makedirs(told.folder(runtime_dir), mode=0o700, exist_ok=True)
             watch = old or Watch(IN_MOVED_TO)
             if watch is not old:
                 self.loop.watch(watch.fd, lambda _: [by] if watch.concerned() else [])
@@ -334,3 +332,12 @@ class Linux:
     def log(self, level: str, text: str) -> None:
         """See `Host.log`."""
         self.logger.write(level, text)
+
+
+@contextmanager
+def _making(what: str) -> Iterator[None]:
+    """What a run has in the runtime directory. Without it there is no run: it is full, or was just removed."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotForkError(f"make {what}: {error}") from error

@@ -152,11 +152,16 @@ class Questions:
             self._listener = None
         with suppress(FileNotFoundError):
             os.unlink(path)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-        self._listener.bind(path)
-        os.chmod(path, 0o600)
-        self._listener.listen(4)
-        self._loop.watch(self._listener.fileno(), lambda _: self._connected())
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        try:
+            listener.bind(path)
+            os.chmod(path, 0o600)
+            listener.listen(4)
+            self._loop.watch(listener.fileno(), lambda _: self._connected())
+        except OSError:
+            listener.close()
+            raise
+        self._listener = listener
 
     def _connected(self) -> list[Occurrence]:
         """Only the prober itself is let in, and only one."""

@@ -151,8 +151,9 @@ def waiting(directory: str) -> list[str]:
 
 
 def read(path: str) -> Iterator[dict[str, Any]]:
-    """What a file tells, with its moments as seconds since 1970. A torn or unknown line is left out."""
-    with open(path, "rb") as file:
+    """What a file tells, with its moments as seconds since 1970. A torn or unknown line, or file, is left out."""
+    lines = [b""]
+    with suppress(FileNotFoundError), open(path, "rb") as file:  # somebody removes the runtime directory
         lines = file.read().split(b"\n")
     header = _parse(lines[0])
     if header.get("spool") != VERSION:

@@ -4,11 +4,13 @@ Whatever fails, fails with a reason, is tried again, and disturbs nobody else.
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -360,6 +362,27 @@ def test_the_runtime_directory_is_taken_from_under_a_supervisor(lab: Lab, how: s
     lab.end(signal.SIGKILL)
     lab.start()
     assert {name: task["pid"] for name, task in lab.tasks().items()} == before
+
+
+def test_a_runtime_directory_that_is_removed_again_and_again_ends_nobody(lab: Lab) -> None:
+    """Whatever the supervisor is about to make in it: everything it does there comes upon it in the end."""
+    lab.start(
+        '[defaults]\nlog = { to = "file" }\nlimits = { memory = "1G" }\nbackoff = { initial = "0s", max = "5ms" }\n'
+        '[task.steady]\ncommand = "sleep 1000"\n'
+        'health = { tcp = "127.0.0.1:1", every = "20ms", restart = false }\n'
+        '[task.crash]\ncommand = "false"\n'
+        '[task.said]\ncommand = ["sh", "-c", "echo hi; exit 1"]\nready = "notify"'
+    )
+    lab.up("steady")
+    pid = lab.tasks()["steady"]["pid"]
+    chance = random.Random(7)
+    for _ in range(150):
+        shutil.rmtree(lab.run, ignore_errors=True)
+        assert lab.process.poll() is None, lab.stderr
+        time.sleep(chance.random() * 0.03)  # no waiting: a moment to come in between
+    lab.follow()
+    assert lab.tasks()["steady"]["pid"] == pid
+    assert "Traceback" not in lab.stderr, lab.stderr
 
 
 def test_what_is_written_after_the_runtime_directory_was_removed_is_kept(lab: Lab) -> None:
