@@ -259,7 +259,8 @@ class Output:
         stream.ended = False
         self._fullest = max(self._fullest, 1.0 if len(block) == most else len(block) / stream.room)
         if len(block) >= TALKATIVE and not stream.grown:
-            stream.grown, stream.room = True, enlarged(stream.fd)
+            stream.grown = True
+            stream.room = enlarged(stream.fd, sum(one.grown for one in self._streams.values()))
         take = block.rfind(b"\n") + 1
         if not take and (not patient or stream.alone or len(block) >= min(most, LONG_LINE)):
             take = len(block)

@@ -22,6 +22,10 @@ PIPE = 1024 * 1024
 """Bytes that a FIFO of a talkative task may hold, the kernel's usual limit (/proc/sys/fs/pipe-max-size). Many times a
 BLOCK, as that one is in the FIFO until it is written: the task goes on writing meanwhile."""
 
+ALL_PIPES = 4 * PIPE
+"""Bytes that the FIFOs of talkative tasks share: the tenth gets a tenth of it. It is memory of the kernel that counts
+for nobody; and what is in it when all of them have fallen silent has still to be written, by one process."""
+
 TALKATIVE = 16 * 1024
 """Bytes at once from which a task shall have a larger FIFO than the usual 64 KiB. Most never need more."""
 
@@ -67,12 +71,17 @@ class Pump:
             os.close(fd)
 
 
-def enlarged(fd: int) -> int:
-    """Lets a pipe hold more; who is no root has a limit for all of its pipes. Returns what it can hold, in bytes."""
-    for size in (PIPE, PIPE // 4):
+def enlarged(fd: int, number: int = 1) -> int:
+    """Lets a pipe hold more, as one of so many; who is no root has a limit for all of its pipes.
+
+    Returns what it can hold, in bytes.
+    """
+    size = min(PIPE, ALL_PIPES // number)
+    while size > room_of(fd):
         with suppress(OSError):
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, size)
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 1 << size.bit_length() - 1)  # the kernel rounds up
             break
+        size //= 2
     return room_of(fd)
 
 
