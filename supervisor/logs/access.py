@@ -31,6 +31,19 @@ def share(fd: int, found: os.stat_result, gid: int) -> None:
             os.fchmod(fd, stat.S_IMODE(found.st_mode) | stat.S_IRGRP)
 
 
+def opened(where: str, flags: int) -> int:
+    """It may lie in a directory of somebody else, who may have put anything there: nothing that could hold us up.
+
+    Raises:
+        OSError: it cannot be opened, or is no file.
+    """
+    fd = os.open(where, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, MODE)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise FileNotFoundError(where)
+    return fd
+
+
 @contextmanager
 def as_user(name: str | None) -> Iterator[None]:
     """With the rights of this user, and back; of somebody else only root can do that, and for others nothing changes.

@@ -165,7 +165,7 @@ class LogFile:
             self._index.begin(found, self.rules, anew=found.st_size < self._size)
             self._size = found.st_size
         if self._regular and self.rules.compress:
-            self._compressor.add(self.path)  # what a scribe before has left
+            self._compressor.add(self.path, self.rules.user)  # what a scribe before has left
         if self._regular and found.st_size and self.rules.format != "raw" and not _ends_with_a_line(self.path):
             os.write(fd, b"\n")  # a scribe was killed in the middle of a long line
 

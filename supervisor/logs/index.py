@@ -20,14 +20,13 @@ something is gone (generation 0).
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from io import FileIO
 from itertools import pairwise
 from typing import NamedTuple
 
-from supervisor.logs.access import MODE, Rules, as_user, share
+from supervisor.logs.access import Rules, as_user, opened, share
 from supervisor.logs.places import rotated
 from supervisor.logs.rotate import write_all
 
@@ -99,7 +98,7 @@ def parts(every: list[Mark], run: str) -> list[Part]:
 def read(path: str) -> list[Mark]:
     """The index of a log; empty where there is none."""
     try:
-        with _opened(place(path), os.O_RDONLY) as file:
+        with FileIO(opened(place(path), os.O_RDONLY)) as file:
             return list(marks(file.read(2 * MOST)))
     except FileNotFoundError:
         return []
@@ -146,7 +145,7 @@ class Index:
 
     def _last(self) -> Mark:
         try:
-            with _opened(self._place, os.O_RDONLY) as file:
+            with FileIO(opened(self._place, os.O_RDONLY)) as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - LAST))
                 return list(marks(file.read()))[-1]
         except (OSError, IndexError):
@@ -197,24 +196,12 @@ class Index:
 def _append(where: str, data: bytes, rules: Rules) -> None:
     """After a line that is torn begins another one."""
     with as_user(rules.user):
-        file = _opened(where, os.O_RDWR | os.O_APPEND | os.O_CREAT)
-    with file:
-        fd = file.fileno()
+        fd = opened(where, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+    try:
         found = os.fstat(fd)
         if rules.gid >= 0:
             share(fd, found, rules.gid)
         whole = not found.st_size or os.pread(fd, 1, found.st_size - 1) == b"\n"
         write_all(fd, data if whole else b"\n" + data)
-
-
-def _opened(where: str, flags: int) -> FileIO:
-    """It may lie in a directory of somebody else, who may have put anything there: nothing that could hold us up.
-
-    Raises:
-        OSError: it cannot be opened, or is no file.
-    """
-    file = FileIO(os.open(where, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, MODE), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise FileNotFoundError(where)
-    return file
+    finally:
+        os.close(fd)

@@ -5,8 +5,9 @@ in between leaves a gap in the numbers, which the next rotation closes instead o
 
 Compression is done aside, by a thread that only reads one file and writes another: which name it then gets is decided
 here, as the file may have been rotated on meanwhile. Somebody else may have given a file its name while it is still
-written to: such a one is left for later. Level 1 of zlib: a fifth of the time of the default, and a log
-becomes about a tenth of its size with either.
+written to: such a one is left for later. The names may lie in a directory of a task's user, who may put anything there
+at any moment: they are looked up with his rights only, and what needs ours is done to what is open. Level 1 of zlib: a
+fifth of the time of the default, and a log becomes about a tenth of its size with either.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import threading
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
+from supervisor.logs.access import as_user, opened
 from supervisor.logs.places import rotated
 
 LEVEL = 1
@@ -56,6 +59,17 @@ def _remove(path: str) -> None:
         os.unlink(path)
 
 
+class Job(NamedTuple):
+    """What is being compressed."""
+
+    log: str
+    user: str | None  # whose rights open it
+    source: int
+    original: os.stat_result  # the source, as it was
+    made: str  # what it is compressed into
+    target: int  # the same, opened
+
+
 class Compressor:
     """Compresses rotated files, one at a time, the oldest first, in a thread of its own.
 
@@ -65,77 +79,42 @@ class Compressor:
     def __init__(self) -> None:
         """Nothing is begun before it is needed."""
         self.fd, self._done = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._paths: dict[str, None] = {}
-        self._busy: tuple[str, int, os.stat_result, str] | None = None  # log, what is compressed, as it was, into what
+        self._users: dict[str, str | None] = {}  # by log
+        self._busy: Job | None = None
         self._failed = False
 
-    def add(self, path: str) -> None:
-        """There may be something to compress beside this log."""
-        self._paths[path] = None
+    def add(self, path: str, user: str | None = None) -> None:
+        """There may be something to compress beside this log. `user`: as in `Rules`."""
+        self._users[path] = user
         if not self._busy:
             self._next()
-
-    def forget(self, path: str) -> None:
-        """No longer."""
-        self._paths.pop(path, None)
 
     def finished(self) -> None:
         """The thread is through with one (`fd` is readable): its file takes the place of the original."""
         os.read(self.fd, 100)
         if self._busy:
-            path, source, original, made = self._busy
-            self._busy = None
+            job, self._busy = self._busy, None
             try:
-                if self._failed or _is_written_to(source, original):
-                    self._paths.pop(path, None)
-                    raise BlockingIOError(path)
-                self._replace(path, original, made)
+                if self._failed or _is_written_to(job.source, job.original):
+                    self._users.pop(job.log, None)
+                    raise BlockingIOError(job.log)
+                _replace(job)
             except OSError:  # the disk is full, or somebody writes to it, or it has been rotated out meanwhile
-                with suppress(OSError):
-                    os.unlink(made)
+                with suppress(OSError), as_user(job.user):
+                    os.unlink(job.made)
             finally:
-                os.close(source)
+                os.close(job.source)
+                os.close(job.target)
         self._next()
 
-    def _replace(self, path: str, original: os.stat_result, made: str) -> None:
-        place = next((p for p in rotated(path).values() if _same(p, original)), "")
-        if not place:
-            raise FileNotFoundError(path)
-        os.chmod(made, original.st_mode & 0o7777)
-        os.chown(made, original.st_uid, original.st_gid)
-        os.utime(made, ns=(original.st_atime_ns, original.st_mtime_ns))  # by which a reader knows it again
-        os.rename(made, f"{place}.gz")
-        os.unlink(place)
-
     def _next(self) -> None:
-        for path in list(self._paths):
+        for path, user in list(self._users.items()):
             plain = {number: place for number, place in rotated(path).items() if not place.endswith(".gz")}
-            if plain:
-                self._begin(path, plain[max(plain)])
+            if plain and (job := _begun(path, user, plain[max(plain)])):
+                self._busy, self._failed = job, False
+                threading.Thread(target=self._work, args=(job.source, job.target), daemon=True).start()
                 return
-            del self._paths[path]
-
-    def _begin(self, path: str, place: str) -> None:
-        try:
-            source = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            self._paths.pop(path, None)
-            return
-        original = os.fstat(source)
-        if _is_written_to(source, original):
-            os.close(source)
-            self._paths.pop(path, None)
-            return
-        made = path + UNFINISHED
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
-            target = os.open(made, flags, 0o600)
-        except OSError:
-            os.close(source)
-            self._paths.pop(path, None)
-            return
-        self._busy, self._failed = (path, source, original, made), False
-        threading.Thread(target=self._work, args=(source, target), daemon=True).start()
+            del self._users[path]
 
     def _work(self, source: int, target: int) -> None:
         try:
@@ -143,8 +122,38 @@ class Compressor:
         except OSError:
             self._failed = True
         finally:
-            os.close(target)
             os.write(self._done, b".")
+
+
+def _begun(path: str, user: str | None, place: str) -> Job | None:
+    """With both files open; None: not now."""
+    made = path + UNFINISHED
+    with suppress(OSError), as_user(user):
+        source = opened(place, os.O_RDONLY)
+        try:
+            original = os.fstat(source)
+            if _is_written_to(source, original):
+                raise BlockingIOError(place)
+            _remove(made)
+            target = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError:
+            os.close(source)
+            raise
+        return Job(path, user, source, original, made, target)
+    return None
+
+
+def _replace(job: Job) -> None:
+    original = job.original
+    os.fchown(job.target, -1 if job.user else original.st_uid, original.st_gid)
+    os.fchmod(job.target, original.st_mode & 0o666)
+    os.utime(job.target, ns=(original.st_atime_ns, original.st_mtime_ns))  # by which a reader knows it again
+    with as_user(job.user):
+        place = next((p for p in rotated(job.log).values() if _same(p, original)), "")
+        if not place:
+            raise FileNotFoundError(job.log)
+        os.rename(job.made, f"{place}.gz")
+        os.unlink(place)
 
 
 def _is_written_to(fd: int, original: os.stat_result) -> bool:

@@ -3,10 +3,12 @@
 import itertools
 import json
 import os
+import pwd
 import random
 import select
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -261,6 +263,47 @@ def test_two_deaths_at_any_two_steps_of_rotation_and_compression(tmp_path: Path)
     assert first > 15
     for one in range(1, first + 1):
         assert next(n for n in itertools.count(1) if story(one, n) < 2)
+
+
+@pytest.mark.parametrize("name", ["web.log.3", "web.log.gz.new"])
+def test_what_somebody_has_put_beside_a_log_holds_up_nobody(paper: Paper, name: str) -> None:
+    """The directory may be that of the user of a task: a FIFO there is opened by nobody."""
+    (paper.log / "web.log.2").write_bytes(b"old\n")
+    os.mkfifo(paper.log / name)
+    paper.plan(format="raw")
+    paper.scribe()
+    for number in (1, 2):
+        paper.write(f"web:1.{number}@e.out", b"%d\n" % number).join()
+    wait_for(lambda: paper.read("web.log") == b"1\n2\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+def test_what_the_user_of_a_task_puts_in_place_of_a_file_is_not_given_to_him(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He may change his directory at any moment: also while a file in it is compressed."""
+    nobody = pwd.getpwnam("nobody")
+    folder, mine = tmp_path / "logs", tmp_path / "mine"
+    for place in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        place.chmod(0o755)
+    mine.write_text("root's\n")
+    mine.chmod(0o600)
+    folder.mkdir()
+    (folder / "web.log.1").write_bytes(b"1\n")
+    for place in (folder, folder / "web.log.1"):
+        os.chown(place, nobody.pw_uid, nobody.pw_gid)
+    monkeypatch.setattr(threading, "Thread", Inline)
+    compressor = rotate.Compressor()
+    compressor.add(str(folder / "web.log"), "nobody")
+    made = folder / "web.log.gz.new"
+    assert made.stat().st_uid == nobody.pw_uid
+    made.unlink()
+    made.symlink_to(mine)
+    compressor.finished()
+    found = mine.stat()
+    assert (found.st_uid, stat.S_IMODE(found.st_mode), mine.read_text()) == (0, 0o600, "root's\n")
+    os.close(compressor.fd)
+    os.close(compressor._done)
 
 
 def test_what_is_rotated_is_compressed_and_what_is_too_old_goes(paper: Paper) -> None:
