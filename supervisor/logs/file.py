@@ -166,7 +166,7 @@ class LogFile:
             self._size = found.st_size
         if self._regular and self.rules.compress:
             self._compressor.add(self.path, self.rules.user)  # what a scribe before has left
-        if self._regular and found.st_size and self.rules.format != "raw" and not _ends_with_a_line(self.path):
+        if self._regular and found.st_size and self.rules.format != "raw" and not _ends_with_a_line(fd):
             os.write(fd, b"\n")  # a scribe was killed in the middle of a long line
 
     def _note(self, found: os.stat_result, begin: int, run: str) -> None:
@@ -209,10 +209,10 @@ class LogFile:
         self._size = size + length
 
 
-def _ends_with_a_line(path: str) -> bool:
+def _ends_with_a_line(fd: int) -> bool:
     """Whether the last byte of a file is a newline; one that cannot be read is taken at its best."""
     try:
-        with open(path, "rb") as file:
+        with open(f"/proc/self/fd/{fd}", "rb") as file:  # its name may be another one's by now
             file.seek(-1, os.SEEK_END)
             return file.read(1) == b"\n"
     except OSError:

@@ -70,6 +70,26 @@ def test_the_file_may_have_been_rotated_meanwhile(tmp_path, fifo):
     assert left_in(tmp_path / fifo) == b""
 
 
+def test_another_file_that_has_its_name_meanwhile_is_not_cut(tmp_path, fifo, monkeypatch):
+    log, other = tmp_path / "web.log", tmp_path / "other"
+    other.write_bytes(BLOCK)
+    log.write_bytes(b"before\n")
+    Ledger(str(tmp_path / "ledger")).open(fifo, str(log), os.stat(log), len(BLOCK), BLOCK)
+    with log.open("ab") as file:
+        file.write(BLOCK[:50])
+
+    def meanwhile(path, stat=os.stat):
+        found = stat(path)
+        log.unlink()
+        log.symlink_to(other)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", meanwhile)
+        Ledger(str(tmp_path / "ledger")).settle(str(tmp_path), Pump())
+    assert other.read_bytes() == BLOCK
+
+
 def test_a_ledger_that_no_room_is_left_for_holds_up_nothing(tmp_path):
     ledger = Ledger(str(tmp_path / "gone/ledger"))
     ledger.settle(str(tmp_path), Pump())

@@ -22,6 +22,10 @@ import pytest
 from paper import Paper, wait_for
 
 from supervisor.logs import rotate
+from supervisor.logs.access import Rules
+from supervisor.logs.file import LogFile
+from supervisor.logs.format import Origin
+from supervisor.logs.ledger import Ledger
 from supervisor.logs.places import rotated
 from supervisor.store.told import LOSSES
 
@@ -302,6 +306,25 @@ def test_what_the_user_of_a_task_puts_in_place_of_a_file_is_not_given_to_him(
     compressor.finished()
     found = mine.stat()
     assert (found.st_uid, stat.S_IMODE(found.st_mode), mine.read_text()) == (0, 0o600, "root's\n")
+    os.close(compressor.fd)
+    os.close(compressor._done)
+
+
+def test_it_is_the_file_that_was_opened_whose_last_line_counts(tmp_path: Path) -> None:
+    """Its name may be that of a FIFO a moment later, which nobody would open from the other side."""
+    log, moved = tmp_path / "web.log", tmp_path / "moved"
+    log.write_bytes(b"whole\n")
+
+    class Meanwhile(rotate.Compressor):
+        def add(self, path: str, user: str | None = None) -> None:
+            log.rename(moved)
+            log.write_bytes(b"half")
+
+    compressor = Meanwhile()
+    file = LogFile(str(log), Rules(), Ledger(str(tmp_path / "ledger")), compressor)
+    file.append("web:1.1@e.out", Origin("web:1", "web:1/1@e", "out"), b"more\n", 5, (0.0, 1764448435.0))
+    assert [line[-5:] for line in moved.read_bytes().splitlines()] == [b"whole", b" more"]
+    file.close()
     os.close(compressor.fd)
     os.close(compressor._done)
 
