@@ -158,7 +158,8 @@ class Index:
                 found = os.stat(where)
                 if found.st_ino == last.inode:
                     if found.st_mtime_ns <= self._ended:  # the same tick of the clock
-                        os.utime(where, ns=(found.st_atime_ns, self._ended + 1))
+                        with as_user(rules.user):
+                            os.utime(where, ns=(found.st_atime_ns, self._ended + 1))
                         found = os.stat(where)
                     self._ended = found.st_mtime_ns
                     self._write(Mark(last.generation, last.inode, found.st_size, ended=self._ended), rules)

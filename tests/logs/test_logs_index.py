@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import pwd
 import random
 import select
 from collections.abc import Iterator
@@ -261,6 +262,29 @@ def test_what_somebody_has_put_in_its_place_holds_up_nobody(log: Log, what: str)
         log.say(100, b"100\n", now=10.0)
         log.right(100)
     assert log.path.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+@pytest.mark.parametrize("log", [{"user": "nobody"}], indirect=True)
+def test_a_moment_is_given_to_no_file_that_the_user_of_the_task_may_not_touch(log: Log) -> None:
+    """He may write anything into the index, and link to anything."""
+    nobody, other = pwd.getpwnam("nobody"), log.folder / "other"
+    for place in (log.folder, log.folder.parent, log.folder.parent.parent):
+        place.chmod(0o755)
+    os.chown(log.path.parent, nobody.pw_uid, nobody.pw_gid)
+    other.write_text("mine\n")
+    os.utime(other, ns=(5, 5))
+    log.say(1, b"one\n")
+    log.rotate()
+    log.say(1, b"more\n")
+    Path(f"{log.path}.1").unlink()
+    Path(f"{log.path}.1").symlink_to(other)
+    mark = index.Mark(2, other.stat().st_ino, 0, "web:1/1@e")
+    Path(index.place(str(log.path))).write_text(mark.line())
+    log.file._looked = -1.0
+    log.path.unlink()
+    log.say(1, b"again\n")
+    assert other.stat().st_mtime_ns == 5
 
 
 def test_torn_notes_count_for_nothing(log: Log) -> None:
