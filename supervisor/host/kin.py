@@ -71,16 +71,9 @@ def look() -> list[procfs.Stat]:
 def belongs(family: Family, one: procfs.Stat, *, orphan: bool) -> bool:
     """Whether a process is of the run by itself. `orphan`: its parent is gone, and can tell nothing of it."""
     by_number = family.leader > 0 and family.leader in (one.group, one.session)
-    if by_number or (one.pid, one.birth) in family.known or _mark(one) == family.mark:
+    if by_number or (one.pid, one.birth) in family.known or traces.marked(one) == family.mark:
         return True
     return orphan and family.traces is not None and family.traces.on(one)
-
-
-def _mark(one: procfs.Stat) -> int:
-    """Looked at once for all runs: who is asked about is one process at one moment."""
-    if one.mark is None:
-        one.mark = mark.of(one.pid)
-    return one.mark
 
 
 def descendants(roots: list[int]) -> list[int]:

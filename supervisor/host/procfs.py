@@ -17,7 +17,7 @@ OPEN_FOR_WRITING = modes.S_IWUSR
 class Stat:
     """A process at one moment. Written by hand, as the spawner has no use for `typing` and `dataclasses`."""
 
-    __slots__ = ("birth", "group", "mark", "name", "parent", "pid", "session", "state")
+    __slots__ = ("birth", "group", "mark", "name", "parent", "pid", "session", "state", "traces")
 
     def __init__(self, pid: int, name: str, state: str, *numbers: int) -> None:
         """`state` is R, S, D … Z: a zombie, X: gone; the numbers are those of /proc, and the birth."""
@@ -25,7 +25,8 @@ class Stat:
         self.name = name
         self.state = state
         self.parent, self.group, self.session, self.birth = numbers or (0, 0, 0, 0)
-        self.mark: int | None = None  # that of its run, once somebody has looked (`kin`)
+        self.mark: int | None = None  # that of its run, and other traces of runs, once somebody has looked (`traces`)
+        self.traces: frozenset[str] | None = None
 
     @property
     def alive(self) -> bool:

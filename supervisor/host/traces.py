@@ -18,9 +18,14 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 
 from supervisor.core.immutable import immutable
 from supervisor.host import mark, procfs
+
+_VARIABLES = (b"SUPERVISOR_RUN=", b"SUPERVISOR_SOCKET=")
+
+_FIFO = re.compile(r"/output/([^/]+)\.(?:out|err)(?: \(deleted\))?\Z")
 
 
 @immutable
@@ -33,18 +38,35 @@ class Traces:
 
     def on(self, orphan: procfs.Stat) -> bool:
         """Whether this orphan has them."""
-        if orphan.birth < self.since or mark.of(orphan.pid) not in (0, mark.of(os.getpid())):
+        if orphan.birth < self.since or marked(orphan) not in (0, _ours(os.getpid())):
             return False
-        return self._in_environment(orphan.pid) or self._on_output(orphan.pid)
+        seen, at = _seen(orphan), f"SUPERVISOR_SOCKET={self.runtime_dir}/supervisor.sock"
+        return seen >= {f"SUPERVISOR_RUN={self.run}", at} or os.path.basename(output(self.run, "")) in seen
 
-    def _in_environment(self, pid: int) -> bool:
-        """As it was at its exec: that of a Python task, which has none, is the spawner's."""
-        own = {f"SUPERVISOR_RUN={self.run}".encode(), f"SUPERVISOR_SOCKET={self.runtime_dir}/supervisor.sock".encode()}
-        return own <= set(procfs.environment(pid))
 
-    def _on_output(self, pid: int) -> bool:
-        fifo = re.compile(re.escape(output(self.run, "")) + r"\.(out|err)( \(deleted\))?\Z")
-        return any(fifo.search(path) for path in procfs.writes_to(pid))
+def marked(one: procfs.Stat) -> int:
+    """Its mark. Looked at once for all runs, as `_seen`: who is asked about is one process at one moment."""
+    if one.mark is None:
+        one.mark = mark.of(one.pid)
+    return one.mark
+
+
+@cache
+def _ours(pid: int) -> int:
+    """Our own mark, if we are a task of somebody ourselves."""
+    return mark.of(pid)
+
+
+def _seen(one: procfs.Stat) -> frozenset[str]:
+    """The traces of whatever run: lines of its environment, as at its exec, and the FIFOs, without the stream.
+
+    The environment of a Python task, which has no exec, is the spawner's.
+    """
+    if one.traces is None:
+        lines = [line for line in procfs.environment(one.pid) if line.startswith(_VARIABLES)]
+        fifos = filter(None, map(_FIFO.search, procfs.writes_to(one.pid)))
+        one.traces = frozenset((*map(os.fsdecode, lines), *(fifo[1] for fifo in fifos)))
+    return one.traces
 
 
 def output(run: str, runtime_dir: str) -> str:

@@ -3,13 +3,15 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from supervisor.host import mark, procfs, traces
+from supervisor.host import kin, mark, procfs, traces
 from supervisor.host.traces import Traces
 
 RUN = "web:1/1@e"
@@ -82,6 +84,28 @@ def test_who_is_older_than_the_run_is_not_of_it(make: Make) -> None:
 
 def test_who_has_the_mark_of_another_run_is_of_that(make: Make) -> None:
     assert not on(make(ENVIRONMENT, preexec_fn=lambda: mark.put(mark.number("db:1/1@e", "/run/a"))))
+
+
+def test_a_process_is_looked_at_once_for_all_runs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look is some system calls: on a large machine the parent has no time for as many of them as runs."""
+    one = make(ENVIRONMENT)
+    looks: Counter[tuple[str, int]] = Counter()
+
+    def counted(module: ModuleType, name: str) -> None:
+        plain = getattr(module, name)
+
+        def look(pid: int) -> object:
+            looks[name, pid] += 1
+            return plain(pid)
+
+        monkeypatch.setattr(module, name, look)
+
+    for module, name in ((mark, "of"), (procfs, "environment"), (procfs, "writes_to")):
+        counted(module, name)
+    everyone = kin.look()
+    found = [kin.find(kin.family(Traces(f"web:1/{n}@e", "/run/a"), 0), everyone) for n in range(20)]
+    assert [[other.pid for other in of] for of in found] == [[one.pid] if n == 1 else [] for n in range(20)]
+    assert set(looks.values()) == {1}
 
 
 def test_a_child_in_our_own_session_is_no_orphan(make: Make) -> None:
