@@ -31,7 +31,8 @@ class Census:
         if self._everyone is None:
             self._everyone = kin.look()
         promoted = bool(run.get("group"))  # another process than the first one is the main one: no group has its number
-        leader, since = (0, 0) if promoted or run.get("outcome") else (run["pid"], run.get("birth", 0))
+        leader = 0 if promoted or run.get("outcome") else run["pid"]
+        since = 0 if promoted else run.get("birth", 0)
         family = kin.family(Traces(run["id"], runtime_dir, since), leader)
         return [one.pid for one in kin.find(family, self._everyone)]
 

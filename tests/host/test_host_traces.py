@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 from supervisor.host import kin, mark, procfs, traces
+from supervisor.host.gauge import Census
 from supervisor.host.traces import Traces
 
 RUN = "web:1/1@e"
@@ -31,6 +32,8 @@ def make() -> Iterator[Make]:
             process = subprocess.Popen(["/bin/sleep", "1000"], env=environment or {}, **popen)
             made.enter_context(process)
             made.callback(process.kill)
+            while environment and not any(procfs.environment(process.pid)):  # its exec closes descriptors before that
+                pass
             return procfs.stat(process.pid)
 
         yield begin
@@ -80,6 +83,13 @@ def test_who_is_older_than_the_run_is_not_of_it(make: Make) -> None:
     one = make(ENVIRONMENT)
     assert on(one, since=one.birth)
     assert not on(one, since=one.birth + 1)
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_who_is_older_does_not_count_as_one_of_a_run_whose_main_process_has_ended(make: Make, later: int) -> None:
+    one = make(ENVIRONMENT)
+    run = {"id": RUN, "pid": one.pid, "birth": one.birth + later, "outcome": {"reason": "exit 0"}}
+    assert Census().members(run, "/run/a") == [one.pid] * (not later)
 
 
 def test_who_has_the_mark_of_another_run_is_of_that(make: Make) -> None:
