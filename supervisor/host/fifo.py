@@ -31,6 +31,9 @@ ROOM = 2048
 """Runs that may wait beyond that, of all instances together, as long as they need no more than a quarter of the
 descriptors that the parent may have. With the longest back-off, a minute, a crash loop needs more than a day for it."""
 
+NOW_AND_THEN = 64
+"""Runs of an instance in a jam between two looks at all that it has, not only at the oldest ones."""
+
 Pair = tuple[str, ...]
 
 
@@ -143,13 +146,13 @@ class Fifos:
 
     def _sweep(self, key: str) -> dict[Pair, list[int]]:
         held = self._held.get(key, {})
-        there = 0
+        there, thorough = 0, len(held) % NOW_AND_THEN == 0
         for paths in list(held):
             if any(map(os.path.exists, paths)):
                 there += 1
             else:
                 _close(held.pop(paths))
-            if there > SPARE:  # the scribe begins with the oldest ones
+            if there > SPARE and not thorough:  # the scribe begins with the oldest ones, if it can
                 break
         if not held:
             self._held.pop(key, None)

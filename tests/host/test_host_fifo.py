@@ -13,7 +13,7 @@ import pytest
 
 from supervisor.host import fifo
 from supervisor.host import keeper as keeper_module
-from supervisor.host.fifo import ROOM, SPARE, Fifos, _runs
+from supervisor.host.fifo import NOW_AND_THEN, ROOM, SPARE, Fifos, _runs
 from supervisor.host.keeper import MANY, Keeper, _receive
 
 PATIENCE = 15.0
@@ -87,6 +87,18 @@ def test_what_the_scribe_has_removed_is_let_go(tmp_path: Path, keeper: Keeper) -
     assert len(os.listdir("/proc/self/fd")) == open_before + 2, "an instance that is there does it at its next start"
     fifos.sweep([])
     assert len(os.listdir("/proc/self/fd")) == open_before
+
+
+def test_old_ones_that_somebody_still_writes_to_keep_no_later_ones(tmp_path: Path, keeper: Keeper) -> None:
+    """Whoever has left a run, by root's hand say, and goes on writing: the scribe waits for his end."""
+    fifos, open_before = Fifos(keeper, unexpected), len(os.listdir("/proc/self/fd"))
+    for number in range(1, 300):
+        fifos.make("web:1", pair(tmp_path, number))
+        if number > 2 * SPARE:
+            for path in pair(tmp_path, number):
+                os.unlink(path)
+    assert len(os.listdir("/proc/self/fd")) - open_before < 2 * (2 * SPARE + 2 * NOW_AND_THEN)
+    close_all(fifos)
 
 
 @pytest.fixture
