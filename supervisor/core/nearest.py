@@ -15,8 +15,12 @@ def nearest(word: str, names: Collection[str]) -> str:
     """The name that was meant, or "": a slip, another case, a dash for an underscore, or a short form of only one."""
     folded = {_fold(name): name for name in names}
     typed = _fold(word[:LONGEST])
-    slips, near = min(((_slips(typed, name), name) for name in folded), default=(LONGEST, ""))
-    if slips <= max(1, len(typed) // PER_SLIP) and 2 * slips <= len(typed):
+    most, near = min(max(1, len(typed) // PER_SLIP), len(typed) // 2), ""
+    for name in sorted(folded):
+        slips = _slips(typed, name, most)
+        if slips < most or (slips == most and not near):
+            most, near = slips, name
+    if near:
         return folded[near]
     longer = sorted(name for name in folded if len(typed) >= 3 and name.startswith(typed))
     if longer and all(name.startswith(longer[0]) for name in longer):
@@ -28,15 +32,25 @@ def _fold(word: str) -> str:
     return word.lower().replace("-", "_")
 
 
-def _slips(typed: str, name: str) -> int:
-    """Letters left out, put in, changed, or swapped with the next one: the least that explains it."""
+def _slips(typed: str, name: str, most: int) -> int:
+    """Letters left out, put in, changed, or swapped with the next one: the least that explains it.
+
+    Of more than `most` only that it is more: the parent asks, with a thousand names. So what both begin with is left
+    out, only what is that near to the diagonal of the table is looked at, and no more of it once whole rows have more.
+    """
+    same = next((at for at, (a, b) in enumerate(zip(typed, name, strict=False)) if a != b), min(len(typed), len(name)))
+    typed, name = typed[same:], name[same:]
+    if abs(len(typed) - len(name)) > most:
+        return most + 1
     before: list[int] = []
-    row = list(range(len(name) + 1))
+    row: list[int] = [*range(most + 1), *[most + 1] * (len(name) - most)][: len(name) + 1]
     for i, a in enumerate(typed, 1):
-        above, before, row = before, row, [i]
-        for j, b in enumerate(name, 1):
-            least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == name[j - 2] and b == typed[i - 2]:
+        above, before, row = before, row, [i, *[most + 1] * len(name)]
+        for j in range(max(1, i - most), min(len(name), i + most) + 1):
+            least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != name[j - 1]))
+            if i > 1 and j > 1 and a == name[j - 2] and name[j - 1] == typed[i - 2]:
                 least = min(least, above[j - 2] + 1)
-            row.append(least)
+            row[j] = least
+        if min(row) > most and min(before) > most:
+            return most + 1
     return row[-1]

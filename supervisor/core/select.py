@@ -64,7 +64,8 @@ def _like(instance: Instance, pattern: str) -> bool:
 def _unknown(fleet: Fleet, name: str) -> str:
     known = [*fleet.tasks, *(f"@{group}" for group in fleet.groups)]
     what = "group" if name.startswith("@") else "task matches" if any(c in name for c in "*?[") else "task"
-    near = nearest(name, known) or nearest(name.partition(":")[0], known)
+    task, colon, _ = name.partition(":")
+    near = nearest(name, known) or (nearest(task, known) if colon else "")
     hint = f"did you mean {near!r}?" if near else "see `supctl status`"
     return f"no {what} {_cut(name)!r}; {hint}"
 
