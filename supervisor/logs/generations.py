@@ -27,6 +27,8 @@ Found = tuple[int, BinaryIO]
 def opened(path: str, number: int) -> BinaryIO | None:
     """The generation of this number; while it is being compressed, the original."""
     for place in (f"{path}.{number}", f"{path}.{number}.gz") if number else (path,):
+        if not os.path.isfile(place):  # nor is a FIFO opened, which somebody may have put there, and which would wait
+            continue
         with suppress(FileNotFoundError):
             return gzip.open(place, "rb") if place.endswith(".gz") else open(place, "rb")  # type: ignore[return-value]
     return None

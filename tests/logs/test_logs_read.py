@@ -332,3 +332,13 @@ def test_a_damaged_generation_is_named_and_what_can_be_read_is_shown(log: Log, d
     assert log.missing[0].startswith(f"{spoiled} is damaged: ")
     assert numbers(reader) == []
     assert len(log.missing) == 1, "once"
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_what_is_no_file_is_no_generation(log: Log, number: int) -> None:
+    """Somebody may have put a FIFO there: who opens it waits for ever, and takes what is meant for another."""
+    place = f"{log.path}.{number}" if number else str(log.path)
+    os.mkfifo(place)
+    held = os.open(place, os.O_RDWR)
+    assert generations.opened(str(log.path), number) is None
+    os.close(held)

@@ -281,33 +281,56 @@ def test_what_somebody_has_put_beside_a_log_holds_up_nobody(paper: Paper, name: 
     wait_for(lambda: paper.read("web.log") == b"1\n2\n")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
-def test_what_the_user_of_a_task_puts_in_place_of_a_file_is_not_given_to_him(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """He may change his directory at any moment: also while a file in it is compressed."""
-    nobody = pwd.getpwnam("nobody")
-    folder, mine = tmp_path / "logs", tmp_path / "mine"
+@pytest.fixture
+def nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A log in a directory of somebody else, of which one generation is to be compressed."""
+    if os.geteuid():
+        pytest.skip("needs root, to be somebody else")
+    nobody, folder = pwd.getpwnam("nobody"), tmp_path / "logs"
     for place in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         place.chmod(0o755)
-    mine.write_text("root's\n")
-    mine.chmod(0o600)
     folder.mkdir()
     (folder / "web.log.1").write_bytes(b"1\n")
-    for place in (folder, folder / "web.log.1"):
-        os.chown(place, nobody.pw_uid, nobody.pw_gid)
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    os.chown(folder / "web.log.1", nobody.pw_uid, 1)
+    (folder / "web.log.1").chmod(0o640)
     monkeypatch.setattr(threading, "Thread", Inline)
+    return folder / "web.log"
+
+
+@contextmanager
+def compressing(log: Path) -> Iterator[None]:
+    """What is done in it happens meanwhile."""
     compressor = rotate.Compressor()
-    compressor.add(str(folder / "web.log"), "nobody")
-    made = folder / "web.log.gz.new"
-    assert made.stat().st_uid == nobody.pw_uid
-    made.unlink()
-    made.symlink_to(mine)
+    compressor.add(str(log), "nobody")
+    yield
     compressor.finished()
-    found = mine.stat()
-    assert (found.st_uid, stat.S_IMODE(found.st_mode), mine.read_text()) == (0, 0o600, "root's\n")
     os.close(compressor.fd)
     os.close(compressor._done)
+
+
+def test_what_is_compressed_belongs_to_whom_it_has_belonged(nobodys: Path) -> None:
+    def known(path: Path) -> tuple[int, int, int, int]:
+        found = path.stat()
+        return found.st_uid, found.st_gid, found.st_mode, found.st_mtime_ns
+
+    before = known(nobodys.with_name("web.log.1"))
+    with compressing(nobodys):
+        pass
+    assert known(nobodys.with_name("web.log.1.gz")) == before
+    assert os.listdir(nobodys.parent) == ["web.log.1.gz"]
+
+
+def test_what_the_user_of_a_task_puts_in_place_of_a_file_is_not_given_to_him(nobodys: Path, tmp_path: Path) -> None:
+    """He may change his directory at any moment: also while a file in it is compressed."""
+    mine, made = tmp_path / "mine", nobodys.with_name("web.log.gz.new")
+    mine.write_text("root's\n")
+    mine.chmod(0o600)
+    with compressing(nobodys):
+        made.unlink()
+        made.symlink_to(mine)
+    found = mine.stat()
+    assert (found.st_uid, stat.S_IMODE(found.st_mode), mine.read_text()) == (0, 0o600, "root's\n")
 
 
 def test_it_is_the_file_that_was_opened_whose_last_line_counts(tmp_path: Path) -> None:
