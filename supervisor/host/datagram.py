@@ -21,6 +21,9 @@ LONGEST_STATUS = 200
 _CENTURY = 3_155_760_000.0
 """Seconds. What is longer is as good as for ever, and a timer must be able to hold it."""
 
+_INFINITY = (1 << 64) - 1
+"""Microseconds: what systemd writes for "never", as of a watchdog that is off (USEC_INFINITY)."""
+
 
 @immutable
 class Said:
@@ -48,7 +51,7 @@ def parse(data: bytes, run: int) -> Said:
         alive=found.get("WATCHDOG") == "1",
         trigger=found.get("WATCHDOG") == "trigger",
         watchdog=_seconds(found.get("WATCHDOG_USEC", "")),
-        extend=_seconds(found.get("EXTEND_TIMEOUT_USEC", "")),
+        extend=_extension(found.get("EXTEND_TIMEOUT_USEC", "")),
     )
     return Said(event, _number(found.get("MAINPID", "")) or 0, found.get("FDSTORE") == "1")
 
@@ -87,8 +90,14 @@ def _seconds(text: str) -> float | None:
     return None if number is None else min(number / 1e6, _CENTURY)
 
 
+def _extension(text: str) -> float | None:
+    """For ever is no time that can be waited for: it is passed over, as by systemd."""
+    return None if _number(text) == _INFINITY else _seconds(text)
+
+
 def _number(text: str) -> int | None:
-    """A whole number that fits into 31 bits … or 63; None when it is none."""
-    if not text.isascii() or not text.isdigit() or len(text) > 19:
+    """A whole number that fits into 64 bits; None when it is none."""
+    if not text.isascii() or not text.isdigit() or len(text) > 20:
         return None
-    return int(text)
+    number = int(text)
+    return number if number <= _INFINITY else None

@@ -1,5 +1,6 @@
 """What tasks say: every datagram that anybody can send is understood or passed over, and never does harm."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
@@ -13,6 +14,7 @@ KEYS = some.sampled_from(
      "MAINPID", "BARRIER", "FDSTORE", "FDNAME", "", "ready", "X"]
 )  # fmt: skip
 WORDS = some.one_of(some.just("1"), some.just("trigger"), some.integers().map(str), some.text(max_size=400))
+CENTURY = 100 * 31_557_600.0
 LINES = some.lists(some.tuples(KEYS, WORDS).map("=".join) | some.text(max_size=50), max_size=8)
 
 
@@ -29,7 +31,7 @@ def sound(event: Notified) -> None:
 def test_any_bytes(data: bytes) -> None:
     said = parse(data, 7)
     sound(said.event)
-    assert 0 <= said.main_pid < 10**19
+    assert 0 <= said.main_pid < 1 << 64
 
 
 @FUZZ
@@ -43,6 +45,50 @@ def test_lines_that_look_right(first: list[str], then: list[str]) -> None:
     assert both.status == (two.status if two.status is not None else one.status)
     assert both.alive == (one.alive or two.alive)
     assert both.watchdog == (two.watchdog if two.watchdog is not None else one.watchdog)
+
+
+WORD_BY_WORD = {
+    "READY=1": {"ready": True},
+    "STATUS=one": {"status": "one"},
+    "RELOADING=1": {"reloading": True},
+    "STOPPING=1": {"stopping": True},
+    "ERRNO=2": {"errno": "No such file or directory"},
+    "WATCHDOG=1": {"alive": True},
+    "WATCHDOG=trigger": {"trigger": True},
+    "WATCHDOG_USEC=0": {"watchdog": 0.0},
+    "EXTEND_TIMEOUT_USEC=5000000": {"extend": 5.0},
+}
+
+
+@pytest.mark.parametrize("word", WORD_BY_WORD)
+def test_nothing_is_lost_where_two_are_read_at_once(word: str) -> None:
+    """Whichever of the two says it, and whatever else the other one says."""
+    expected = Notified(7, **WORD_BY_WORD[word])
+    one, nothing = parse(word.encode(), 7).event, parse(b"X=1", 7).event
+    assert one == together(one, nothing) == together(nothing, one) == expected
+
+
+def test_a_later_word_replaces_an_earlier_one() -> None:
+    first = parse(b"STATUS=one\nERRNO=2\nWATCHDOG_USEC=1000000\nEXTEND_TIMEOUT_USEC=1000000", 7).event
+    then = parse(b"STATUS=two\nERRNO=1\nWATCHDOG_USEC=2000000\nEXTEND_TIMEOUT_USEC=2000000", 7).event
+    assert together(first, then) == then
+
+
+@pytest.mark.parametrize(
+    ("micros", "watchdog", "extend"),
+    [
+        (1, 1e-6, 1e-6),
+        ((1 << 63) - 1, CENTURY, CENTURY),
+        ((1 << 64) - 2, CENTURY, CENTURY),
+        ((1 << 64) - 1, CENTURY, None),
+        (1 << 64, None, None),
+        (10**20, None, None),
+    ],
+)  # fmt: skip
+def test_how_long_a_time_may_be(micros: int, watchdog: float | None, extend: float | None) -> None:
+    """A timer has to be able to hold it. The largest number is for ever: a watchdog is off by that, as with systemd."""
+    event = parse(f"WATCHDOG_USEC={micros}\nEXTEND_TIMEOUT_USEC={micros}".encode(), 7).event
+    assert (event.watchdog, event.extend) == (watchdog, extend)
 
 
 def test_the_words_of_the_manual() -> None:
