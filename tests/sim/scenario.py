@@ -13,7 +13,7 @@ A line is a config line (`wording`), an expectation (`expectations`), or one of 
                                  `fail to fork: WHY`, `fail to exec: WHY`
     KEY exits 1 | KEY dies of SIGSEGV | KEY loses its group | KEY loses its strays       now
     KEY says READY=1 …           by sd_notify: READY=1, STATUS=text, STOPPING=1, RELOADING=1, WATCHDOG=1,
-                                 WATCHDOG=trigger, WATCHDOG=5s (a new period), EXTEND=5s
+                                 WATCHDOG=trigger, WATCHDOG=5s (a new period), EXTEND=5s, ERRNO=text (of the number)
     KEY drops 100 bytes          of its output, which has ten to a line: the disk of the logs is full
     KEY exceeds WORDS            @scribe finds it beyond this limit
     KEY answers WORDS            its probe, from now on: `well`, `timeout`, `lost` (not to be had), or what is wrong
@@ -437,6 +437,8 @@ def said(text: str) -> dict[str, Any]:
             return {"ready": True}
         case ("STATUS", _, status):
             return {"status": status}
+        case ("ERRNO", _, text):
+            return {"errno": text}
         case ("RELOADING", _, "1"):
             return {"reloading": True}
         case ("STOPPING", _, "1"):

@@ -1,7 +1,8 @@
-# A sign of life every 5 s, or it is stopped as hung. The watchdog begins when it is ready.
+# A sign of life every 5 s, or it is stopped as hung. The watchdog begins when it is ready, whatever it says before.
 task web ready=notify watchdog=5 dump_signal=SIGQUIT
 task app requires=web
 start
+at 2s web says WATCHDOG=1
 at 20s expect web starting
 web says READY=1
 at 24s web says WATCHDOG=1
