@@ -35,6 +35,11 @@ def ready_probe(task: Task) -> Probe | None:
     return task.ready if isinstance(task.ready, Probe) else None
 
 
+def begun(task: Task, run: Run) -> Health:
+    """Its program runs: what it says of its watchdog from now on counts, also before it is ready."""
+    return replace(run.health, period=task.watchdog or 0.0)
+
+
 def starting(task: Task, run: Run, now: float) -> Health:
     """Its program runs, or a new supervisor found it before it was ready."""
     probe = ready_probe(task)
@@ -44,10 +49,9 @@ def starting(task: Task, run: Run, now: float) -> Health:
 def running(task: Task, run: Run, now: float) -> Health:
     """It is ready: the watchdog begins, and the questions about its health."""
     old = run.health
-    period = old.period or task.watchdog or 0.0
     return replace(
-        old, well=None, passed=0, failed=0, answer="", period=period,
-        bark=now + period if period else None, ask_at=now + task.health.initial_delay if task.health else None,
+        old, well=None, passed=0, failed=0, answer="",
+        bark=now + old.period if old.period else None, ask_at=now + task.health.initial_delay if task.health else None,
     )  # fmt: skip
 
 

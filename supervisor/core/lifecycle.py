@@ -139,7 +139,8 @@ def _forked_too_late(i: Instance, e: ev.Forked, now: float) -> Step:
 
 def _started(i: Instance, e: ev.Started | ev.Adopted, now: float) -> Step:
     """Its program runs; that makes it ready unless it has to say so, or a probe."""
-    i = replace(i, run=replace(_run(i), program=True))
+    run = _run(i)
+    i = replace(i, run=run if run.program else replace(run, program=True, health=health.begun(i.task, run)))
     if i.task.ready == "started":
         return _ready(i, now), pause.once_more(i)
     # Adopted: what it said meanwhile is heard only now, and who was refused by then may say it again.

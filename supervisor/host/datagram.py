@@ -22,7 +22,7 @@ _CENTURY = 3_155_760_000.0
 """Seconds. What is longer is as good as for ever, and a timer must be able to hold it."""
 
 _INFINITY = (1 << 64) - 1
-"""Microseconds: what systemd writes for "never", as of a watchdog that is off (USEC_INFINITY)."""
+"""Microseconds: what systemd's programs write for "never" (USEC_INFINITY)."""
 
 
 @immutable
@@ -50,8 +50,8 @@ def parse(data: bytes, run: int) -> Said:
         errno=_errno(found.get("ERRNO", "")),
         alive=found.get("WATCHDOG") == "1",
         trigger=found.get("WATCHDOG") == "trigger",
-        watchdog=_seconds(found.get("WATCHDOG_USEC", "")),
-        extend=_extension(found.get("EXTEND_TIMEOUT_USEC", "")),
+        watchdog=_seconds(found.get("WATCHDOG_USEC", ""), for_ever=0.0),
+        extend=_seconds(found.get("EXTEND_TIMEOUT_USEC", ""), for_ever=None),
     )
     return Said(event, _number(found.get("MAINPID", "")) or 0, found.get("FDSTORE") == "1")
 
@@ -85,14 +85,12 @@ def _errno(text: str) -> str:
     return os.strerror(number) if number and number < 1 << 31 else ""  # what a C int holds
 
 
-def _seconds(text: str) -> float | None:
+def _seconds(text: str, *, for_ever: float | None) -> float | None:
+    """`for_ever`: what "never" means: a watchdog is off, an extension is none, as with systemd."""
     number = _number(text)
+    if number == _INFINITY:
+        return for_ever
     return None if number is None else min(number / 1e6, _CENTURY)
-
-
-def _extension(text: str) -> float | None:
-    """For ever is no time that can be waited for: it is passed over, as by systemd."""
-    return None if _number(text) == _INFINITY else _seconds(text)
 
 
 def _number(text: str) -> int | None:

@@ -80,7 +80,7 @@ def test_a_later_word_replaces_an_earlier_one() -> None:
         (1, 1e-6, 1e-6),
         ((1 << 63) - 1, CENTURY, CENTURY),
         ((1 << 64) - 2, CENTURY, CENTURY),
-        ((1 << 64) - 1, CENTURY, None),
+        ((1 << 64) - 1, 0.0, None),
         (1 << 64, None, None),
         (10**20, None, None),
     ],
