@@ -196,3 +196,15 @@ def test_nobody_but_the_run_sees_its_credentials(lab: Lab) -> None:
     assert f"CREDENTIALS_DIRECTORY={place}".encode() in Path(f"/proc/{pids['one']}/environ").read_bytes()
     lab.ctl("stop", "one", code=0)
     assert place not in Path("/proc/mounts").read_text()
+
+
+def test_credentials_in_a_private_tmp_and_behind_a_umask(lab: Lab) -> None:
+    """The runtime directory may itself be in /tmp, which the task does not see; its user is let in all the same."""
+    (lab.dir / "pw").write_text("hunter2")
+    script = "cat $CREDENTIALS_DIRECTORY/pw; ls -A /tmp | wc -l; echo .; sleep 1000"
+    keys = "private_tmp = true\numask = '077'\nuser = 'nobody'\ncredentials = { pw = 'pw' }\n"
+    lab.start(
+        f"[task.one]\ncommand = {json.dumps(['sh', '-c', script])}\n{keys}log = {{ to = 'file', format = 'raw' }}\n"
+    )
+    assert str(lab.run).startswith("/tmp/")
+    assert said_by(lab, "one") == "hunter21\n"
