@@ -193,3 +193,12 @@ def test_redefined_alike_keeps_its_backoff():
     before = instance(State.BACKOFF)
     after, _ = step(before, ev.Redefine(before.task), NOW)
     assert after == before
+
+
+def test_the_first_main_process_gave_the_group_its_number():
+    """However often another one takes over (MAINPID=): a later supervisor must not take its pid for that of a group."""
+    once, _ = step(instance(State.RUNNING), ev.MainPid(3, 43, 4300), NOW)
+    twice, _ = step(once, ev.MainPid(3, 44, 4400), NOW)
+    assert once.run is not None
+    assert twice.run is not None
+    assert [(one.run.pid, one.run.group) for one in (once, twice)] == [(43, 42), (44, 42)]

@@ -12,6 +12,7 @@ expect told "words"                 the subjects of what notify_command got sinc
 expect message "words"              the same, for a part of their texts; it is not forgotten by that
 expect ready | expect not ready     as the service manager was told
 expect balanced | expect not balanced "words"   whether a load balancer may send work; why not
+expect still web | expect no still web      whether all of its run stands still
 expect alive 3                      processes with something to run
 expect ended 0                      the supervisor is through, with this exit code
 expect dead                         the supervisor was killed
@@ -69,6 +70,10 @@ def expect(story: Scenario, line: str) -> None:  # noqa: C901, PLR0912, PLR0915 
         case ["alive", count]:
             living = _meant([], [short(process.key) for process in story.world.processes.values() if process.alive])
             assert len(living) == int(count), f"alive: {living}"
+        case ["still", key]:
+            assert all(process.paused for process in story.world.living(full(key))), f"{key} goes on"
+        case ["no", "still", key]:
+            assert not any(process.paused for process in story.world.living(full(key))), f"{key} stands still"
         case ["ended", code]:
             assert story.ended == int(code), f"exit code {story.ended}"
         case ["shared", group, limit]:

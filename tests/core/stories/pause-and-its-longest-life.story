@@ -3,5 +3,7 @@ task web runtime=10 initial=5
 start
 at 4s supctl pause web
 at 104s supctl resume web
-at 109s expect web running
-at 110.2s expect web backoff "runtime: it has run for 10 s"
+at 105s supctl pause web
+at 205s supctl resume web
+at 209s expect web running
+at 210.2s expect web backoff "runtime: it has run for 10 s"
