@@ -5,7 +5,8 @@ environment be copied (at(1)). So they count for nobody who can be known by some
 
 - only for an orphan (`heirs`): whoever still has the parent that forked it is of the run if that is. The `cat` that
   root redirects into a FIFO is its shell's;
-- only for one that has no mark of another run, and is no older than the run itself;
+- only for one that has no mark of another run, and is no older than the run itself, as far as that is known: not of a
+  run that no record tells of, nor, by the next supervisor, once another process has become the main one (MAINPID=);
 - an output only if it is open for writing, which is what the tasks do with it. Who reads it, as @scribe does, is no
   task.
 
