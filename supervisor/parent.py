@@ -48,7 +48,7 @@ from supervisor.host.interface import (
 from supervisor.losses import Losses
 from supervisor.memory import Memory
 from supervisor.notices import Notices
-from supervisor.store.account import Account, accounts_of
+from supervisor.store.account import Account, accounts_of, is_whole
 from supervisor.store.records import instance_of
 from supervisor.switch import Switch
 from supervisor.upgrade import Upgrade
@@ -70,7 +70,7 @@ OWED = "accounts"
 def owed(facts: dict[str, dict[str, Any]]) -> list[Account]:
     """The runs whose end was remembered, and perhaps not told."""
     found = facts.get(f"fleet {OWED}", {}).get("accounts")
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return list(filter(is_whole, found)) if isinstance(found, list) else []
 
 
 class Parent:

@@ -360,11 +360,19 @@ def _comes(fd: int, pid: int) -> bool:
     now = time.monotonic()
     end = stuck = now + PATIENCE
     while not poll.poll(GLANCE * 1000):
-        state, now = procfs.stat(pid).state, time.monotonic()
+        state, now = _state(pid), time.monotonic()
         stuck = min(stuck, now + UNINTERRUPTIBLE) if state == "D" else end
-        if state in "Tt" or now > min(stuck, end):
+        if state in ("T", "t") or now > min(stuck, end):
             return False
     return True
+
+
+def _state(pid: int) -> str:
+    """See `procfs.Stat`; "" when no descriptor is left to look by."""
+    try:
+        return procfs.stat(pid).state
+    except OSError:
+        return ""
 
 
 def _discard(path: str) -> None:

@@ -155,9 +155,10 @@ class LogFile:
             except FileNotFoundError:
                 os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
                 fd = os.open(self.path, flags, MODE)
-        found = os.fstat(fd)
+            found = os.fstat(fd)
+            own = not self.rules.user or found.st_uid == os.geteuid()  # or a link to what he may only write to
         self._regular = stat.S_ISREG(found.st_mode)
-        if self._regular and self.rules.gid >= 0:
+        if self._regular and own and self.rules.gid >= 0:
             share(fd, found, self.rules.gid)
         os.set_blocking(fd, self._regular)
         self._fd = fd

@@ -27,10 +27,20 @@ SHORT = 10.0
 LONGEST_ARGUMENTS = 4096
 """Characters of `supctl run NAME -- ARG…` that are kept."""
 
+TOLD = {
+    "run", "task", "instance", "name", "trigger", "pid", "began", "ended", "code", "signal", "core", "reason", "keep",
+}  # fmt: skip
+"""What the parent itself tells of a run that is over."""
+
 
 def accounts_of(changes: Iterable[Change]) -> list[Account]:
     """One for each run that these changes ended."""
     return [_account(change.old, change.old.run, change.ended) for change in changes if change.ended and change.old.run]
+
+
+def is_whole(account: object) -> bool:
+    """Whether a journal has all of an account; another version of this program may have written it."""
+    return isinstance(account, dict) and account.keys() >= TOLD
 
 
 def _account(i: Instance, run: Run, outcome: Outcome) -> Account:
