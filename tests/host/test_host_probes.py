@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ class Server:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.status = 200
+        self.body = b"all ok"
         self.heard = b""
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(str(path))
@@ -51,7 +53,9 @@ class Server:
                 return
             with made:
                 self.heard = made.recv(4096)
-                made.sendall(b"HTTP/1.1 %d Whatever\r\nContent-Length: 6\r\n\r\nall ok" % self.status)
+                head = b"HTTP/1.1 %d Whatever\r\nContent-Length: %d\r\n\r\n" % (self.status, len(self.body))
+                with suppress(BrokenPipeError):  # it has read enough
+                    made.sendall(head + self.body)
 
     def close(self) -> None:
         self.socket.shutdown(socket.SHUT_RDWR)
@@ -89,3 +93,28 @@ def test_which_status_is_good(server: Server, wanted: tuple[int, int], good: tup
     for server.status in (*good, *bad):
         expected = "" if server.status in good else f"http {server.status}"
         assert http.ask(probe, lambda _: None) == expected
+
+
+def test_a_text_is_looked_for_in_the_beginning_of_an_answer(server: Server) -> None:
+    """A task that answers without an end costs its own question only, not the memory of the prober."""
+    probe = Probe("http", (f"unix:{server.path}",), timeout=30.0, contains="all ok")
+    for padding, expected in ((http.LONGEST - 6, ""), (http.LONGEST - 5, "http 200 without 'all ok'")):
+        server.body = b"x" * padding + b"all ok"
+        assert http.ask(probe, lambda _: None) == expected
+    server.body = b"all is well"
+    assert http.ask(probe, lambda _: None) == "http 200 without 'all ok'"
+
+
+@pytest.mark.parametrize(
+    ("url", "secure", "host", "address", "path"),
+    [
+        ("http://web", False, "web", "web:80", "/"),
+        ("https://web", True, "web", "web:443", "/"),
+        ("https://web:8443/health?x=1#part", True, "web", "web:8443", "/health?x=1"),
+        ("http://[::1]:8000?x", False, "[::1]", "[::1]:8000", "/?x"),
+        ("http://web#part", False, "web", "web:80", "/"),
+        ("unix:/run/a.sock:/b:c", False, "localhost", "unix:/run/a.sock", "/b:c"),
+    ],
+)
+def test_the_parts_of_an_address(url: str, secure: bool, host: str, address: str, path: str) -> None:
+    assert http._parts(url) == (secure, host, address, path)
