@@ -8,8 +8,9 @@ from office import Caller, Office
 
 from supervisor import audit
 from supervisor.control.access import program_of
+from supervisor.core.definition import Probe, Task
 from supervisor.host.interface import Request
-from supervisor.verbs import NAMES, READING
+from supervisor.verbs import NAMES, READING, show
 
 
 @pytest.fixture
@@ -72,6 +73,21 @@ def test_nothing_that_a_client_sends_can_be_taken_for_somebody_else(office: Offi
     assert line.startswith('eve (uid 1000, pid 8, "x\'): stop"): stop web: done')
     assert line.isprintable()
     assert len(line) < 3 * audit.LONGEST
+
+
+@pytest.mark.parametrize("key", ["health", "ready"])
+def test_the_headers_of_a_probe_are_secrets(key: str):
+    probe = Probe("http", ("http://127.0.0.1/",), headers=(("Authorization", "secret"),))
+    task = Task("web", environment={"TOKEN": "secret"}, **{key: probe})
+    assert "secret" not in str(show.definition(task))
+    assert str(show.definition(task, reveal=True)).count("secret") == 2
+
+
+def test_a_supervisor_without_root_reveals_to_its_owner(office: Office, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    caller = Forger("eve")
+    office.parent.occur(Request(caller, "show", {"names": ["web"], "reveal": True}))
+    assert not caller.errors
 
 
 def test_secrets_are_revealed_to_root_and_the_owner_only(office: Office):

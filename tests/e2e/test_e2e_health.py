@@ -529,6 +529,15 @@ def _ended(pidfd: int) -> bool:
     return bool(select.select([pidfd], [], [], 0)[0])
 
 
+def test_a_main_process_of_somebody_else_is_not_believed(lab: Lab, say: str) -> None:
+    """Who could name any would have it stopped in the task's place."""
+    lab.start(f'[task.web]\nready = "notify"\ncommand = {shell(f"{say} MAINPID=$PPID READY=1", "exec sleep 1000")}\n')
+    lab.up("web")
+    wait_for(lambda: "is not of its run: not believed" in lab.stderr, "the refusal")
+    pid = lab.tasks()["web"]["pid"]
+    wait_for(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n", "it is the process that was started")
+
+
 def test_another_main_process(lab: Lab) -> None:
     """MAINPID=: a daemon that forks and ends. Its exit status is known, as it has become our child; a stop ends all."""
     script = lab.dir / "daemon.py"
