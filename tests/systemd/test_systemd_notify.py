@@ -74,6 +74,9 @@ CASES: dict[str, tuple[list[str], str]] = {
     "triggers": (["say READY=1", "say WATCHDOG=trigger"], "failed: watchdog"),
     "stops-beating": (["say READY=1", "beat 5"], "failed: watchdog"),
     "own-period": (["say READY=1", "say WATCHDOG_USEC=300000"], "failed: watchdog"),
+    "own-period-before": (["say WATCHDOG_USEC=300000", "say READY=1"], "failed: watchdog"),
+    "none-before": (["say WATCHDOG_USEC=0", "say READY=1"], "ready"),
+    "none-any-more": (["say READY=1", "say WATCHDOG_USEC=18446744073709551615"], "ready"),
     "errno": (["say READY=1", "say ERRNO=2;STATUS=no file"], "ready, says no file, errno 2"),
     "hands-over": (["hand-over"], "ready, says its pid"),
     "unknown": (["say X=1;READY=0;=;READY", "say READY=1"], "ready"),
@@ -82,7 +85,14 @@ CASES: dict[str, tuple[list[str], str]] = {
 }
 """What the daemon does, and where that leads, as systemd 252 has it."""
 
-WATCHED = {"triggers": 30, "stops-beating": 2, "own-period": 30}
+WATCHED = {
+    "triggers": 30,
+    "stops-beating": 2,
+    "own-period": 30,
+    "own-period-before": 30,
+    "none-before": 2,
+    "none-any-more": 2,
+}
 """Seconds between two signs of life."""
 
 LONG = ("foreign",)
