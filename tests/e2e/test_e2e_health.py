@@ -14,7 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from lab import PATIENCE, Lab, wait_for
+from lab import PATIENCE, Lab, alive, wait_for
+
+from supervisor.host import cgroup
 
 NOTIFY = "systemd-notify"
 needs_notify = pytest.mark.skipif(not Path("/usr/bin/systemd-notify").exists(), reason="needs systemd-notify")
@@ -496,6 +498,35 @@ def _group_lives(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@pytest.mark.parametrize("cgroups", ["yes", "no"])
+def test_what_a_command_leaves_behind_ends_with_it(lab: Lab, cgroups: str) -> None:
+    """Also what has left its process group, where a cgroup holds it."""
+    lab.env[cgroup.NEVER] = cgroups
+    away = "setsid " if cgroups == "yes" and has_cgroups() else ""
+    left = lab.dir / "left"
+    command = shell(f"{away}sleep 1000 & echo $! >> {left}")
+    lab.start(f'[task.web]\nhealth = {{ command = {command}, every = "100ms" }}\ncommand = "sleep 1000"\n')
+    wait_for(lambda: health(lab, "web") == "ok", "it is well")
+    wait_for(lambda: len(left.read_text().split()) > 2, "it was asked again")
+    first = int(left.read_text().split()[0])
+    wait_for(lambda: not alive(first), "nothing is left of the first question")
+
+
+def test_a_command_does_not_speak_for_the_task(lab: Lab) -> None:
+    """It has the task's environment, but no socket: what it says would be of somebody else's."""
+    command = shell('test -z "$NOTIFY_SOCKET$WATCHDOG_USEC$WATCHDOG_PID"')
+    lab.start(f'[task.web]\nwatchdog = "1h"\nhealth = {{ command = {command} }}\ncommand = "sleep 1000"\n')
+    wait_for(lambda: health(lab, "web"), "it was asked")
+    assert health(lab, "web") == "ok"
+
+
+def has_cgroups() -> bool:
+    with suppress(cgroup.NoCgroupError):
+        os.rmdir(cgroup.plant(os.getpid(), 1))
+        return True
+    return False
 
 
 def test_a_command_that_cannot_be_run(lab: Lab) -> None:
