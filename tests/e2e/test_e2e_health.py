@@ -445,6 +445,22 @@ def test_a_prober_that_is_lost_is_replaced(lab: Lab, web: Web, how: signal.Signa
     assert lab.tasks()["web"]["pid"] == pids["web"]
 
 
+def test_nobody_else_answers_for_the_prober(lab: Lab, web: Web) -> None:
+    """A task of root's could connect as well: it is hung up on, and the prober stays."""
+    lab.start(
+        f'[task.web]\nhealth = {{ http = "http://127.0.0.1:{web.port}/", every = "50ms" }}\ncommand = "sleep 1000"\n'
+    )
+    wait_for(lambda: health(lab, "web") == "ok", "it is well")
+    pid = prober(lab)
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)) as stranger:
+        stranger.settimeout(PATIENCE)
+        stranger.connect(str(lab.run / "prober.sock"))
+        assert stranger.recv(4096) == b""
+    asked = web.asked
+    wait_for(lambda: web.asked > asked + 2, "it is asked as before")
+    assert prober(lab) == pid
+
+
 def test_no_prober_without_a_need(lab: Lab, web: Web) -> None:
     """A command needs none; a reload that takes the last such probe away ends it."""
     lab.start('[task.web]\nhealth = { command = "true", every = "50ms" }\ncommand = "sleep 1000"\n')

@@ -106,6 +106,14 @@ def test_a_certificate_that_is_not_good(
     assert event["why"].startswith(f"unwell: its certificate is not good: {why}"), event
 
 
+def test_a_certificate_for_another_of_its_names(lab: Lab, authority: Authority, listening: socket.socket) -> None:
+    """What counts is what the address of the probe says, not where that leads."""
+    lab.env["SSL_CERT_FILE"] = str(authority.path)
+    probed(lab, serve(listening, authority.certificate("localhost")).replace("localhost", "127.0.0.1"))
+    event = lab.until("health", name="web", health="unwell")
+    assert "certificate is not valid for '127.0.0.1'" in event["why"], event
+
+
 def test_a_server_without_any(lab: Lab, authority: Authority, listening: socket.socket) -> None:
     """Plain HTTP where https is asked for."""
 
