@@ -63,7 +63,8 @@ def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Parent]:
     ours.close()
     thread.join()
     for other in set(threading.enumerate()) - before:
-        other.join()
+        other.join(10)
+        assert not other.is_alive(), "it waits for ever"
     theirs.close()
 
 

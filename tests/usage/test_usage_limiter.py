@@ -3,11 +3,13 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from supervisor.helpers.limiter import Limiter
-from supervisor.host import clock
+from supervisor.host import clock, gauge
+from supervisor.store.told import BREACHES
 
 
 @pytest.fixture
@@ -24,8 +26,8 @@ def limiter(tmp_path: Path, said: list[str]) -> Limiter:
     return made
 
 
-def remembered(here: Path, *, program: bool) -> None:
-    run = {"id": "web:1/1@e", "pid": os.getpid(), "cgroup": f"{here}/cgroup", "program": program}
+def remembered(here: Path, *, program: bool, number: int = 1) -> None:
+    run = {"id": f"web:1/{number}@e", "pid": os.getpid(), "cgroup": f"{here}/cgroup", "program": program}
     with (here / "journal").open("a") as file:
         file.write(json.dumps({"instance": "web:1", "run": run}, separators=(",", ":")) + "\n")
 
@@ -47,3 +49,22 @@ def test_what_the_kernel_does_not_enforce_is_said_once(limiter: Limiter, said: l
     assert said == [
         "warning: web: limits.memory cannot be had from the kernel here; it is measured each second, approximately"
     ]
+
+
+def test_a_limit_is_what_may_still_be_had(tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is beyond it is told of once; the next run begins afresh."""
+    (tmp_path / "cgroup").mkdir()
+    (tmp_path / "breaches").mkdir()
+    limiter = Limiter(str(tmp_path), lambda level, text: said.append(text))
+    limiter.planned({"tasks": {"web": {"limits": {"processes": 9}}}})
+    remembered(tmp_path, program=True)
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(BREACHES, "write", lambda _, breaches: told.append(dict(breaches)))
+    for count in (8, 9, 10, 11):
+        monkeypatch.setattr(gauge, "processes", lambda _, count=count: count)
+        limiter.due(clock.now())
+    why = "processes limit 9, counted 10 (approximate, each second)"
+    assert told == [{"web:1": {"run": "web:1/1@e", "why": why}}]
+    remembered(tmp_path, program=True, number=2)
+    limiter.due(clock.now())
+    assert told[1:] == [{"web:1": {"run": "web:1/2@e", "why": why.replace("10", "11")}}]
