@@ -122,7 +122,7 @@ def count(text: str) -> int:
     return int(text)
 
 
-def whole(text: str) -> int:
+def number(text: str) -> int:
     """The same, or none at all: 0 or more.
 
     Raises:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from supervisor.verbs import ofrun, past
-from supervisor.verbs.interface import OK, REFUSED, USAGE, Arguments, RefusedError, chosen, whole
+from supervisor.verbs.interface import OK, REFUSED, USAGE, Arguments, RefusedError, chosen, number
 from supervisor.verbs.screen import Screen
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def arguments(parser: ArgumentParser) -> None:
     """NAME…, which lines, how they are shown."""
     parser.add_argument("names", nargs="+", metavar="NAME", help="task, instance, group or glob")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with every new line, until Ctrl-C")
-    parser.add_argument("-n", "--lines", type=whole, metavar="N", help="the last N of each; default: 20, or all")
+    parser.add_argument("-n", "--lines", type=number, metavar="N", help="the last N of each; default: 20, or all")
     parser.add_argument("--since", type=past.moment, metavar="T", help=past.MOMENT)
     parser.add_argument("--until", type=past.moment, metavar="T", help="likewise")
     parser.add_argument("--run", metavar="ID", help="only what this run said; see `supctl runs`")

@@ -426,8 +426,8 @@ def test_a_supervisor_that_is_stopped_is_said_to_be(lab: Lab) -> None:
 def test_nowhere_to_write_and_numbers_that_are_none(lab: Lab) -> None:
     lab.start('[task.a]\ncommand = "sleep 1000"')
     lab.up("a")
-    for words in (["logs", "a", "-n", "-5"], ["runs", "-n", "0"], ["logs", "a", "-n", "x"]):
-        assert "invalid count value" in lab.ctl(*words, code=2).err
+    for words, what in (("logs a -n -5", "number"), ("runs -n 0", "count"), ("logs a -n x", "number")):
+        assert f"invalid {what} value" in lab.ctl(*words.split(), code=2).err
     with open("/dev/full", "w") as full:
         said = subprocess.run(
             [*SUPCTL, "status"], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
