@@ -93,7 +93,7 @@ def _wait_for(host: Linux, errand: int) -> Loaded:
 def _run(host: Linux, loaded: Loaded, config: Config, trial: Trial | None, *, sweep: bool) -> int:
     settings = config.settings
     came = trial.handover if trial else Handover({})
-    premises = Premises(settings.runtime_dir, host.log, lock=came.lock, guard=came.guard)
+    premises = Premises(settings.runtime_dir, host.log, lock=came.lock, guards=(came.guard, came.namespace_guard))
     _go_back(host, premises, wanted=not came.directory and not sweep)
     path = f"{settings.runtime_dir}/supervisor.sock"
     server = Server(host.loop, host.now, loaded.people or {}, loaded.socket_gid)
@@ -151,7 +151,7 @@ def _go_on(parent: Parent, came: Handover, journal: Journal, *, sweep: bool) -> 
 def _upgrade(parent: Parent, host: Linux, server: Server, premises: Premises) -> None:
     """Executes the installed program in this process. Comes back only if that is not possible."""
     handover = parent.upgrade.handover()
-    handover.lock, handover.guard = premises.held
+    handover.lock, handover.guard, handover.namespace_guard = premises.held
     handover.socket = server.fd
     handover.kept = host.kept
     host.log("warning", f"upgrade: executing {' '.join(handover.command)}")
@@ -176,7 +176,7 @@ def _go_back(host: Linux, premises: Premises, *, wanted: bool) -> None:
         return
     handover.why, handover.new = "it was killed before its trial was over", __version__
     host.log("error", f"the upgrade has failed, back to {handover.old}: {handover.why}")
-    handover.lock, handover.guard = premises.held
+    handover.lock, handover.guard, handover.namespace_guard = premises.held
     handover.open_files = host.leave()
     try:
         handover.execute(handover.back(), host.hold_signals)
@@ -218,8 +218,7 @@ def _runs(journal: Journal) -> tuple[list[str], list[str]]:
 
 def _guard(host: Linux, premises: Premises, server: Server, mode: int, journal: Journal) -> None:
     try:
-        reader = premises.keep(server, mode, journal)
-        host.loop.watch(premises.fd, reader)
+        premises.keep(host.loop, server, mode, journal)
     except OSError as error:
         host.log("warning", f"cannot watch {premises.directory}, it must not be removed: {error}")
 
@@ -231,7 +230,7 @@ def _loop(parent: Parent, server: Server, premises: Premises) -> int | None:
             parent.occur(occurrence)
             parent.settle()
         now = parent.host.now()
-        if premises.again is not None and premises.again <= now and premises.mend(now):
+        if premises.disturbed(now) and premises.mend(now):
             planning.publish(parent)
             parent.renew_helpers()
             parent.settle()

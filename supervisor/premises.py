@@ -1,33 +1,38 @@
 """The runtime directory under a living supervisor: it is nobody else's, and what is removed from it is made anew.
 
-Two supervisors over one directory would start every task twice. Two locks forbid it, and both die with their holder:
+Two supervisors over one directory would start every task twice. Locks forbid it, which die with their holder:
 
 - A record lock on the file `lock` (fcntl(2)). No child inherits it.
-- A socket with an abstract name, made of the directory's device and path (unix(7)). It is in no directory, so that it
-  holds also when somebody removes or renames the runtime directory, and a second supervisor makes that anew. A child
-  of a supervisor that was killed (an errand) has it from its fork to its first act, which is to close it: that is
+- Guards: sockets with abstract names (unix(7)). They are in no directory, so that they hold also when somebody removes
+  or renames the runtime directory, and a second supervisor makes that anew. One name is made of the directory's device
+  and path; so it holds for who sees that device in another mount namespace, too. The other one is made of the mount
+  namespace, its root and the path; so it holds also when something is mounted there, or unmounted. A child of a
+  supervisor that was killed (an errand) has them from its fork to its first act, which is to close them: that is
   waited for.
 
 A name without a file has no owner and no rights: any user could take it first. So it counts only if root or we
 ourselves hold it.
 
-inotify(7) tells when the socket, the journal, the lock or the directory itself is removed or renamed. They are made
-anew at once, with everything that the journal has to say: a `rm -r` costs nothing but a moment.
+inotify(7) tells when the socket, the journal, the lock or the directory itself is removed or renamed, and poll(2) on
+/proc/self/mountinfo when anything is mounted or unmounted, which may take the place of the directory. They are made
+anew at once, with everything that the journal has to say: a `rm -r` or an `umount -l` costs nothing but a moment.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import select
 import socket
 from collections.abc import Callable
 from zlib import crc32
 
 from supervisor.control.access import Peer, peer_of
-from supervisor.control.server import Server
+from supervisor.control.server import InUseError, Server
 from supervisor.host import clock, procfs
 from supervisor.host.inotify import IN_DELETE, Watch
 from supervisor.host.interface import Occurrence
+from supervisor.host.loop import Loop
 from supervisor.store.records import Journal
 
 AGAIN = 1.0
@@ -48,8 +53,8 @@ class TakenError(Exception):
 class Premises:
     """The runtime directory of one supervisor."""
 
-    def __init__(self, directory: str, log: Log, *, lock: int = -1, guard: int = -1) -> None:
-        """Takes it; `lock` and `guard` are what an earlier program of this process has held all the while.
+    def __init__(self, directory: str, log: Log, *, lock: int = -1, guards: tuple[int, ...] = ()) -> None:
+        """Takes it; `lock` and `guards` are what an earlier program of this process has held all the while.
 
         Raises:
             TakenError: it is somebody else's, or cannot be used.
@@ -57,44 +62,73 @@ class Premises:
         self.directory = directory
         self.again: float | None = None  # when to try once more to make it anew
         self._log = log
-        self._guard = socket.socket(fileno=guard) if guard >= 0 else _guard(directory, log)
-        self._lock = lock if lock >= 0 else _lock(f"{directory}/lock")
+        held = [socket.socket(fileno=fd) for fd in guards if fd >= 0]
+        self._guards: dict[bytes, socket.socket | None] = {guard.getsockname(): guard for guard in held}
+        self._lock = lock
         self._watch: Watch | None = None
+        try:
+            self._guard(LET_GO)
+            self._lock = lock if lock >= 0 else _lock(f"{directory}/lock")
+        except TakenError:
+            self.close()
+            raise
 
-    def keep(self, server: Server, mode: int, journal: Journal) -> Callable[[int], list[Occurrence]]:
-        """From now on what is removed is made anew. Returns the reader of `fd`."""
+    def close(self) -> None:
+        """Somebody else may have it."""
+        for guard in filter(None, self._guards.values()):
+            guard.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+
+    def keep(self, loop: Loop, server: Server, mode: int, journal: Journal) -> None:
+        """From now on what is removed is made anew.
+
+        Raises:
+            OSError: it cannot be watched.
+        """
         self._server, self._mode, self._journal = server, mode, journal
+        self._socket = _place(f"{self.directory}/supervisor.sock")
+        self._seen = _place(self.directory)
+        mounts = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+        loop.watch(mounts, lambda _: [], select.EPOLLPRI)  # it need only wake up: see `disturbed`
         self._watch = Watch(IN_DELETE | _IN_MOVED_FROM)
+        loop.watch(self._watch.fd, self._touched)
         self._look()
-        return self._touched
 
     @property
-    def held(self) -> tuple[int, int]:
-        """The descriptors of the lock and of the guard; -1: there is none."""
-        return self._lock, self._guard.fileno() if self._guard else -1
+    def held(self) -> tuple[int, ...]:
+        """The descriptors of the lock and of the two guards; -1: there is none."""
+        guards = (self._guards[name] for name in self._names)
+        return self._lock, *(guard.fileno() if guard else -1 for guard in guards)
 
-    @property
-    def fd(self) -> int:
-        """What the loop watches."""
-        return self._watch.fd if self._watch else -1
+    def disturbed(self, now: float) -> bool:
+        """Whether `mend` is due. Asked in each turn of the loop.
+
+        Of a mount the kernel tells once, whoever polls first: that may be the select(2) above the epoll, and no reader
+        hears of it (`descriptors`). So whoever wakes up looks.
+        """
+        if self._watch and (place := _place(self.directory)) != self._seen:
+            self._seen, self.again = place, now
+        return self.again is not None and self.again <= now
 
     def mend(self, now: float) -> bool:
         """Makes anew what is not there any more. Returns whether anything was."""
         self.again = None
+        path = f"{self.directory}/supervisor.sock"
         try:
             os.makedirs(self.directory, mode=0o755, exist_ok=True)
             self._look()
-            gone = [
-                name for name, fd in (("lock", self._lock), ("journal", self._journal.fd)) if not self._is(name, fd)
-            ]
+            self._guard(0.0)
+            there = {"lock": _of(self._lock), "journal": _of(self._journal.fd), "supervisor.sock": self._socket}
+            gone = [name for name, place in there.items() if not place or _place(f"{self.directory}/{name}") != place]
             if "lock" in gone:
                 self._lock = _lock(f"{self.directory}/lock")
             if "journal" in gone:
                 self._journal.anew()
-            if not os.path.exists(f"{self.directory}/supervisor.sock"):
-                gone.append("supervisor.sock")
-                self._server.listen(f"{self.directory}/supervisor.sock", self._mode)
-        except (OSError, TakenError) as error:
+            if "supervisor.sock" in gone:
+                self._server.listen(path, self._mode)
+                self._socket = _place(path)
+        except (OSError, InUseError, TakenError) as error:
             self.again = now + AGAIN
             self._log("error", f"cannot make {self.directory} anew, which somebody has removed: {error}")
             return False
@@ -111,12 +145,34 @@ class Premises:
         if self._watch:
             self._watch.set(tuple((self.directory, name) for name in ("supervisor.sock", "journal", "lock")))
 
-    def _is(self, name: str, fd: int) -> bool:
-        """Whether the file of this name is the one that we hold open."""
-        try:
-            return os.path.samestat(os.stat(f"{self.directory}/{name}"), os.fstat(fd))
-        except FileNotFoundError:
-            return False
+    def _guard(self, patience: float) -> None:
+        """Holds the names of the directory, where it is now, and no others.
+
+        Raises:
+            TakenError: somebody with a right to it holds one.
+        """
+        names = _names(self.directory)
+        for name in names:
+            if name not in self._guards:
+                self._guards[name] = _guard(name, self.directory, self._log, patience)
+        self._names = names
+        for name in self._guards.keys() - set(names):
+            if guard := self._guards.pop(name):
+                guard.close()
+
+
+def _place(path: str) -> tuple[int, int] | None:
+    """What has this name: device and inode; None: nothing that can be reached."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _of(fd: int) -> tuple[int, int]:
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
 
 
 def _lock(path: str) -> int:
@@ -135,13 +191,24 @@ def _lock(path: str) -> int:
     return fd
 
 
-def _guard(directory: str, log: Log) -> socket.socket | None:
-    """The name that no `rm` can remove. None when somebody without any right to it holds it."""
-    path = os.path.realpath(directory)
-    name = f"\0supctl:{os.stat(directory).st_dev:x}:{crc32(path.encode(errors='surrogateescape')):08x}:{path[-60:]}"
+def _names(directory: str) -> tuple[bytes, bytes]:
+    """The names that no `rm` and no `umount` can remove: by the device, and by the mount namespace and its root."""
+    path, root = os.path.realpath(directory), os.stat("/")
+    namespace = os.stat("/proc/self/ns/mnt").st_ino
+    places = f"{os.stat(directory).st_dev:x}", f"{namespace:x}.{root.st_dev:x}.{root.st_ino:x}"
+    whole = crc32(path.encode(errors="surrogateescape"))
+    device, here = (f"\0supctl:{place}:{whole:08x}:{path[-60:]}".encode(errors="surrogateescape") for place in places)
+    return device[:107], here[:107]
+
+
+def _guard(address: bytes, directory: str, log: Log, patience: float) -> socket.socket | None:
+    """One of these names, taken. None when somebody without any right to it holds it.
+
+    Also when this very process does: by a descriptor of an earlier program of it, which a program between the two has
+    passed on without knowing it (`supctl upgrade`).
+    """
     guard = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    address = name.encode(errors="surrogateescape")[:107]
-    holder, deadline = None, clock.now() + LET_GO
+    holder, deadline = None, clock.now() + patience
     while not _bound(guard, address):
         holder = holder or _holder(address)
         lives = holder is not None and procfs.stat(holder.pid).alive
@@ -149,10 +216,12 @@ def _guard(directory: str, log: Log) -> socket.socket | None:
             clock.sleep(0.005)
             continue
         guard.close()
+        if holder and holder.pid == os.getpid():
+            return None
         if holder and holder.uid in (0, os.geteuid()):
             raise TakenError(_taken(str(holder.pid or ""), directory, lives=lives))
         who = f"uid {holder.uid} (pid {holder.pid})" if holder else "somebody"
-        log("warning", f"{who} holds the name that guards {directory}; only its lock does now")
+        log("warning", f"{who} holds a name that guards {directory}; only its lock and the other name do now")
         return None
     guard.listen(128)  # nobody is accepted; each of those that are refused takes one place
     return guard

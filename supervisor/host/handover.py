@@ -1,11 +1,11 @@
 """From one program to the next in one process: what outlives an execv(2), and the way back.
 
 `supctl upgrade` is a death and an adoption in the same pid. The new program comes up as every supervisor does, by the
-journal; all descriptors are closed by the exec and made anew, but four, whose numbers are in one variable of the
+journal; all descriptors are closed by the exec and made anew, but five, whose numbers are in one variable of the
 environment:
 
 - the lock file (a record lock belongs to the process, and goes when *any* descriptor of that file is closed) and the
-  abstract socket beside it, so that there is no instant at which a second supervisor could start;
+  abstract sockets beside it (`premises`), so that there is no instant at which a second supervisor could start;
 - the socket that listens, so that who connects meanwhile just waits;
 - the socket behind which the FIFOs of the tasks are held (`keeper`), until the new program holds them itself.
 
@@ -15,7 +15,8 @@ The first seconds of a new program are a trial. If it raises, or ends as one tha
 old program once more, from a copy of its sources, and that one adopts in turn. A new program that is killed by a
 signal cannot do that; whoever comes up after it does (`word`).
 
-What is in the variable is read by other versions: names are added, never changed.
+What is in the variable is read by other versions: names are added, never changed. A descriptor that one of them does
+not know stays open in it, and goes with it to the next.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ TRIAL = 5.0
 """Seconds after it is up in which a failure of the new program brings the old one back."""
 
 HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+
+DESCRIPTORS = ("lock", "guard", "namespace_guard", "socket", "kept")
+"""The names of those that outlive the exec."""
 
 ORDERLY = (0, 69)
 """How a program ends that could run: by a wish, or by on_give_up = "shutdown"."""
@@ -60,6 +64,7 @@ class Handover:
         self.open_files: int = told.get("open_files", -1)  # the soft limit, as it was before we raised it
         self.lock: int = told.get("lock", -1)
         self.guard: int = told.get("guard", -1)
+        self.namespace_guard: int = told.get("namespace_guard", -1)
         self.socket: int = told.get("socket", -1)
         self.kept: int = told.get("kept", -1)
 
@@ -84,7 +89,7 @@ class Handover:
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
         if hold:
             hold()
-        kept = [fd for fd in (self.lock, self.guard, self.socket, self.kept) if fd >= 0]
+        kept = [fd for name in DESCRIPTORS if (fd := getattr(self, name)) >= 0]
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         try:
             for fd in kept:
@@ -148,7 +153,7 @@ def received(told: str) -> Handover | None:
     except (ValueError, TypeError, KeyError):
         return None
     handover = Handover(values)
-    for name in ("lock", "guard", "socket", "kept"):
+    for name in DESCRIPTORS:
         try:
             os.set_inheritable(getattr(handover, name), False)
         except OSError:  # it was not kept

@@ -12,7 +12,7 @@ import json
 import os
 from zlib import crc32
 
-from supervisor.host.handover import Handover
+from supervisor.host.handover import DESCRIPTORS, Handover
 from supervisor.version import __version__
 
 NAME = "trial.json"
@@ -25,7 +25,7 @@ def leave(handover: Handover, directory: str, boot: str) -> None:
     Raises:
         OSError: the runtime directory is full.
     """
-    told = {"boot": boot, "on_trial": identity(), **vars(handover), "lock": -1, "guard": -1, "socket": -1, "kept": -1}
+    told = {"boot": boot, "on_trial": identity(), **vars(handover), **dict.fromkeys(DESCRIPTORS, -1)}
     path = f"{directory}/{NAME}"
     with open(f"{path}.new", "w", encoding="utf-8") as file:
         json.dump(told, file)

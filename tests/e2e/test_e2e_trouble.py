@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -336,19 +336,54 @@ def test_with_closed_standard_descriptors(lab: Lab) -> None:
     assert lab.ctl("status").code == 0
 
 
-@pytest.mark.parametrize("how", ["removed", "renamed", "its files removed"])
+def mount(directory: Path) -> None:
+    """Another file system is there from now on."""
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "lab", str(directory)], check=False).returncode:
+        pytest.skip("cannot mount a tmpfs here")
+
+
+def unmount(directory: Path) -> None:
+    subprocess.run(["umount", "-l", str(directory)], check=True)
+
+
+def take_away(lab: Lab, how: str) -> None:
+    """The runtime directory, or what is in it."""
+    match how:
+        case "removed":
+            wait_for(lambda: shutil.rmtree(lab.run, ignore_errors=True) or not lab.run.exists())  # while others write
+        case "renamed":
+            lab.run.rename(lab.dir / "elsewhere")
+        case "its files removed":
+            for name in ("supervisor.sock", "journal", "lock"):
+                (lab.run / name).unlink()
+        case "unmounted":
+            unmount(lab.run)
+        case "mounted over":
+            mount(lab.run)
+
+
+@pytest.fixture
+def mounts(lab: Lab) -> Iterator[None]:
+    """None of them are left below the lab; its supervisor ends before that."""
+    yield
+    lab.hang_up()
+    if lab.process and lab.process.poll() is None:
+        lab.end()
+    while os.path.ismount(lab.run):
+        unmount(lab.run)
+
+
+@pytest.mark.parametrize("how", ["removed", "renamed", "its files removed", "unmounted", "mounted over"])
+@pytest.mark.usefixtures("mounts")
 def test_the_runtime_directory_is_taken_from_under_a_supervisor(lab: Lab, how: str) -> None:
     """It is made anew with all that it had to say; a second supervisor can never start beside the first."""
     asked = 'health = { tcp = "127.0.0.1:1", every = "100ms", restart = false }'
+    if how == "unmounted":
+        lab.run.mkdir()
+        mount(lab.run)
     lab.start(f'[task.a]\ncommand = "sleep 1000"\n{asked}\n[task.b]\ncommand = "sleep 1000"')
     before = lab.up("a", "b")
-    if how == "removed":
-        wait_for(lambda: shutil.rmtree(lab.run, ignore_errors=True) or not lab.run.exists())  # while others write there
-    elif how == "renamed":
-        lab.run.rename(lab.dir / "elsewhere")
-    else:
-        for name in ("supervisor.sock", "journal", "lock"):
-            (lab.run / name).unlink()
+    take_away(lab, how)
     other = Lab(lab.dir)
     other.start(wait=False)
     assert other.expect_exit() == 1
@@ -412,6 +447,23 @@ def test_what_is_written_after_the_runtime_directory_was_removed_is_kept(lab: La
         runs = {"once": 2, "again": 3}[how]
         wait_for(lambda runs=runs: logged("new").count("out hi\n") == runs)
     os.close(say)
+
+
+@pytest.mark.usefixtures("mounts")
+def test_what_was_below_a_mount_is_not_taken_for_what_is_there_now(lab: Lab) -> None:
+    """A socket, a journal and a lock that were the supervisor's once; nothing else happens that would wake it."""
+    lab.start(IDLE)
+    before = lab.up("web")
+    below = {name: (lab.run / name).stat().st_ino for name in ("supervisor.sock", "journal")}
+    mount(lab.run)
+    wait_for((lab.run / "supervisor.sock").exists)
+    unmount(lab.run)
+    wait_for(lambda: all((lab.run / name).stat().st_ino != ino for name, ino in below.items()))
+    lab.follow()
+    assert {name: task["pid"] for name, task in lab.tasks().items()} == before
+    lab.end(signal.SIGKILL)
+    lab.start()
+    assert {name: task["pid"] for name, task in lab.tasks().items()} == before
 
 
 @pytest.mark.parametrize("how", ["emptied", "renamed"])

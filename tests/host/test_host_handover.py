@@ -8,13 +8,14 @@ import time
 
 import pytest
 
-from supervisor.host.handover import HELD, TRIAL, VARIABLE, Handover, Trial, received
+from supervisor.host.handover import DESCRIPTORS, HELD, TRIAL, VARIABLE, Handover, Trial, received
 
 
-def test_what_is_told_is_what_is_received() -> None:
+@pytest.mark.parametrize("name", DESCRIPTORS)
+def test_what_is_told_is_what_is_received(name: str) -> None:
     read, write = os.pipe()
     os.set_inheritable(read, True)
-    handover = Handover({"directory": "/run/x", "lock": read, "command": ["a", "b"], "of a later version": 1})
+    handover = Handover({"directory": "/run/x", name: read, "command": ["a", "b"], "of a later version": 1})
     got = received(json.dumps({"pid": os.getpid(), **vars(handover)}))
     assert got
     assert vars(got) == vars(handover)

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -10,12 +11,13 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from e2e.lab import wait_for
+from e2e.lab import PATIENCE, wait_for
 
 from supervisor import premises
 from supervisor.control.server import InUseError, Server
 from supervisor.host import clock
 from supervisor.host.loop import Loop
+from supervisor.store.records import Journal
 
 HOLDS = textwrap.dedent("""
     import os, sys, time
@@ -64,13 +66,6 @@ def hurry(patched: pytest.MonkeyPatch) -> None:
     patched.setattr(clock, "sleep", lambda _: None)
 
 
-def release(taken: premises.Premises) -> None:
-    lock, _ = taken.held
-    os.close(lock)
-    if taken._guard:
-        taken._guard.close()
-
-
 def test_what_a_dead_one_has_left_in_a_child_is_waited_for(killed: tuple[Path, int, int], monkeypatch):
     directory, holder, child = killed
     end(holder)
@@ -85,7 +80,7 @@ def test_what_a_dead_one_has_left_in_a_child_is_waited_for(killed: tuple[Path, i
     monkeypatch.setattr(clock, "sleep", sleep)
     taken = premises.Premises(str(directory), print)
     assert len(waited) == 3
-    release(taken)
+    taken.close()
 
 
 def test_a_living_one_is_not_waited_for(killed: tuple[Path, int, int], monkeypatch):
@@ -113,20 +108,110 @@ def test_many_that_were_refused_do_not_change_that(killed: tuple[Path, int, int]
     end(holder)
     os.kill(child, signal.SIGKILL)
     wait_for(lambda: not premises.procfs.stat(child).alive)
-    release(premises.Premises(str(directory), print))
+    premises.Premises(str(directory), print).close()
 
 
 def test_a_name_that_nobody_listens_to_is_no_supervisors(tmp_path: Path, monkeypatch):
     """Any user could take it first. Then the lock counts alone."""
     first = premises.Premises(str(tmp_path), print)
-    address = first._guard.getsockname()
-    release(first)
+    with socket.socket(fileno=os.dup(first.held[1])) as guard:
+        address = guard.getsockname()
+    first.close()
     hurry(monkeypatch)
     said: list[str] = []
     with socket.socket(socket.AF_UNIX) as stranger:
         stranger.bind(address)
-        release(premises.Premises(str(tmp_path), lambda _, text: said.append(text)))
-    assert said == [f"somebody holds the name that guards {tmp_path}; only its lock does now"]
+        premises.Premises(str(tmp_path), lambda _, text: said.append(text)).close()
+    assert said == [f"somebody holds a name that guards {tmp_path}; only its lock and the other name do now"]
+
+
+@pytest.fixture
+def covered(killed: tuple[Path, int, int]) -> Iterator[Path]:
+    """Its directory, with a file system mounted over it."""
+    directory, _, _ = killed
+    if subprocess.run(["mount", "-t", "tmpfs", "lab", str(directory)], check=False).returncode:
+        pytest.skip("cannot mount a tmpfs here")
+    yield directory
+    subprocess.run(["umount", "-l", str(directory)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
+def test_a_living_one_is_there_whatever_is_mounted_over_its_directory(killed: tuple[Path, int, int], covered: Path):
+    with pytest.raises(premises.TakenError, match=f"another supervisor \\(pid {killed[1]}\\) runs with"):
+        premises.Premises(str(covered), print)
+    assert not os.listdir(covered)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
+def test_a_living_one_is_there_for_who_is_in_another_mount_namespace(killed: tuple[Path, int, int]):
+    directory, holder, _ = killed
+    (directory / "lock").unlink()
+    look = "import sys; from supervisor.premises import Premises; Premises(sys.argv[1], print)"
+    command = ["unshare", "--mount", sys.executable, "-c", look, str(directory)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if "unshare failed" in done.stderr:
+        pytest.skip("cannot make a mount namespace here")
+    assert f"another supervisor (pid {holder}) runs with {directory}" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
+@pytest.mark.parametrize("then", [None, 2 * PATIENCE], ids=["by epoll", "by select"])
+def test_a_mount_wakes_who_sleeps_and_disturbs_only_where_the_directory_is(tmp_path: Path, then: float | None):
+    run, other = tmp_path / "run", tmp_path / "other"
+    run.mkdir()
+    other.mkdir()
+    loop = Loop()
+    server = Server(loop, clock.now, {}, None)
+    server.listen(f"{run}/supervisor.sock", 0o600)
+    journal = Journal(f"{run}/journal", "boot", "epoch")
+    taken = premises.Premises(str(run), print)
+    taken.keep(loop, server, 0o600, journal)
+
+    def disturbed_by(*command: str) -> bool:
+        loop.wait(0)
+        mounted = subprocess.Popen(command)
+        began = clock.now()
+        loop.wait(then)
+        assert clock.now() < began + PATIENCE
+        if mounted.wait():
+            pytest.skip("cannot mount a tmpfs here")
+        return taken.disturbed(clock.now())
+
+    try:
+        assert not disturbed_by("mount", "-t", "tmpfs", "lab", str(other))
+        assert disturbed_by("mount", "-t", "tmpfs", "lab", str(run))
+        assert taken.mend(clock.now())
+        assert sorted(os.listdir(run)) == ["journal", "lock", "supervisor.sock"]
+        assert not taken.disturbed(clock.now())
+        assert disturbed_by("umount", "-l", str(run))
+        assert taken.mend(clock.now())
+        assert not taken.mend(clock.now())
+    finally:
+        for place in (run, other):
+            if os.path.ismount(place):
+                subprocess.run(["umount", "-l", str(place)], check=True)
+    server.close()
+    taken.close()
+
+
+def test_what_an_earlier_program_has_held_is_held_all_the_while(tmp_path: Path):
+    first = premises.Premises(str(tmp_path), print)
+    held = [os.dup(fd) for fd in first.held]
+    assert len(held) == 3
+    second = premises.Premises(str(tmp_path), print, lock=held[0], guards=tuple(held[1:]))
+    assert list(second.held) == held
+    second.close()
+    first.close()
+
+
+def test_an_earlier_program_that_knew_one_guard_only_is_no_other_supervisor(tmp_path: Path):
+    """The name is held by this very process: it has come here through a program that does not know what it is."""
+    first = premises.Premises(str(tmp_path), print)
+    lock, guard = map(os.dup, first.held[:2])
+    second = premises.Premises(str(tmp_path), lambda _, text: pytest.fail(text), lock=lock, guards=(guard, -1))
+    assert second.held == (lock, guard, -1)
+    second.close()
+    first.close()
 
 
 def test_a_socket_of_the_dead_is_nobodys(killed: tuple[Path, int, int]):
