@@ -112,9 +112,9 @@ def _run(host: Linux, loaded: Loaded, config: Config, trial: Trial | None, *, sw
     for stray in strays.end(settings.runtime_dir, *_runs(journal)):
         host.log("warning", stray)
     host.keep_in(journal)
-    _guard(host, premises, server, settings.socket_mode, journal)
     host.spool_in(spool)
     parent = Parent(host, config, epoch=journal.epoch, life=os.urandom(3).hex())
+    _guard(host, premises, parent, server, journal)
     parent.take_over(journal.facts, loaded.freezes, loaded.packed)
     parent.configuration.broken(loaded.errors)
     host.settled()
@@ -216,9 +216,9 @@ def _runs(journal: Journal) -> tuple[list[str], list[str]]:
     return known, doubtful
 
 
-def _guard(host: Linux, premises: Premises, server: Server, mode: int, journal: Journal) -> None:
+def _guard(host: Linux, premises: Premises, parent: Parent, server: Server, journal: Journal) -> None:
     try:
-        premises.keep(host.loop, server, mode, journal)
+        premises.keep(host.loop, server, parent.running_settings.socket_mode, journal, parent.upgrade)
     except OSError as error:
         host.log("warning", f"cannot watch {premises.directory}, it must not be removed: {error}")
 

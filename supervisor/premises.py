@@ -13,7 +13,7 @@ Two supervisors over one directory would start every task twice. Locks forbid it
 A name without a file has no owner and no rights: any user could take it first. So it counts only if root or we
 ourselves hold it.
 
-inotify(7) tells when the socket, the journal, the lock or the directory itself is removed or renamed, and poll(2) on
+inotify(7) tells when the directory itself or one of its FILES is removed or renamed, and poll(2) on
 /proc/self/mountinfo when anything is mounted or unmounted, which may take the place of the directory. They are made
 anew at once, with everything that the journal has to say: a `rm -r` or an `umount -l` costs nothing but a moment.
 """
@@ -32,14 +32,19 @@ from supervisor.control.server import InUseError, Server
 from supervisor.host import clock, procfs
 from supervisor.host.inotify import IN_DELETE, Watch
 from supervisor.host.interface import Occurrence
+from supervisor.host.keeper import NAME as KEEPER
 from supervisor.host.loop import Loop
 from supervisor.store.records import Journal
+from supervisor.upgrade import PROGRAM, Upgrade
 
 AGAIN = 1.0
 """Seconds until what could not be made anew is tried again."""
 
 LET_GO = 5.0
 """Seconds that a child of a dead supervisor may need on a busy machine until it lets go of what it has inherited."""
+
+FILES = ("lock", "journal", "supervisor.sock", KEEPER, PROGRAM)
+"""What the supervisor needs and nobody else makes: the helpers have files of their own."""
 
 _IN_MOVED_FROM = 0x00000040
 
@@ -80,13 +85,13 @@ class Premises:
         if self._lock >= 0:
             os.close(self._lock)
 
-    def keep(self, loop: Loop, server: Server, mode: int, journal: Journal) -> None:
-        """From now on what is removed is made anew.
+    def keep(self, loop: Loop, server: Server, mode: int, journal: Journal, upgrade: Upgrade) -> None:
+        """From now on what is removed is made anew; the FIFOs' `keeper` by the plan that follows (`planning`).
 
         Raises:
             OSError: it cannot be watched.
         """
-        self._server, self._mode, self._journal = server, mode, journal
+        self._server, self._mode, self._journal, self._upgrade = server, mode, journal, upgrade
         self._socket = _place(f"{self.directory}/supervisor.sock")
         self._seen = _place(self.directory)
         mounts = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
@@ -121,6 +126,8 @@ class Premises:
             self._guard(0.0)
             there = {"lock": _of(self._lock), "journal": _of(self._journal.fd), "supervisor.sock": self._socket}
             gone = [name for name, place in there.items() if not place or _place(f"{self.directory}/{name}") != place]
+            if not os.path.exists(f"{self.directory}/{KEEPER}"):
+                gone.append(KEEPER)
             if "lock" in gone:
                 self._lock = _lock(f"{self.directory}/lock")
             if "journal" in gone:
@@ -132,9 +139,20 @@ class Premises:
             self.again = now + AGAIN
             self._log("error", f"cannot make {self.directory} anew, which somebody has removed: {error}")
             return False
+        if self._upgrade.copy_is_gone:
+            gone += self._copy()
         if gone:
             self._log("warning", f"somebody has removed {', '.join(gone)} in {self.directory}: made anew")
         return bool(gone)
+
+    def _copy(self) -> list[str]:
+        """Nothing else has to wait for it: an upgrade tries it once more."""
+        try:
+            self._upgrade.copy_anew()
+        except OSError as error:
+            self._log("warning", f"no copy of this program for the case of an upgrade: {error}")
+            return []
+        return [PROGRAM]
 
     def _touched(self, _: int) -> list[Occurrence]:
         if self._watch and self._watch.concerned():
@@ -143,7 +161,7 @@ class Premises:
 
     def _look(self) -> None:
         if self._watch:
-            self._watch.set(tuple((self.directory, name) for name in ("supervisor.sock", "journal", "lock")))
+            self._watch.set(tuple((self.directory, name) for name in FILES))
 
     def _guard(self, patience: float) -> None:
         """Holds the names of the directory, where it is now, and no others.

@@ -6,7 +6,8 @@
 3. The exec (`host.handover`). What comes up adopts; the tasks have never been anybody else's children.
 4. For some seconds the new program is on trial: if it fails, the old one goes on, from a copy of its sources.
 
-The copy is made a moment after each start, or after the trial, while what is on the disk still is what runs.
+The copy is made a moment after each start, or after the trial, while what is on the disk still is what runs. It is kept
+open from then on: when somebody removes it, it is made anew from itself.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Upgrade:
         self._copy_at: float | None = None
         self._trial_ends: float | None = None
         self._copied = False
+        self._copy_fd = -1
         self._client: Asker | None = None
         self._id = ""
 
@@ -56,6 +58,8 @@ class Upgrade:
         self._command = command
         self._copied = bool(came and came.why)  # then we run from the copy
         self._copy_at = None if self._copied else now + COPY_AFTER + (TRIAL if came else 0.0)
+        if self._copied:
+            self._keep_open()
         if came is None:
             return
         lives = [i for i in self._parent.fleet.instances.values() if i.run and not i.task.helper]
@@ -83,6 +87,11 @@ class Upgrade:
         """
         if reason := self._refusal():
             raise RefusedError(reason)
+        if self.copy_is_gone:
+            try:
+                self.copy_anew()
+            except OSError as error:
+                raise RefusedError(f"no copy of the running program can be kept: {error}") from None
         self._client, self._id = client, number
         if self._copied:
             self._rehearse(Done(0, None, ""))
@@ -112,9 +121,38 @@ class Upgrade:
         return f"{self._parent.running_settings.runtime_dir}/{PROGRAM}"
 
     def _copied_now(self, done: Done) -> None:
-        self._copied = not done.error
+        self._keep_open()
+        self._copied = self._copy_fd >= 0
         if done.error:
             self._parent.host.log("warning", f"no copy of this program for the case of an upgrade: {done.error}")
+
+    def _keep_open(self) -> None:
+        if self._copy_fd >= 0:
+            os.close(self._copy_fd)
+            self._copy_fd = -1
+        with suppress(OSError):  # somebody was faster, or it was not made: an upgrade makes it first
+            self._copy_fd = os.open(self._program, os.O_RDONLY | os.O_CLOEXEC)
+
+    @property
+    def copy_is_gone(self) -> bool:
+        """Whether somebody has removed the copy that was made."""
+        if self._copy_fd < 0:
+            return False
+        try:
+            return not os.path.samestat(os.stat(self._program), os.fstat(self._copy_fd))
+        except OSError:
+            return True
+
+    def copy_anew(self) -> None:
+        """From what is still open: what is on the disk by now may be another version.
+
+        Raises:
+            OSError: the runtime directory is full or gone.
+        """
+        with open(f"{self._program}.new", "wb") as file:
+            file.write(os.pread(self._copy_fd, os.fstat(self._copy_fd).st_size, 0))
+        os.rename(f"{self._program}.new", self._program)
+        self._keep_open()
 
     def _rehearse(self, done: Done) -> None:
         if self._client is None:  # a shutdown has begun meanwhile
@@ -123,6 +161,7 @@ class Upgrade:
             self.failed(f"no copy of the running program can be kept: {done.error}")
             return
         self._copied = True
+        self._keep_open()
         command = [*self._command, f"--rehearse={self._parent.running_settings.runtime_dir}"]
         self._parent.errand(self._rehearsed, errands.rehearse, tuple(command), self._program)
 

@@ -109,13 +109,17 @@ class Fifos:
                 yield from fds
 
     def take_over(self, folder: str) -> None:
-        """Holds what an earlier supervisor held. Once: afterwards it is all known.
+        """Holds what an earlier supervisor held, once: afterwards it is all known. And says that it does, each time.
 
         Raises:
-            OSError: no descriptor is left.
+            OSError: no descriptor is left, or no room to say it.
         """
-        if self._taken_over:
-            return
+        if not self._taken_over:
+            self._find(folder)
+            self._taken_over = True
+        self._keeper.in_charge(os.path.dirname(folder))
+
+    def _find(self, folder: str) -> None:
         known = {path for held in self._held.values() for paths in held for path in paths}
         for paths in _runs(folder):
             if not known.isdisjoint(paths):  # the last attempt came as far as this
@@ -127,8 +131,6 @@ class Fifos:
                 for path in paths:
                     with suppress(FileNotFoundError):
                         self.hold(key, (path,))
-        self._keeper.in_charge(os.path.dirname(folder))
-        self._taken_over = True
 
     def sweep(self, keys: Iterable[str]) -> None:
         """Lets go of what the scribe has removed, of every instance but these, which do it when they start again."""

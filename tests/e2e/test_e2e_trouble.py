@@ -449,6 +449,26 @@ def test_what_is_written_after_the_runtime_directory_was_removed_is_kept(lab: La
     os.close(say)
 
 
+@pytest.mark.parametrize("how", ["program.zip", "keeper", "removed"])
+def test_what_an_upgrade_and_the_next_supervisor_need_is_made_anew(lab: Lab, how: str) -> None:
+    """The copy of the program is what it was, and not what is on the disk by now."""
+    lab.start(IDLE)
+    lab.up("web")
+    copy = lab.run / "program.zip"
+    wait_for(
+        lambda: str(copy) in map(os.path.realpath, Path(f"/proc/{lab.pid}/fd").iterdir()), "the supervisor knows it"
+    )
+    before = {name: (lab.run / name).read_bytes() for name in ("program.zip", "keeper")}
+    if how == "removed":
+        take_away(lab, how)
+    else:
+        (lab.run / how).unlink()
+    wait_for(lambda: all((lab.run / name).exists() for name in before))
+    assert {name: (lab.run / name).read_bytes() for name in before} == before
+    lab.follow()
+    assert lab.ctl("upgrade", code=None).code == 0, lab.stderr
+
+
 @pytest.mark.usefixtures("mounts")
 def test_what_was_below_a_mount_is_not_taken_for_what_is_there_now(lab: Lab) -> None:
     """A socket, a journal and a lock that were the supervisor's once; nothing else happens that would wake it."""

@@ -125,6 +125,12 @@ def test_a_name_that_nobody_listens_to_is_no_supervisors(tmp_path: Path, monkeyp
     assert said == [f"somebody holds a name that guards {tmp_path}; only its lock and the other name do now"]
 
 
+class NoCopy:
+    """The program is not copied yet."""
+
+    copy_is_gone = False
+
+
 @pytest.fixture
 def covered(killed: tuple[Path, int, int]) -> Iterator[Path]:
     """Its directory, with a file system mounted over it."""
@@ -165,7 +171,8 @@ def test_a_mount_wakes_who_sleeps_and_disturbs_only_where_the_directory_is(tmp_p
     server.listen(f"{run}/supervisor.sock", 0o600)
     journal = Journal(f"{run}/journal", "boot", "epoch")
     taken = premises.Premises(str(run), print)
-    taken.keep(loop, server, 0o600, journal)
+    taken.keep(loop, server, 0o600, journal, NoCopy())
+    (run / "keeper").touch()
 
     def disturbed_by(*command: str) -> bool:
         loop.wait(0)
