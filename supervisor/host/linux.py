@@ -265,7 +265,8 @@ class Linux:
 
     def spool(self, accounts: list[dict[str, Any]]) -> str:
         """See `Host.spool`."""
-        return self._spool.put(accounts) if self._spool else ""
+        claims = self._journal.claims if self._journal else 0
+        return self._spool.put(accounts, claims) if self._spool else ""
 
     def errand(self, function: Callable[..., Any], *arguments: object) -> int:
         """See `Host.errand`."""

@@ -33,6 +33,12 @@ it: another meaning or type of a field, one that goes, a new state. Then `supctl
 COMPACT_ABOVE = 1 << 20
 """Bytes after which the file may be rewritten, when most of it is out of date."""
 
+PART = 16
+"""Where the runtime directory is small, one part of so many of it are these bytes."""
+
+OUTDATED = 4
+"""So many times what is needed the file may have."""
+
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 
 
@@ -91,12 +97,31 @@ class Journal:
         if not lines and self._whole:
             return
         data = ("\n".join(lines) + "\n").encode()
+        if self._whole and self._size + len(data) > self._most and self._compacted():
+            return
         self._size += len(data)
-        outdated = self._size > COMPACT_ABOVE and self._size > 4 * self._needed
         whole, self._whole = self._whole, False
-        if outdated or not whole or self._sheet.append(data) != len(data):  # a short write: the disk is full, or was
+        if not whole or self._sheet.append(data) != len(data):  # a short write: the disk is full, or was
             self._rewrite()
         self._whole = True
+
+    @property
+    def _most(self) -> int:
+        """Bytes from which on the file is rewritten."""
+        return max(min(COMPACT_ABOVE, self._room // PART), OUTDATED * self._needed)
+
+    @property
+    def claims(self) -> int:
+        """Bytes of the runtime directory that it may yet take: until it is rewritten, and for the second copy then."""
+        return max(0, self._most - self._size) + self._needed
+
+    def _compacted(self) -> bool:
+        """Whether what is out of date is gone. It need not be, while there is no room for a second copy."""
+        try:
+            self._rewrite()
+        except OSError:
+            return False
+        return True
 
     @property
     def fd(self) -> int:
@@ -141,13 +166,13 @@ class Journal:
 
     def _go_on(self) -> None:
         """There is no room for a second file, but tasks live, and somebody has to see to them: with the first one."""
-        self._size, self._whole = self._sheet.go_on(), False
+        self._size, self._whole, self._room = self._sheet.go_on(), False, self._sheet.whole()
 
     def _rewrite(self) -> None:
         header = _encode({"journal": VERSION, "boot": self.boot, "epoch": self.epoch})
         data = ("\n".join([header, *self._lines.values()]) + "\n").encode()
         self._sheet.replace(data)
-        self._size = len(data)
+        self._size, self._room = len(data), self._sheet.whole()
 
 
 def peek(path: str, boot: str, sheet: Sheet | None = None) -> dict[str, dict[str, Any]]:

@@ -59,6 +59,11 @@ class Sheet:
             os.close(self.fd)
         self.fd = fd
 
+    def whole(self) -> int:
+        """Bytes of the file system that it is on: a small one has no room for much that is out of date."""
+        found = os.fstatvfs(self.fd)
+        return found.f_blocks * found.f_frsize
+
     def go_on(self) -> int:
         """Appends to what is there. Returns its size."""
         self.fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)

@@ -34,7 +34,7 @@ LIMIT = 16 << 20
 PAGE = 4096
 
 RESERVE = 4
-"""One part of so many of the runtime directory's memory is left to others: the journal must always have room."""
+"""One part of so many of the runtime directory's memory is left to others, beside what the journal may yet need."""
 
 HELD = 1000
 """Accounts in memory, when the spool is full."""
@@ -63,9 +63,14 @@ class Spool:
         self._newest: dict[str, int] = {}  # of each instance: where its last account stands in `_held`
         self._lost = 0
         self._stuck = False
+        self._claims = 0
 
-    def put(self, records: list[Account]) -> str:
-        """Hands these over, or keeps them. Returns a sentence for the operator when that has become different."""
+    def put(self, records: list[Account], claims: int = 0) -> str:
+        """Hands these over, or keeps them. Returns a sentence for the operator when that has become different.
+
+        `claims`: bytes of the runtime directory that the journal may yet need.
+        """
+        self._claims = claims
         try:
             self._anyhow([*self._owed(), *records])
         except OSError as error:
@@ -97,7 +102,7 @@ class Spool:
         if self._bytes > self.limit:
             raise OSError(11, "its scribe does not read")
         room = os.statvfs(self.directory)
-        if room.f_bavail * RESERVE <= room.f_blocks:
+        if room.f_bavail * room.f_frsize <= room.f_blocks * room.f_frsize // RESERVE + self._claims:
             raise OSError(28, "the runtime directory is nearly full")
         header = {"spool": VERSION, "clock": clock.offset()}
         data = ("\n".join(map(_encode, (header, *records))) + "\n").encode()

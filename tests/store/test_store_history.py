@@ -205,6 +205,14 @@ def test_room_is_left_for_the_journal(tmp_path, monkeypatch):
     assert "keeps up again" in made.put([account(2)])
 
 
+def test_room_is_left_for_what_the_journal_may_yet_need(tmp_path, monkeypatch):
+    made = Spool(str(tmp_path))
+    real = os.statvfs(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((4096, 4096, 100, 50, 50, *real[5:])))
+    assert made.put([account(1)], claims=24 * 4096) == ""
+    assert "nearly full" in made.put([account(2)], claims=25 * 4096)
+
+
 def test_a_runtime_directory_that_is_full(tmp_path, monkeypatch):
     made = Spool(str(tmp_path))
 

@@ -1,5 +1,6 @@
 """The journal: complete at every instruction, and never trusted further than it can be read."""
 
+import errno
 import json
 import os
 import resource
@@ -14,6 +15,7 @@ from supervisor.core.instance import Instance, Order, Outcome, Run
 from supervisor.core.states import State
 from supervisor.store import records
 from supervisor.store.records import Journal, instance_of, record_of
+from supervisor.store.sheet import Sheet
 
 ORDER = Order(("a", "caf\udce9"), (("K", "v=w"),))
 OUTCOME = Outcome(
@@ -164,6 +166,44 @@ def test_it_does_not_shrink_below_what_is_up_to_date(tmp_path: Path, monkeypatch
     one.write([{"instance": f"a:{n}", "n": n} for n in range(100)])
     one.write([{"instance": "a:0", "gone": True}])
     assert len(journal(tmp_path).facts) == 99
+
+
+class Small(Sheet):
+    """A file system of so many bytes, which is full for a second copy as long as `full` says so."""
+
+    size, full = 160_000, False
+
+    def whole(self) -> int:
+        return self.size
+
+    def replace(self, data: bytes) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().replace(data)
+
+
+def test_it_is_rewritten_sooner_where_there_is_little_room_and_says_what_it_may_yet_need(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    one = Journal(str(path), "boot", "epoch", Small(str(path)))
+    for number in range(2000):
+        one.write([{"instance": f"a:{number % 3}", "n": number}])
+        assert path.stat().st_size <= 10_000
+        assert path.stat().st_size + one.claims >= 10_000
+    assert one.claims < 10_200
+
+
+def test_what_is_out_of_date_stays_while_there_is_no_room_for_a_second_copy(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    sheet = Small(str(path))
+    one = Journal(str(path), "boot", "epoch", sheet)
+    sheet.full = True
+    for number in range(1000):
+        one.write([{"instance": "a:1", "n": number}])
+    assert path.stat().st_size > 10_000
+    assert Journal(str(path), "boot", "epoch").facts["a:1"]["n"] == 999
+    sheet.full = False
+    one.anew()
+    assert path.stat().st_size < 1000
 
 
 def test_a_full_disk_is_an_error_and_what_was_written_before_stays(tmp_path: Path) -> None:
