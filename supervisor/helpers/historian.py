@@ -41,11 +41,12 @@ FORGETTING = 3600.0
 class Database:
     """The database, opened when it is first needed, and again after it had to be closed."""
 
-    def __init__(self, say: Say) -> None:
-        """Nothing is known until there is a plan."""
+    def __init__(self, say: Say, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Nothing is known until there is a plan. `tell` leaves word of why it cannot be written, "" when it can."""
         self.path = ""
         self._gid: int | None = None
         self._say = say
+        self._tell = tell
         self._connection: sqlite3.Connection | None = None
         self._place: tuple[int, int] | None = None  # of the file that is open
         self._troubled = False
@@ -61,12 +62,15 @@ class Database:
         try:
             self._attempt(act)
         except (sqlite3.Error, OSError) as error:
+            why = f"the history cannot be written, it waits in memory: {self.path}: {error}"
             if not self._troubled:
-                self._say("error", f"the history cannot be written, it waits in memory: {self.path}: {error}")
+                self._say("error", why)
+            self._tell(why)  # each time: somebody may have removed it
             self._troubled = True
             return False
         if self._troubled:
             self._say("info", f"the history is written again: {self.path}")
+            self._tell("")
         self._troubled = False
         return True
 

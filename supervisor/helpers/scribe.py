@@ -16,6 +16,7 @@ import resource
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 
 from supervisor.helpers.historian import Database, Historian, Said
 from supervisor.helpers.limiter import Limiter
@@ -26,6 +27,7 @@ from supervisor.host.inotify import IN_MOVED_TO, Watch
 from supervisor.host.log import Log
 from supervisor.logs.output import Output
 from supervisor.store import plan
+from supervisor.store.told import TROUBLES
 
 REMOVED = (FileNotFoundError, FileExistsError)
 """What it is like to make something in a directory while somebody removes that, and the supervisor makes it anew."""
@@ -35,10 +37,16 @@ def parts(runtime_dir: str) -> list[Part]:
     """Everything that the scribe does, in the order in which it is told and ended."""
     output = Output(runtime_dir)
     say = Log().write
-    keeper = Database(say)
+    keeper = Database(say, partial(_troubled, runtime_dir))
+    _troubled(runtime_dir, "")  # what an earlier one has said is seen anew
     sampler = Sampler(runtime_dir, keeper, say)
     historian = Historian(runtime_dir, keeper, Said(output.reads, output.tails.of), sampler.watched)
     return [output, Limiter(runtime_dir, say), sampler, historian]
+
+
+def _troubled(runtime_dir: str, why: str) -> None:
+    with suppress(OSError):  # no room, or somebody removes the directory; it is in the log anyway
+        TROUBLES.write(runtime_dir, {"why": why} if why else {})
 
 
 class Scribe:

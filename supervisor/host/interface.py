@@ -185,6 +185,9 @@ class Host(Protocol):
     def breaches(self) -> dict[str, Any]:
         """The runs that @scribe has found beyond a limit, by instance: {"run", "why"} (`store.told`)."""
 
+    def troubles(self) -> str:
+        """Why @scribe cannot write the history (`store.told`); "" when it can, or none can tell."""
+
     def samples(self) -> dict[str, Any]:
         """What runs used at the last look of @scribe (`store.told.SAMPLES`); empty when nobody looks."""
 

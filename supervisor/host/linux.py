@@ -40,7 +40,7 @@ from supervisor.host.wallclock import WallClock
 from supervisor.store.plan import write as write_plan
 from supervisor.store.records import Journal
 from supervisor.store.spool import Spool
-from supervisor.store.told import BREACHES, LOSSES, SAMPLES, Newest, Told
+from supervisor.store.told import BREACHES, LOSSES, SAMPLES, TROUBLES, Newest, Told
 
 
 class Linux:
@@ -238,6 +238,10 @@ class Linux:
     def breaches(self) -> dict[str, Any]:
         """See `Host.breaches`."""
         return BREACHES.read(self._runtime_dir)
+
+    def troubles(self) -> str:
+        """See `Host.troubles`."""
+        return str(TROUBLES.read(self._runtime_dir).get("why", ""))
 
     def post(self, name: str, what: dict[str, Any]) -> None:
         """See `Host.post`."""

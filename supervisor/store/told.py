@@ -67,6 +67,9 @@ class Newest:
 LOSSES = Told("lost", "losses.json")
 """Output that could not be written, as sums: {KEY: {"bytes", "lines", "why", "at"}}, with the time of the last loss."""
 
+TROUBLES = Told("history", "trouble.json")
+"""Why the history cannot be written: {"why"}; nothing in it when it can. Nobody is woken: `status` looks."""
+
 BREACHES = Told("breaches", "breaches.json")
 """Runs that are beyond a limit which only @scribe watches: {KEY: {"run": its id, "why"}}."""
 

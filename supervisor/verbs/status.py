@@ -64,6 +64,7 @@ def supervisor(parent: Parent) -> dict[str, Any]:
     from supervisor.core import report  # noqa: PLC0415
     from supervisor.version import __version__  # noqa: PLC0415
 
+    troubles = [_stuck(parent, i) for i in parent.fleet.instances.values() if i.task.helper]
     return {
         "name": parent.announce.name,
         "pid": os.getpid(),
@@ -76,7 +77,7 @@ def supervisor(parent: Parent) -> dict[str, Any]:
             "loaded": parent.configuration.loaded,
             "error": "\n".join(parent.configuration.errors) or None,
         },
-        "helpers": [says for i in parent.fleet.instances.values() if i.task.helper and (says := _stuck(parent, i))],
+        "helpers": list(filter(None, (*troubles, parent.host.troubles()))),
     }
 
 

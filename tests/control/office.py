@@ -128,6 +128,9 @@ class Nothing:
     def samples(self) -> dict[str, Any]:
         return {}
 
+    def troubles(self) -> str:
+        return ""
+
     def spool(self, accounts: list[dict[str, Any]]) -> str:
         wire.encode(accounts=accounts)
         return ""

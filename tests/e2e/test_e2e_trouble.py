@@ -469,6 +469,20 @@ def test_what_an_upgrade_and_the_next_supervisor_need_is_made_anew(lab: Lab, how
     assert lab.ctl("upgrade", code=None).code == 0, lab.stderr
 
 
+def test_a_history_that_cannot_be_written_is_in_the_status_until_it_can(lab: Lab) -> None:
+    state = lab.dir / "state"
+    lab.start('[task.a]\ncommand = "false"\nkind = "triggered"')
+    shutil.rmtree(state)
+    state.write_text("no directory")
+    lab.ctl("run", "a", "--wait", code=None)
+    (says,) = wait_for(lambda: lab.ctl("status", "--json", code=None).json["supervisor"]["helpers"])
+    assert says.startswith(f"the history cannot be written, it waits in memory: {state}/history.db: ")
+    assert says in lab.ctl("status", code=None).out.splitlines()
+    state.unlink()
+    lab.ctl("run", "a", "--wait", code=None)
+    wait_for(lambda: not lab.ctl("status", "--json", code=None).json["supervisor"]["helpers"])
+
+
 @pytest.mark.usefixtures("mounts")
 def test_what_was_below_a_mount_is_not_taken_for_what_is_there_now(lab: Lab) -> None:
     """A socket, a journal and a lock that were the supervisor's once; nothing else happens that would wake it."""

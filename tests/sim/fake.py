@@ -336,6 +336,9 @@ class FakeHost:
     def breaches(self) -> dict[str, Any]:
         return json.loads(json.dumps(self.world.beyond))
 
+    def troubles(self) -> str:
+        return ""
+
     def _promised(self, record: dict[str, Any]) -> None:
         """The grace begins with the decision; it is the same one for the next supervisor."""
         process = self._known.get(record.get("instance", ""))
