@@ -27,20 +27,26 @@ def select(fleet: Fleet, names: list[str]) -> list[Instance]:
     chosen: set[str] = set()
     for name in names:
         found = _matching(fleet, name)
-        if not found and name not in fleet.tasks and name[1:] not in (fleet.groups if name[:1] == "@" else ()):
+        if not found and not _tasks(fleet, name) and not (name[:1] == "@" and name[1:] in fleet.groups):
             raise UnknownNameError(_unknown(fleet, name))
         chosen.update(found)
     return [instance for instance in everything(fleet) if instance.key in chosen]
 
 
+def tasks(fleet: Fleet, name: str) -> list[str]:
+    """The tasks that a name means, also those that have no instance now.
+
+    Raises:
+        UnknownNameError: it means nothing.
+    """
+    there = [instance.task.name for instance in select(fleet, [name])]
+    return list(dict.fromkeys([*_tasks(fleet, name), *there]))
+
+
 def without_instances(fleet: Fleet, names: list[str]) -> list[str]:
     """The tasks that the names mean (all of them without names) and that have no instance: `replicas` is 0."""
-    groups = {f"@{name}": group.tasks for name, group in fleet.groups.items()}
-    meant = [
-        task for task in fleet.tasks
-        if not names or any(fnmatchcase(task, name) or task in groups.get(name, ()) for name in names)
-    ]  # fmt: skip
-    return [task for task in meant if not any(fleet.copies(task))]
+    meant = {task for name in names for task in _tasks(fleet, name)} if names else fleet.tasks
+    return [task for task in fleet.tasks if task in meant and not any(fleet.copies(task))]
 
 
 def everything(fleet: Fleet) -> list[Instance]:
@@ -50,20 +56,33 @@ def everything(fleet: Fleet) -> list[Instance]:
 
 def _matching(fleet: Fleet, name: str) -> list[str]:
     if name.startswith("@"):
-        group = fleet.groups.get(name[1:])
-        return [i.key for task in group.tasks for i in fleet.copies(task)] if group else []
-    if any(character in name for character in "*?["):
-        return [i.key for i in everything(fleet) if _like(i, name)]
+        return [i.key for task in _tasks(fleet, name) for i in fleet.copies(task)]
+    if _is_glob(name):
+        return [i.key for i in everything(fleet) if _like(i.task.name, i.key, name)]
     return [i.key for i in everything(fleet) if name in (i.task.name, i.key)]
 
 
-def _like(instance: Instance, pattern: str) -> bool:
-    return any(fnmatchcase(name, pattern) for name in (instance.task.name, instance.key))
+def _tasks(fleet: Fleet, name: str) -> list[str]:
+    """By their own names; a glob that would mean the first instance of a task means the task."""
+    if name.startswith("@"):
+        group = fleet.groups.get(name[1:])
+        return list(group.tasks) if group else []
+    if _is_glob(name):
+        return [task for task in fleet.tasks if _like(task, f"{task}:1", name)]
+    return [name] if name in fleet.tasks else []
+
+
+def _is_glob(name: str) -> bool:
+    return any(character in name for character in "*?[")
+
+
+def _like(task: str, instance: str, pattern: str) -> bool:
+    return fnmatchcase(task, pattern) or fnmatchcase(instance, pattern)
 
 
 def _unknown(fleet: Fleet, name: str) -> str:
     known = [*fleet.tasks, *(f"@{group}" for group in fleet.groups)]
-    what = "group" if name.startswith("@") else "task matches" if any(c in name for c in "*?[") else "task"
+    what = "group" if name.startswith("@") else "task matches" if _is_glob(name) else "task"
     task, colon, _ = name.partition(":")
     near = nearest(name, known) or (nearest(task, known) if colon else "")
     hint = f"did you mean {near!r}?" if near else "see `supctl status`"

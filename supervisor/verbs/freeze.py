@@ -50,7 +50,7 @@ def scopes(parent: Parent, names: list[str]) -> list[str]:
         RefusedError: there is no such task or group, or it is one instance of a task.
     """
     from supervisor.core.freeze import EVERYTHING  # noqa: PLC0415 - not in supctl
-    from supervisor.core.select import UnknownNameError, select  # noqa: PLC0415
+    from supervisor.core.select import UnknownNameError, tasks  # noqa: PLC0415
 
     found: dict[str, None] = {}
     if not names:
@@ -62,7 +62,7 @@ def scopes(parent: Parent, names: list[str]) -> list[str]:
         if ":" in name and not any(character in name for character in "*?["):
             raise RefusedError(f"{name!r}: a freeze holds for a task, a group (@etl) or everything", USAGE)
         try:
-            found |= {instance.task.name: None for instance in select(parent.fleet, [name])}
+            found |= dict.fromkeys(tasks(parent.fleet, name))
         except UnknownNameError as error:
             raise RefusedError(str(error), UNKNOWN) from None
     return list(found)

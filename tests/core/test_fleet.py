@@ -13,7 +13,7 @@ from supervisor.core.freeze import CONFIG, SUPCTL, Freeze
 from supervisor.core.gate import may_start, will_start
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Health, Instance, Outcome, Run
-from supervisor.core.select import UnknownNameError, select
+from supervisor.core.select import UnknownNameError, select, tasks, without_instances
 from supervisor.core.states import State
 
 SINCE = "2026-11-21T14:02:11.000Z"
@@ -249,6 +249,8 @@ w?b:[13]           web:1 web:3
 *                  web:1 web:2 web:3 web-2:1 mail:1
 mail web:2 mail    web:2 mail:1
 zero               -
+z*                 -
+zero:*             -
 @none              -
 """
 
@@ -257,6 +259,22 @@ zero               -
 def test_what_a_name_means(many: Fleet, line: str):
     names, meant = line[:19].split(), line[19:].split()
     assert [one.key for one in select(many, names)] == [key for key in meant if key != "-"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("*e*", ["web", "web-2", "zero"]),
+        ("*:1", ["web", "web-2", "mail", "zero"]),
+        ("web:[23]", ["web"]),
+        ("zero", ["zero"]),
+        ("@etl", ["mail", "web"]),
+        ("@none", []),
+    ],
+)
+def test_the_tasks_that_a_name_means(many: Fleet, name: str, meant: list[str]):
+    assert tasks(many, name) == meant
+    assert without_instances(many, [name]) == [task for task in meant if task == "zero"]
 
 
 @pytest.mark.parametrize(
