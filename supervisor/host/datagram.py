@@ -33,6 +33,11 @@ class Said:
     main_pid: int = 0
     stores: bool = False  # FDSTORE=1, which there is not
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether there is no word in it that means anything here, as in a BARRIER=1."""
+        return self == Said(Notified(self.event.run))
+
 
 def parse(data: bytes, run: int) -> Said:
     """Understands one datagram of a process of this run."""

@@ -11,7 +11,7 @@ and so is who has ended before it can be told whose it was, as by systemd (see `
 
 **A flood** costs its own task: so many datagrams are read per turn, then the socket rests for a moment, and the kernel
 lets the sender wait. Descriptors that come along (BARRIER=1, FDSTORE=1) are closed at once: for a barrier that is the
-answer.
+answer. Whoever sent it may have ended by then, and need not be known: it says nothing else.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class Ears:
             if heard is None:
                 whole = False
                 break
-            if not self._believed(ear, heard):
+            if heard.said.says_nothing or not self._believed(ear, heard):
                 continue
             event = datagram.together(event, heard.said.event) if event else heard.said.event
             main += self._main_pid(ear, heard.said.main_pid) if heard.said.main_pid else []

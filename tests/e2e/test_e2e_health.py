@@ -63,11 +63,13 @@ def test_systemd_notify_itself(lab: Lab, user: str) -> None:
     if user and os.geteuid():
         pytest.skip("needs root")
     os.chmod(lab.dir, 0o755)
-    lines = (f"{NOTIFY} --status=loading", f"{NOTIFY} --ready --status=serving", "exec sleep 1000")
+    loading = f"for i in 1 2 3 4 5 6 7 8 9 10; do {NOTIFY} --status=loading; done"
+    lines = (loading, f"{NOTIFY} --ready --status=serving", "exec sleep 1000")
     lab.start(f'[task.web]\nready = "notify"\n{user}\ncommand = {shell(*lines)}\n')
     assert lab.until(name="web", to="running")
     wait_for(lambda: lab.tasks()["web"]["says"] == "serving", "its status")
     assert "says: serving" in lab.ctl("status").out
+    assert "not listened to" not in lab.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -181,6 +183,18 @@ def test_who_has_ended_before_it_is_read_is_not_believed(lab: Lab, who: str) -> 
     wait_for(lambda: "had ended before it was read" in lab.stderr, "the refusal")
     assert lab.tasks()["web"]["state"] == "starting"
     assert lab.stderr.count("had ended before it was read") == 1
+
+
+def test_who_has_ended_and_said_nothing_is_no_stranger(lab: Lab, say: str) -> None:
+    """As the sender of a BARRIER=1 does, who ends when it is read: there is nothing to be believed, or to be lost."""
+    (lab.dir / "barrier.py").write_text(BRIEF.replace("READY=1", "BARRIER=1"))
+    lab.start(brief(lab, f"python3 {{dir}}/barrier.py; touch {{dir}}/said; exec {say} READY=1"))
+    wait_for(lambda: lab.tasks()["web"]["why"].startswith("waits for READY=1"), "web waits")
+    with deaf(lab):
+        (lab.dir / "gate").write_text("go\n")
+        wait_for((lab.dir / "said").exists, "it has spoken")
+    lab.until(name="web", to="running")
+    assert "not listened to" not in lab.stderr
 
 
 def test_the_main_process_is_believed_also_when_it_has_ended(lab: Lab) -> None:

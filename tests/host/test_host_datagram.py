@@ -112,6 +112,13 @@ def test_what_makes_no_sense_is_passed_over() -> None:
         assert parse(text.encode(), 7).event == Notified(7), text
 
 
+def test_what_says_nothing_needs_no_sender() -> None:
+    for text in ("BARRIER=1", "X=1", "", "READY=0"):
+        assert parse(text.encode(), 7).says_nothing, text
+    for text in (*WORD_BY_WORD, "MAINPID=4711", "FDSTORE=1"):
+        assert not parse(text.encode(), 7).says_nothing, text
+
+
 def test_reloading_ends_with_the_ready_that_follows_it() -> None:
     reloading, ready = Notified(7, reloading=True), Notified(7, ready=True)
     assert not together(reloading, ready).reloading
