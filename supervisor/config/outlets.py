@@ -52,10 +52,8 @@ def check_rights(tasks: Mapping[str, Task], world: World, warn: Blame) -> None:
 
 def _hurdle(path: str, user: str, world: World) -> str:
     """The file, or the directory that is there, which this user may not write to, and its mode; "" if he may."""
+    path = world.nearest(path)
     found = world.stat(path)
-    while isinstance(found, str) and path != "/":
-        path = os.path.dirname(path)
-        found = world.stat(path)
     if isinstance(found, str) or world.user(user) == 0:
         return ""
     wanted = stat.S_IWOTH | stat.S_IXOTH if stat.S_ISDIR(found.st_mode) else stat.S_IWOTH

@@ -120,11 +120,14 @@ def log_target(value: object, scope: Scope) -> str:
     status = scope.world.stat(found)
     if not isinstance(status, str) and stat.S_ISDIR(status.st_mode):
         raise Wrong(f"{quote_path(found)} is a directory; allowed: the path of a file")
-    above = os.path.dirname(found)  # directories that are missing are made
-    while isinstance(status := scope.world.stat(above), str) and above != "/":
-        above = os.path.dirname(above)
-    if not isinstance(status, str) and not stat.S_ISDIR(status.st_mode):
+    above = scope.world.nearest(os.path.dirname(found))  # directories that are missing are made
+    there = scope.world.stat(above)
+    if not isinstance(there, str) and not stat.S_ISDIR(there.st_mode):
         raise Wrong(f"{quote_path(above)} is not a directory; allowed: a file in a directory")
+    if isinstance(status, str) and scope.world.is_of_the_kernel(above):
+        raise Wrong(
+            f"{quote_path(found)} cannot be made in {quote_path(above)}, which is the kernel's; allowed: a file"
+        )
     return found
 
 

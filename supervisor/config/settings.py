@@ -8,6 +8,7 @@ specification wants it, a variable that is not an absolute path counts as not se
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -38,6 +39,8 @@ def settings(table: Table, report: Report) -> Settings:
         values["auto_freeze"] = AutoFreeze(**values["auto_freeze"])
     made = Settings(**{"name": os.uname().nodename or "supervisor", **directories(world), **values})
     _check_notify_command(made, table, world, report)
+    if world.beforehand:  # at the start they are made, and at a reload they are in use
+        _check_directories(made, table, world, report)
     path = os.path.join(made.runtime_dir, SOCKET)
     length = len(os.fsencode(path))
     if length > LONGEST_SOCKET:
@@ -57,6 +60,40 @@ def _check_notify_command(made: Settings, table: Table, world: World, report: Re
             check_program(made.notify_command[0], Setting(None, None, {}, (), True), world)
         except Wrong as wrong:
             report.problems(table.section, [(("notify_command",), text) for _, text in wrong.problems])
+
+
+def _check_directories(made: Settings, table: Table, world: World, report: Report) -> None:
+    """Whether the supervisor could make them and write to them, if it were us. Nothing is made."""
+    for key in directories(world):
+        path = getattr(made, key)
+        if hurdle := _hurdle(path, world):
+            allowed = f"allowed: a directory that uid {world.uid} can write to, or make"
+            report.wrong(table.section, key, f"{quote_path(path)} cannot be used: {hurdle}; {allowed}")
+        elif key == "runtime_dir" and (owner := _stranger(path, world)):
+            report.wrong(table.section, key, f"{quote_path(path)} belongs to uid {owner}; allowed: one of our own")
+
+
+def _hurdle(path: str, world: World) -> str:
+    """What is in the way of a directory: itself, or the nearest that is there above it; "" if nothing."""
+    place = world.nearest(path)
+    status = world.stat(place)
+    if isinstance(status, str):
+        return f"{quote_path(place)} {status}"
+    if not stat.S_ISDIR(status.st_mode):
+        return f"{quote_path(place)} is not a directory"
+    if world.is_of_the_kernel(place):
+        return f"nothing can be made in {quote_path(place)}, which is the kernel's"
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        return f"{quote_path(place)} is on a file system that is read-only"
+    if not os.access(place, os.W_OK | os.X_OK, effective_ids=True):
+        return f"{quote_path(place)} is not writable for uid {world.uid}"
+    return ""
+
+
+def _stranger(path: str, world: World) -> int:
+    """Who has a directory that is neither ours nor root's; 0: nobody."""
+    status = world.stat(path)
+    return 0 if isinstance(status, str) or status.st_uid == world.uid else status.st_uid
 
 
 def runtime_dirs(path: str, environ: Mapping[str, str]) -> list[str]:

@@ -26,7 +26,7 @@ class World:
     def __init__(self, environ: Mapping[str, str], *, beforehand: bool = False) -> None:
         """`beforehand`: the supervisor of this config is not where we are, a service manager may start it elsewhere."""
         self.environ = environ
-        self._beforehand = beforehand
+        self.beforehand = beforehand
         self.uid = os.geteuid()
         self._stats: dict[str, os.stat_result | str] = {}
         self._users: dict[str, int | None] = {}
@@ -46,6 +46,20 @@ class World:
                 known = f"cannot be looked at ({reason(error)})"
             self._stats[path] = known
         return known
+
+    def nearest(self, path: str) -> str:
+        """The path, or the nearest place above it that is there: where something would be made first."""
+        while isinstance(self.stat(path), str) and path != "/":
+            path = os.path.dirname(path)
+        return path
+
+    def is_of_the_kernel(self, path: str) -> bool:
+        """Whether it is in /proc or /sys, where nobody can make anything, whatever the modes say."""
+        devices = [
+            None if isinstance(one := self.stat(place), str) else one.st_dev for place in (path, "/proc", "/sys")
+        ]
+        root = self.stat("/")
+        return devices[0] in devices[1:] and (isinstance(root, str) or devices[0] != root.st_dev)
 
     def user(self, name: str) -> int | None:
         """The uid of a user; None: there is no such user."""
@@ -82,7 +96,7 @@ class World:
         from supervisor.host import controllers  # noqa: PLC0415 - few configs ask
 
         if not self._offers:
-            unit = controllers.of_a_unit() if self._beforehand else None
+            unit = controllers.of_a_unit() if self.beforehand else None
             self._offers = [*([unit] if unit else ()), controllers.of_this_process()]
         if any(controller in offer.controllers for offer in self._offers):
             return ""

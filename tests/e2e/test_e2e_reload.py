@@ -139,6 +139,15 @@ def test_every_error_at_once_and_exit_78(lab: Lab) -> None:
     assert lab.expect_exit() == 78
 
 
+def test_a_directory_that_cannot_be_made_is_found_by_a_check_and_at_the_start(lab: Lab) -> None:
+    lab.path.write_text(f'[supervisor]\nruntime_dir = "{lab.run}"\nstate_dir = "/proc/s"\nlog_dir = "{lab.dir}"\n')
+    assert 'state_dir: "/proc/s" cannot be used' in lab.ctl("check", str(lab.path), code=1).err
+    for words in (["--check"], []):
+        lab.start(wait=False, command=[*SUPERVISOR, *words, "-c", str(lab.path)])
+        assert lab.expect_exit() == 78
+        assert "supervisor: state_dir: " in lab.stderr
+
+
 def test_check_of_a_good_config(lab: Lab) -> None:
     lab.write(A)
     assert lab.ctl("check", str(lab.path)).out == f"{lab.path}: ok, 1 task\n"
