@@ -16,7 +16,8 @@ from supervisor.config import task as tasks_of
 from supervisor.config.dependencies import check_dependencies
 from supervisor.config.errors import Report
 from supervisor.config.gather import Tables, gather
-from supervisor.config.outlets import check_outlets, check_rights
+from supervisor.config.outlets import check_outlets
+from supervisor.config.rights import check_rights
 from supervisor.config.settings import LONGEST_SOCKET, settings
 from supervisor.config.source import read
 from supervisor.config.task import Checked

@@ -1,9 +1,6 @@
 """One file belongs to one instance: two that write to the same one would rotate it under each other's rules.
 
 What is no regular file (/dev/stderr, a FIFO) may be shared. The names of the files are those of `logs.places`.
-
-A path of a task with a `user` is opened with the rights of that user: none shall write through us where he may not.
-Who could not is told so beforehand: a warning, as only modes are looked at, and those may change.
 """
 
 from __future__ import annotations
@@ -14,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from supervisor.config.dependencies import Blame
-from supervisor.config.wording import quote, quote_path
+from supervisor.config.wording import quote_path
 from supervisor.config.world import World
 from supervisor.core.definition import Log
 
@@ -26,7 +23,7 @@ def check_outlets(tasks: Mapping[str, Task], log_dir: str, world: World, blame: 
     """Tells of each file that a second instance would write to."""
     owners: dict[str, tuple[str, str]] = {}
     for name, task in tasks.items():
-        for owner, path in _files(task, log_dir):
+        for owner, path in files(task, log_dir):
             other, of = owners.setdefault(path, (owner, name))
             if other == owner or _special(path, world):
                 continue
@@ -39,30 +36,7 @@ def check_outlets(tasks: Mapping[str, Task], log_dir: str, world: World, blame: 
             blame(guilty, "log", f"{what}; allowed: one of its own")
 
 
-def check_rights(tasks: Mapping[str, Task], world: World, warn: Blame) -> None:
-    """Tells of each path that the user of its task could not write to."""
-    for name, task in tasks.items():
-        if task.user and not world.uid and "/" in task.log.to:
-            for _, path in _files(task, ""):
-                if hurdle := _hurdle(path, task.user, world):
-                    what = f"{quote_path(path)} is opened as {quote(task.user)}, who may not write there: {hurdle}"
-                    warn(name, "log", f"{what}; what the task says would be lost")
-                    break
-
-
-def _hurdle(path: str, user: str, world: World) -> str:
-    """The file, or the directory that is there, which this user may not write to, and its mode; "" if he may."""
-    path = world.nearest(path)
-    found = world.stat(path)
-    if isinstance(found, str) or world.user(user) == 0:
-        return ""
-    wanted = stat.S_IWOTH | stat.S_IXOTH if stat.S_ISDIR(found.st_mode) else stat.S_IWOTH
-    shift = 6 if found.st_uid == world.user(user) else 3 if found.st_gid in world.groups(user) else 0
-    refused = (found.st_mode >> shift) & wanted != wanted
-    return f"{quote_path(path)} has mode {stat.S_IMODE(found.st_mode):04o}" if refused else ""
-
-
-def _files(task: Task, log_dir: str) -> Iterator[tuple[str, str]]:
+def files(task: Task, log_dir: str) -> Iterator[tuple[str, str]]:
     """The instances as people see them, and their files."""
     if task.log.to in ("none", "inherit", "journal"):
         return

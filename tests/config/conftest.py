@@ -1,7 +1,9 @@
 """A small world for configs: a directory with a few programs in it, which is also the current one."""
 
 import os
-from collections.abc import Callable, Mapping
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,16 @@ def unprivileged(monkeypatch: pytest.MonkeyPatch) -> int:
     """As if a normal user ran the supervisor; the uid."""
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     return 54321
+
+
+@pytest.fixture
+def open_place() -> Iterator[Path]:
+    """A directory that anybody may look into, with some that not anybody may write to."""
+    place = Path(tempfile.mkdtemp())
+    place.chmod(0o755)
+    for name, mode in (("open", 0o777), ("root", 0o755), ("closed", 0o700)):
+        (place / name).mkdir()
+        (place / name).chmod(mode)
+    (place / "file").touch()
+    yield place
+    shutil.rmtree(place)

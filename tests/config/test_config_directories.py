@@ -1,9 +1,7 @@
 """The directories of the supervisor are checked as they are made at its start, without making anything."""
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,19 +11,6 @@ from supervisor.config import Config, ConfigErrors, load
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
 
 NOBODY = 65534
-
-
-@pytest.fixture
-def open_place() -> Iterator[Path]:
-    """A directory that anybody may look into, with some that not anybody may write to."""
-    place = Path(tempfile.mkdtemp())
-    place.chmod(0o755)
-    for name, mode in (("open", 0o777), ("root", 0o755), ("closed", 0o700)):
-        (place / name).mkdir()
-        (place / name).chmod(mode)
-    (place / "file").touch()
-    yield place
-    shutil.rmtree(place)
 
 
 def errors(text: str, place: Path, uid: int = 0, *, beforehand: bool = True) -> list[str]:

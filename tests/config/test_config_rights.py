@@ -1,5 +1,6 @@
-"""The log of a task with a user is opened with his rights: who may not write there is told so, before it is lost."""
+"""What a task names is looked at with the rights of its user: who may not get at it is told so, before it is needed."""
 
+import grp
 import os
 import pwd
 from pathlib import Path
@@ -29,9 +30,9 @@ missing/deep     0700  nobody  no
 
 
 @pytest.mark.parametrize("line", TABLE.strip().splitlines()[1:])
-def test_who_could_not_write(tmp_path: Path, line: str) -> None:
+def test_who_could_not_write(open_place: Path, line: str) -> None:
     what, mode, owner, warned = line.split()
-    folder = tmp_path / "log"
+    folder = open_place / "log"
     folder.mkdir()
     path = folder / ("missing/deep/web.log" if "/" in what else "web.log")
     place = path if what == "file" else folder
@@ -39,7 +40,7 @@ def test_who_could_not_write(tmp_path: Path, line: str) -> None:
         path.touch()
     place.chmod(int(mode, 8))
     os.chown(place, NOBODY.pw_uid if owner == "nobody" else 0, NOBODY.pw_gid if owner == "group" else 0)
-    config = tmp_path / "c.toml"
+    config = open_place / "c.toml"
     text = f'[supervisor]\n[task.web]\ncommand = "true"\nuser = "nobody"\nlog = {{ to = "{path}" }}\n'
     config.write_text(text)
     hurdle = f'"{path}" is opened as "nobody", who may not write there: "{place}" has mode {mode}'
@@ -49,3 +50,54 @@ def test_who_could_not_write(tmp_path: Path, line: str) -> None:
     assert load(str(config)).warnings == ()
     config.write_text(text.replace(f'"{path}"', '"file"'))
     assert load(str(config)).warnings == (), "in log_dir the supervisor writes as itself"
+
+
+def warnings(place: Path, lines: str) -> list[str]:
+    (place / "c.toml").write_text(f"[task.web]\n{lines}")
+    return [text.replace(str(place), "DIR") for text in load(str(place / "c.toml")).warnings]
+
+
+USER = 'user = "nobody"'
+CLOSED = '"DIR/closed" has mode 0700'
+
+
+@pytest.mark.parametrize(
+    ("lines", "warned"),
+    [
+        (f'command = "./closed/run"\ndirectory = "."\n{USER}', f'2: command: "DIR/closed/run": {CLOSED}'),
+        (f'command = ["closed/deep/run"]\ndirectory = "."\n{USER}', f'2: command: "DIR/closed/deep/run": {CLOSED}'),
+        (f'command = "./link"\ndirectory = "."\n{USER}', f'2: command: "DIR/link": {CLOSED}'),
+        (f'command = "./closed/out"\ndirectory = "."\n{USER}', f'2: command: "DIR/closed/out": {CLOSED}'),
+        (f'command = "./own"\ndirectory = "."\n{USER}', '2: command: "DIR/own": "DIR/own" has mode 0700'),
+        (f'command = "true"\ndirectory = "closed"\n{USER}', f'3: directory: "DIR/closed": {CLOSED}'),
+        (f'command = "./run"\ndirectory = "closed/deep"\n{USER}', f'3: directory: "DIR/closed/deep": {CLOSED}'),
+        (f'command = "true"\ndirectory = "root"\n{USER}', ""),
+        (f'command = "./group"\ndirectory = "."\n{USER}', '2: command: "DIR/group": "DIR/group" has mode 0710'),
+        (f'command = "./group"\ndirectory = "."\n{USER}\ngroup = "daemon"', ""),
+        (f'command = "./group"\ndirectory = "."\n{USER}\ngroups = ["daemon"]', ""),
+        (f'command = "true"\ndirectory = "closed"\n{USER}\ncapabilities = ["DAC_READ_SEARCH"]', ""),
+        ('command = "true"\ndirectory = "closed"\nuser = "root"', ""),
+        ('command = "true"\ndirectory = "closed"', ""),
+    ],
+)
+def test_who_could_not_start(open_place: Path, lines: str, warned: str) -> None:
+    (open_place / "closed/deep").mkdir()
+    for name, mode in (("closed/run", 0o755), ("closed/deep/run", 0o755), ("own", 0o700), ("group", 0o710)):
+        (open_place / name).write_text("#!/bin/sh\n")
+        (open_place / name).chmod(mode)
+    os.chown(open_place / "group", 0, grp.getgrnam("daemon").gr_gid)
+    (open_place / "link").symlink_to("closed/run")
+    (open_place / "closed/out").symlink_to("/bin/sh")
+    if not warned:
+        assert warnings(open_place, lines) == []
+        return
+    line, key, path, hurdle = warned.split(": ")
+    what = f'{path} is not open to "nobody": {hurdle}; it could not start'
+    assert warnings(open_place, lines) == [f'DIR/c.toml:{line}: task "web": {key}: {what}']
+
+
+def test_a_log_below_a_place_that_is_closed(open_place: Path) -> None:
+    (open_place / "closed/open").mkdir(mode=0o777)
+    (open_place / "closed/open").chmod(0o777)
+    (warning,) = warnings(open_place, f'command = "true"\n{USER}\nlog.to = "closed/open/web.log"')
+    assert CLOSED in warning
