@@ -67,7 +67,7 @@ def _in_shell(text: str) -> str:
 
 
 def python(value: object, _scope: Scope) -> str:
-    """A reference to a callable; whether it can be imported shows only in the child."""
+    """A reference to a callable; whether it can be called shows only in the child."""
     text = filled(value)
     if not _CALLABLE.fullmatch(text):
         raise Wrong(f'{quote(text)} is not a callable; allowed: "package.module:callable"')

@@ -5,6 +5,8 @@ that the task will have: its own `environment`, else its environment files, else
 is inherited), else the system's default. When the files may still set a PATH that is not known now, a
 program that is not found is no error. The three ways to fail have their own words: not there, not
 executable, a directory.
+
+Of a Python callable, the module is looked for instead.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from collections.abc import Mapping
 
 from supervisor.config.errors import Wrong
@@ -58,6 +61,33 @@ def check_program(word: str, setting: Setting, world: World) -> None:
         world.programs[key] = trouble
     if trouble:
         raise Wrong(trouble)
+
+
+def check_module(target: str, directory: str | None, world: World) -> None:
+    """Look for the module of a callable, as `task.run` will import it: only its package, as nothing may be executed.
+
+    Raises:
+        Wrong: there is none of that name.
+    """
+    package = target.partition(":")[0].partition(".")[0]
+    folder = directory or os.getcwd()
+    key = (folder, package, "python", False)
+    trouble = world.programs.get(key)
+    if trouble is None:
+        what = f"no module {quote(package)}, neither in {quote_path(folder)} nor in the path of this Python"
+        allowed = "allowed: one that can be imported, see directory"
+        trouble = world.programs[key] = "" if _found(package, folder) else f"{what}; {allowed}"
+    if trouble:
+        raise Wrong(trouble)
+
+
+def _found(package: str, folder: str) -> bool:
+    from importlib.machinery import PathFinder  # noqa: PLC0415 - few configs ask
+    from importlib.util import find_spec  # noqa: PLC0415
+
+    if package in sys.modules or PathFinder.find_spec(package, [folder]):
+        return True
+    return find_spec(package) is not None
 
 
 def _search_path(setting: Setting, world: World) -> str | None:

@@ -22,7 +22,7 @@ from supervisor.config.errors import Report, Section, Wrong
 from supervisor.config.gather import Table
 from supervisor.config.key import walk
 from supervisor.config.limits import approximate, unenforceable
-from supervisor.config.program import Setting, check_program
+from supervisor.config.program import Setting, check_module, check_program
 from supervisor.config.schema import TASK
 from supervisor.config.wording import quote_path
 from supervisor.config.world import World
@@ -196,8 +196,13 @@ def _check_source(draft: Draft) -> None:
 
 
 def _check_program(draft: Draft) -> None:
-    """Whether the program of `command` can be started; only where all that it depends on is right."""
+    """Whether the program of `command`, or the module of `python`, is there; only where all it depends on is right."""
     values = draft.values
+    if (target := values.get("python")) and not draft.bad("directory"):
+        try:
+            check_module(target, values.get("directory"), draft.world)
+        except Wrong as wrong:
+            draft.report.problems(draft.section("python"), [(("python",), text) for _, text in wrong.problems])
     command = values.get("command")
     if not command:
         return

@@ -15,8 +15,9 @@ Files = Mapping[str, str]
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with `bin/run` (a program), `bin/plain` (no x bit) and `bin/dir` (a directory)."""
+    """A directory with `bin/run` (a program), `bin/plain` (no x bit), `bin/dir` (a directory) and `a.py` (a module)."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").touch()
     (tmp_path / "bin" / "dir").mkdir(parents=True)
     for name, mode in (("run", 0o755), ("plain", 0o644)):
         (tmp_path / "bin" / name).write_text("#!/bin/sh\n")

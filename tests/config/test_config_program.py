@@ -81,6 +81,39 @@ def test_for_another_user_the_bits_count(good: Good, bad: Bad, place: Path, monk
     assert len(bad('[task.web]\ncommand = "plain"\nuser = "root"')) == 1
 
 
+@pytest.mark.parametrize(
+    ("lines", "missing"),
+    [
+        ('python = "a:main"', ""),
+        ('python = "json.tool:main"', ""),
+        ('python = "sys:exit"', ""),
+        ('python = "supervisor.version:x"', ""),
+        ('python = "loud:main"', ""),  # is not executed
+        ('python = "inner:main"\ndirectory = "other"', ""),
+        ('python = "a:main"\ndirectory = "other"', ""),  # in the path
+        ('python = "space.b:main"\ndirectory = "other"', ""),
+        ('python = "inner:main"', "DIR"),
+        ('python = "no.such:fn"', "DIR"),
+        ('python = "no.such:fn"\ndirectory = "other"', "DIR/other"),
+    ],
+)
+def test_the_module_of_a_callable(
+    good: Good, bad: Bad, other: Path, monkeypatch: pytest.MonkeyPatch, lines: str, missing: str
+) -> None:
+    monkeypatch.syspath_prepend(other if "a:main" in lines else "/nowhere")
+    (other / "loud.py").write_text("raise SystemExit")
+    (other / "other/inner.py").touch()
+    (other / "other/space").mkdir()
+    if not missing:
+        assert good(f"[task.web]\n{lines}").tasks
+        return
+    name = lines.split('"')[1].partition(":")[0].partition(".")[0]
+    what = f'no module "{name}", neither in "{missing}" nor in the path of this Python'
+    assert bad(f"[task.web]\n{lines}") == [
+        f'c.toml:2: task "web": python: {what}; allowed: one that can be imported, see directory'
+    ]
+
+
 ENVIRON = {"WHO": "world", "TWO": "two words", "EMPTY": "", "SUPERVISOR_TASK": "outer"}
 
 TEXTS = [

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -162,7 +163,9 @@ def test_command(good: Good, written: str, words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("written", ["mailer:main", "mailer.worker:main", "a.b.c:Class.method", "_x:_y"])
-def test_python(good: Good, written: str) -> None:
+def test_python(good: Good, place: Path, written: str) -> None:
+    (place / "mailer").mkdir()
+    (place / "_x.py").touch()
     task = good(f'[task.web]\npython = "{written}"').tasks["web"]
     assert (task.python, task.command) == (written, ())
 

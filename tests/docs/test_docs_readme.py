@@ -74,7 +74,9 @@ def test_the_keys_that_restart_a_task() -> None:
     assert tuple(CODE.findall(re.search(r"The settings (.*?) take\s", text, re.DOTALL)[1])) == AT_START
 
 
-def test_the_example_of_a_config_is_right(tmp_path: Path) -> None:
+def test_the_example_of_a_config_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "app").mkdir()
     text = re.search(r"```toml\n(.*?)```", README, re.DOTALL)[1]
     file = tmp_path / "supervisor.toml"
     file.write_text(text.replace("www-data", getpass.getuser()))
