@@ -55,6 +55,7 @@ class Client:
         self._unsent = bytearray()
         self._mask = select.EPOLLIN
         self._ended = False  # it has sent its end, and may still read: `echo … | socat`
+        self._surplus: int | None = None  # bytes of a request that is too long: so many more are thrown away
 
     @property
     def closed(self) -> bool:
@@ -121,6 +122,11 @@ class Client:
             return []
         except OSError:
             data = b""
+        if self._surplus is not None:
+            self._surplus -= len(data)
+            if not data or b"\n" in data or self._surplus < 0:
+                self.close()
+            return []
         if not data:
             self._ended = True
             if self._received:  # a last line without its newline
@@ -132,8 +138,11 @@ class Client:
         """The next request of what has been received, or none."""
         end = self._received.find(b"\n")
         if max(end, len(self._received) if end < 0 else 0) > wire.MAX_REQUEST:
+            self._received.clear()
             self.fail(f"a request has at most {wire.MAX_REQUEST} bytes", 2)
-            self.close()
+            self._surplus = wire.MAX_REQUEST  # who is cut off in the middle of it may never read why
+            if end >= 0 or self._ended:
+                self.close()
             return []
         if end < 0:
             if self._ended:

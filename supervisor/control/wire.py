@@ -54,7 +54,9 @@ def decode(line: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
         value = json.loads(line.decode("utf-8", "surrogateescape"))
         if b"\\u" in line:
             _encode(value).encode("utf-8", "surrogateescape")
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise MalformedError("not JSON that can be read: nested too deep") from None
+    except ValueError as error:
         raise MalformedError(f"not JSON: {error}") from None
     return value
 

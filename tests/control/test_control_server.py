@@ -24,8 +24,8 @@ GOOD = wire.encode(verb="echo", args={"n": 1})
         (b"hello", "not JSON"),
         (b"\x00\xff\xfe", "not JSON"),
         (b"{" * 5000, "not JSON"),
-        (b"[" * 200_000, "not JSON"),
-        (b'{"a":' * 30_000, "not JSON"),
+        (b"[" * 200_000, "nested too deep"),
+        (b'{"a":' * 30_000, "nested too deep"),
         (b"9" * 5000, "not JSON"),
         (b"NaN", "JSON object"),
         (b"[]", "JSON object"),
@@ -59,6 +59,19 @@ def test_a_megabyte_without_a_newline_is_cut_off(desk: Desk) -> None:
         client.send(b"x" * (1 << 20))
     assert "at most" in client.read()["error"]
     assert client.hung_up()
+
+
+def test_who_sends_too_long_a_request_can_send_the_rest_and_read_why(desk: Desk) -> None:
+    """A bounded rest, up to its newline; then it is hung up on. Who never ends it is idle."""
+    for last in (b"y" * 1000 + b"\n", b""):
+        client = desk.connect()
+        client.send(b"x" * (wire.MAX_REQUEST + 1))
+        assert "at most" in client.read()["error"]
+        client.send(b"y" * (wire.MAX_REQUEST // 2))
+        client.send(last)
+        desk.now += 0 if last else 31
+        assert client.hung_up()
+    assert not desk.asked
 
 
 def test_a_request_may_have_its_full_size_and_not_a_byte_more(desk: Desk) -> None:
