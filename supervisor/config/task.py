@@ -165,6 +165,8 @@ def _settle_context(draft: Draft) -> None:
     if values.setdefault("no_new_privileges", bool(needed)) is False and values.get("system_calls"):
         what = "false with system_calls: who gains privileges could take the filter for granted"
         draft.wrong("no_new_privileges", f"{what}; allowed: true")
+    if values.get("private_tmp"):
+        _check_private_tmp(draft)
     said: dict[str, str] = {}
     hidden = [path.removeprefix("-").rstrip("/") for path in values.get("inaccessible", ())]
     for key in ("inaccessible", "read_only", "read_write"):
@@ -173,6 +175,20 @@ def _settle_context(draft: Draft) -> None:
                 draft.wrong(key, f"{quote_path(path)} is in {said[path]} as well; allowed: one of the two")
             elif any(path.startswith(f"{other}/") for other in hidden):
                 draft.wrong(key, f"{quote_path(path)} is within a place that is inaccessible; allowed: other places")
+
+
+def _check_private_tmp(draft: Draft) -> None:
+    """What is below a /tmp that is empty at each start cannot be there."""
+    from supervisor.host.mounts import TMP, is_below  # noqa: PLC0415 - few configs ask
+
+    values = draft.values
+    needed = {"directory": (values.get("directory") or "",), "command": values.get("command", ())[:1]}
+    for key in ("inaccessible", "read_only", "read_write", *needed):
+        optional = "" if key in needed else '; with a leading "-" it is passed over'
+        for path in needed.get(key) or values.get(key, ()):
+            if is_below(path, TMP):
+                what = f"{quote_path(path)} is not there with private_tmp, which begins empty"
+                draft.wrong(key, f"{what}; allowed: places elsewhere{optional}")
 
 
 def _check_limits(draft: Draft) -> None:

@@ -30,6 +30,9 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVA
     16384,
     1 << 18,
 )
+TMP = ("/tmp", "/var/tmp")  # noqa: S108
+"""What is private with `private_tmp`, and empty when the run begins: no place below them is there any more."""
+
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH, MOUNT_ATTR_RDONLY = 1, 4, 1
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
@@ -57,11 +60,12 @@ def arrange(
     """A namespace in which these places are as they are told to be. A leading "-" of a path: may be missing."""
     unshare(CLONE_NEWNS)
     _mount(None, "/", None, MS_REC | MS_PRIVATE)
-    aside = {path: _put_aside(path) for path in _there(read_write)}
-    places = [(path, _make_read_only) for path in _there(read_only)]
-    places += [(path, _hide) for path in _there(inaccessible)]
+    empty = TMP if private_tmp else ()
+    aside = {path: _put_aside(path) for path in _there(read_write, empty)}
+    places = [(path, _make_read_only) for path in _there(read_only, empty)]
+    places += [(path, _hide) for path in _there(inaccessible, empty)]
     places += [(path, lambda path: _put_back(path, aside[path])) for path in aside]
-    places += [(path, _make_tmp) for path in ("/tmp", "/var/tmp") if private_tmp]  # noqa: S108
+    places += [(path, _make_tmp) for path in empty]
     for path, act in sorted(places, key=lambda place: place[0].rstrip("/").count("/")):
         act(path)
 
@@ -104,9 +108,18 @@ def show_credentials(directory: str, contents: dict[str, bytes], owner: int) -> 
     _mount(None, directory, None, flags | MS_REMOUNT | MS_BIND | MS_RDONLY)
 
 
-def _there(paths: tuple[str, ...]) -> list[str]:
-    """Without those that may be missing and are."""
-    return [path.removeprefix("-") for path in paths if not path.startswith("-") or os.path.exists(path[1:])]
+def _there(paths: tuple[str, ...], empty: tuple[str, ...]) -> list[str]:
+    """Without those that may be missing and are, or will be: below a place that is `empty` then."""
+    return [
+        path.removeprefix("-")
+        for path in paths
+        if not path.startswith("-") or (os.path.exists(path[1:]) and not is_below(path[1:], empty))
+    ]
+
+
+def is_below(path: str, places: tuple[str, ...]) -> bool:
+    """Whether it lies in one of these directories."""
+    return any(path.startswith(f"{place}/") for place in places)
 
 
 def _make_read_only(path: str) -> None:

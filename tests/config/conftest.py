@@ -68,7 +68,7 @@ def unprivileged(monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.fixture
 def open_place() -> Iterator[Path]:
     """A directory that anybody may look into, with some that not anybody may write to."""
-    place = Path(tempfile.mkdtemp())
+    place = Path(tempfile.mkdtemp(dir="/tmp"))
     place.chmod(0o755)
     for name, mode in (("open", 0o777), ("root", 0o755), ("closed", 0o700)):
         (place / name).mkdir()

@@ -88,6 +88,33 @@ def test_wrong_include(bad: Bad, text: str, files: dict[str, str], expected: lis
     assert bad(text, files) == expected
 
 
+# private_tmp
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("key", ["inaccessible", "read_only", "read_write"])
+def test_a_place_in_a_private_tmp(open_place: Path, good: Good, bad: Bad, key: str) -> None:
+    """It begins empty, so no run could start."""
+    text = f'[task.web]\ncommand = "run"\nprivate_tmp = true\n{key} = ["{open_place}/open"]'
+    what = f'"{open_place}/open" is not there with private_tmp, which begins empty; allowed: places elsewhere'
+    wrong = f'c.toml:4: task "web": {key}: {what}; with a leading "-" it is passed over'
+    assert bad(text) == [wrong]
+    assert good(text.replace('["', '["-')).tasks
+    assert good(text.replace("true", "false")).tasks
+    assert good(text.replace(f"{open_place}/open", "/tmp")).tasks
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_starts_in_a_private_tmp(open_place: Path, good: Good, bad: Bad) -> None:
+    (open_place / "run").symlink_to("/bin/sh")
+    text = f'[task.web]\ncommand = "{open_place}/run"\nprivate_tmp = true\ndirectory = "{open_place}"'
+    for line, key, path in ((2, "command", f"{open_place}/run"), (4, "directory", open_place)):
+        assert f'c.toml:{line}: task "web": {key}: "{path}" is not there with private_tmp, which' in "\n".join(
+            bad(text)
+        )
+    assert good(text.replace("true", "false")).tasks
+
+
 # defaults
 
 DEFAULTS = [

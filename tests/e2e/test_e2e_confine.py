@@ -156,6 +156,14 @@ def test_what_cannot_be_had_is_no_start(lab: Lab, keys: str, reason: str) -> Non
     assert last["reason"].replace(str(lab.dir), "HERE").startswith(reason)
 
 
+@pytest.mark.parametrize("key", ["inaccessible", "read_only", "read_write"])
+def test_a_place_that_a_private_tmp_hides_is_passed_over(lab: Lab, key: str) -> None:
+    """If it may be missing: it is there on the machine, and not in the /tmp of the run."""
+    assert str(lab.dir).startswith("/tmp/")
+    lab.start(f"[task.one]\ncommand = 'sleep 1000'\nprivate_tmp = true\n{key} = ['-{lab.dir}']\n")
+    lab.up("one")
+
+
 def test_a_python_task_is_confined_as_well(lab: Lab) -> None:
     (lab.dir / "mine.py").write_text(
         "import os, pathlib\n"
