@@ -16,6 +16,7 @@ from supervisor.core.freeze import Freeze
 from supervisor.core.instance import Instance, Outcome
 from supervisor.core.losses import News
 from supervisor.core.states import State
+from supervisor.core.words import in_words
 from supervisor.host.interface import Host
 from supervisor.store.account import Account, accounts_of
 
@@ -190,7 +191,7 @@ class Announcer:
             try:
                 self._host.post("health.json", whole)
             except OSError as error:
-                self._host.log("error", f"cannot tell @health: {error}")
+                self._host.log("error", f"cannot tell @health: {in_words(error)}")
 
     def reloaded(self) -> None:
         """Ends the service manager's RELOADING=1; who was not ready before is not ready by that."""

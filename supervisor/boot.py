@@ -16,6 +16,7 @@ from supervisor import planning
 from supervisor.app import EX_CONFIG, FAILED
 from supervisor.control.server import InUseError, Server
 from supervisor.core.immutable import replace
+from supervisor.core.words import in_words
 from supervisor.errands import Loaded
 from supervisor.host import strays, word
 from supervisor.host.handover import Handover
@@ -106,7 +107,7 @@ def _run(host: Linux, loaded: Loaded, config: Config, trial: Trial | None, *, sw
         if not server.inherit(came.socket, path):
             server.listen(path, settings.socket_mode)
     except (OSError, InUseError) as error:
-        raise _CannotRunError(f"cannot start in {settings.runtime_dir}: {error}") from None
+        raise _CannotRunError(f"cannot start in {settings.runtime_dir}: {in_words(error)}") from None
     for complaint in journal.complaints:
         host.log("warning", complaint)
     for stray in strays.end(settings.runtime_dir, *_runs(journal)):
@@ -181,7 +182,7 @@ def _go_back(host: Linux, premises: Premises, *, wanted: bool) -> None:
     try:
         handover.execute(handover.back(), host.hold_signals)
     except OSError as error:
-        host.log("error", f"cannot go back: {error}")
+        host.log("error", f"cannot go back: {in_words(error)}")
 
 
 def _to_sweep(journal: Journal, log: Callable[[str, str], None]) -> bool:
@@ -220,7 +221,7 @@ def _guard(host: Linux, premises: Premises, parent: Parent, server: Server, jour
     try:
         premises.keep(host.loop, server, parent.running_settings.socket_mode, journal, parent.upgrade)
     except OSError as error:
-        host.log("warning", f"cannot watch {premises.directory}, it must not be removed: {error}")
+        host.log("warning", f"cannot watch {premises.directory}, it must not be removed: {in_words(error)}")
 
 
 def _loop(parent: Parent, server: Server, premises: Premises) -> int | None:

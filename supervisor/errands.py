@@ -13,6 +13,7 @@ from typing import Any
 from supervisor.core import scales
 from supervisor.core.definition import Config
 from supervisor.core.immutable import immutable
+from supervisor.core.words import in_words
 from supervisor.host import clock
 
 
@@ -84,7 +85,7 @@ def prepare(explicit: str | None) -> Loaded:
     try:
         kept = freezes.load(settings.state_dir)
     except (OSError, ValueError) as error:  # what was frozen is not known, so nothing may start until a person looks
-        reason = f"the freezes that were kept cannot be read: {error}"
+        reason = f"the freezes that were kept cannot be read: {in_words(error)}"
         freeze = {"scope": "", "by": "supervisor", "since": clock.stamp(), "until": None, "reason": reason}
         kept = {"count": 0, "freezes": [freeze]}
     gid, people = _people(settings.socket_group)

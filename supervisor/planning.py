@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from supervisor.core.immutable import plain
+from supervisor.core.words import in_words
 
 if TYPE_CHECKING:
     from supervisor.core.definition import Task
@@ -16,7 +17,8 @@ def publish(parent: Parent) -> None:
     try:
         parent.host.publish(parent.running_settings.runtime_dir, plan_of(parent))
     except OSError as error:
-        parent.host.log("error", f"cannot write the plan for the helpers, they go on with the last one: {error}")
+        what = f"cannot write the plan for the helpers, they go on with the last one: {in_words(error)}"
+        parent.host.log("error", what)
 
 
 def plan_of(parent: Parent) -> dict[str, Any]:

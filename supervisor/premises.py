@@ -29,6 +29,7 @@ from zlib import crc32
 
 from supervisor.control.access import Peer, peer_of
 from supervisor.control.server import InUseError, Server
+from supervisor.core.words import in_words
 from supervisor.host import clock, procfs
 from supervisor.host.inotify import IN_DELETE, Watch
 from supervisor.host.interface import Occurrence
@@ -137,7 +138,7 @@ class Premises:
                 self._socket = _place(path)
         except (OSError, InUseError, TakenError) as error:
             self.again = now + AGAIN
-            self._log("error", f"cannot make {self.directory} anew, which somebody has removed: {error}")
+            self._log("error", f"cannot make {self.directory} anew, which somebody has removed: {in_words(error)}")
             return False
         if self._upgrade.copy_is_gone:
             gone += self._copy()

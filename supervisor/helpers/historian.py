@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from supervisor.core.words import in_words
 from supervisor.helpers.part import Loop
 from supervisor.host import clock
 from supervisor.host.inotify import IN_MOVED_TO, Watch
@@ -62,7 +63,7 @@ class Database:
         try:
             self._attempt(act)
         except (sqlite3.Error, OSError) as error:
-            why = f"the history cannot be written, it waits in memory: {self.path}: {error}"
+            why = f"the history cannot be written, it waits in memory: {self.path}: {in_words(error)}"
             if not self._troubled:
                 self._say("error", why)
             self._tell(why)  # each time: somebody may have removed it

@@ -15,6 +15,7 @@ from typing import Any
 
 from supervisor.core.controllers import CONTROLLERS, WATCHED
 from supervisor.core.size import words
+from supervisor.core.words import in_words
 from supervisor.helpers.historian import Say
 from supervisor.helpers.part import Loop
 from supervisor.host import clock, gauge
@@ -109,7 +110,7 @@ class Limiter:
         try:
             BREACHES.write(self._runtime_dir, self._breaches)
         except OSError as error:
-            self._say("error", f"cannot tell who is beyond a limit: {error}")
+            self._say("error", f"cannot tell who is beyond a limit: {in_words(error)}")
             self._breaches = {}  # it is found again
 
     def finish(self) -> None:

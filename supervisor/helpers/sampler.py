@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from supervisor.core.words import in_words
 from supervisor.helpers.historian import Database, Say
 from supervisor.helpers.part import Loop
 from supervisor.host import clock, gauge
@@ -103,7 +104,7 @@ class Sampler:
             self._troubled = False
         except OSError as error:
             if not self._troubled:
-                self._say("warning", f"what runs use cannot be told to status: {error}")
+                self._say("warning", f"what runs use cannot be told to status: {in_words(error)}")
             self._troubled = True
         if now < self._keep_at or not self._keeper.path:
             return

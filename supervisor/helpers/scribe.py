@@ -18,6 +18,7 @@ import sys
 from contextlib import suppress
 from functools import partial
 
+from supervisor.core.words import in_words
 from supervisor.helpers.historian import Database, Historian, Said
 from supervisor.helpers.limiter import Limiter
 from supervisor.helpers.part import Loop, Part
@@ -139,7 +140,7 @@ def main() -> None:
         os.makedirs(plan.folder(sys.argv[1]), mode=0o700, exist_ok=True)
         scribe = Scribe(sys.argv[1])
     except REMOVED as error:
-        sys.exit(f"@scribe: cannot begin in a runtime directory that somebody removes: {error}")
+        sys.exit(f"@scribe: cannot begin in a runtime directory that somebody removes: {in_words(error)}")
     try:
         scribe.run()
     except BrokenPipeError:  # nobody reads the supervisor's stdout any more

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import signal
 
+from supervisor.core.words import in_words
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +55,7 @@ def _in_child(pipe: int, function: Callable[..., Any], arguments: tuple[object, 
         except Exception as error:  # noqa: BLE001 - it is told to whoever asked
             answer = (
                 None,
-                f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error) or "OSError",
+                in_words(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}",
             )
         import pickle  # noqa: PLC0415 - in the child
 

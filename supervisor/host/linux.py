@@ -11,6 +11,7 @@ from typing import Any
 from supervisor.core.definition import Probe, StopPolicy
 from supervisor.core.events import Exited, Status
 from supervisor.core.instance import Run
+from supervisor.core.words import in_words
 from supervisor.host import clock, title
 from supervisor.host.errand import Errands
 from supervisor.host.fifo import Fifos
@@ -227,7 +228,7 @@ class Linux:
                 self.loop.watch(watch.fd, lambda _: [by] if watch.concerned() else [])
             watch.set(((told.folder(runtime_dir), told.name),))
         except OSError as error:
-            self.log("warning", f"{otherwise}: {error}")
+            self.log("warning", f"{otherwise}: {in_words(error)}")
             return old
         return watch
 
@@ -288,7 +289,7 @@ class Linux:
                 self.loop.watch(self._watch.fd, self._touched)
             failed = self._watch.set(places)
         except OSError as error:
-            self.log("warning", f"cannot watch the config for its freeze keys, use `supctl freeze`: {error}")
+            self.log("warning", f"cannot watch the config for its freeze keys, use `supctl freeze`: {in_words(error)}")
             return
         for directory in failed:
             self.log("warning", f"cannot watch {directory} for changes of the freeze keys")
@@ -345,4 +346,4 @@ def _making(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CannotForkError(f"make {what}: {error}") from error
+        raise CannotForkError(f"make {what}: {in_words(error)}") from error

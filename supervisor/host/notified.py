@@ -25,6 +25,7 @@ from contextlib import suppress
 from supervisor.core.events import Emptied, Exited, MainPid, Notified, NotStarted, Started
 from supervisor.core.immutable import immutable
 from supervisor.core.instance import Run
+from supervisor.core.words import in_words
 from supervisor.host import datagram, mark
 from supervisor.host.interface import Happened, Occurrence
 from supervisor.host.launch import notify_path
@@ -114,7 +115,7 @@ class Ears:
         except FileNotFoundError:
             return
         except OSError as error:
-            self._log("error", f"{key} cannot be heard any more: {error}")
+            self._log("error", f"{key} cannot be heard any more: {in_words(error)}")
 
     def renew(self) -> None:
         """Somebody may have removed the runtime directory: a run that goes on speaks to the same path as before."""
@@ -124,7 +125,7 @@ class Ears:
                     made = _bound(ear.path)
                     self._loop.watch(made.fileno(), lambda _, ear=ear: self._readable(ear))  # type: ignore[misc]
                 except OSError as error:
-                    self._log("error", f"{ear.key} cannot be heard any more: {error}")
+                    self._log("error", f"{ear.key} cannot be heard any more: {in_words(error)}")
                     continue
                 self._loop.unwatch(ear.socket.fileno())
                 self._spawner.drop(ear.path)

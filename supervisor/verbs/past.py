@@ -67,7 +67,9 @@ def opened(answer: dict[str, Any]) -> Iterator[sqlite3.Connection]:
     except PermissionError:
         raise RefusedError(f"no permission to read {path}: only its owner and socket_group may") from None
     except (sqlite3.Error, OSError) as error:
-        raise RefusedError(f"the history cannot be read: {path}: {error}") from None
+        from supervisor.core.words import in_words  # noqa: PLC0415 - not in each supctl
+
+        raise RefusedError(f"the history cannot be read: {path}: {in_words(error)}") from None
 
 
 def _wait(path: str, newest: list[str]) -> None:

@@ -21,6 +21,7 @@ from supervisor import errands
 from supervisor.core.definition import Probe, StopPolicy
 from supervisor.core.events import Emptied, Exited, Killed, Notified, NotStarted, Paused, Probed, Started, Status
 from supervisor.core.instance import Run
+from supervisor.core.words import in_words
 from supervisor.host.interface import CannotForkError, Done, Happened, Launch, Occurrence
 from supervisor.store.records import Journal
 
@@ -365,7 +366,7 @@ class FakeHost:
         try:
             value = self._do(function, *arguments)
         except Exception as problem:  # noqa: BLE001 - as the real one tells whoever asked
-            error = str(problem) if isinstance(problem, OSError) else f"{type(problem).__name__}: {problem}"
+            error = in_words(problem) if isinstance(problem, OSError) else f"{type(problem).__name__}: {problem}"
 
         def done() -> None:
             if self.alive:

@@ -4,6 +4,6 @@ disk full
 start
 at 1s supctl freeze
 at 2s
-expect reply "warning: it holds now, but could not be kept for after a restart"
+expect reply "warning: it holds now, but could not be kept for after a restart: No space left on device"
 web exits 1
 expect web held "frozen"
