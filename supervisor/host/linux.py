@@ -12,7 +12,7 @@ from supervisor.core.definition import Probe, StopPolicy
 from supervisor.core.events import Exited, Status
 from supervisor.core.instance import Run
 from supervisor.core.words import in_words
-from supervisor.host import clock, title
+from supervisor.host import clock, kin, title
 from supervisor.host.errand import Errands
 from supervisor.host.fifo import Fifos
 from supervisor.host.inotify import IN_MOVED_TO, Watch
@@ -80,7 +80,7 @@ class Linux:
         self._told: list[Occurrence] = []  # found outside of the loop
         self._runtime_dir = ""
         self._ears = Ears(self.loop, self._processes, self._spawner, self.log)
-        self._questions = Questions(self.loop, self._spawner, self._processes)
+        self._questions = Questions(self.loop, self._spawner, self._processes, self.errand)
 
     now = staticmethod(clock.now)
     stamp = staticmethod(clock.stamp)
@@ -113,7 +113,10 @@ class Linux:
     def _translated(self, occurred: list[Occurrence]) -> Iterator[Occurrence]:
         """An errand of the processes' own is nobody else's business."""
         for occurrence in occurred:
-            chased = self._signaller.chased(occurrence) if isinstance(occurrence, Done) else None
+            chased: list[Happened] | None = None
+            if isinstance(occurrence, Done):
+                chased = self._signaller.chased(occurrence)
+                chased = self._questions.chased(occurrence) if chased is None else chased
             yield from [occurrence] if chased is None else chased
 
     def _signalled(self, _: int) -> list[Occurrence]:
@@ -307,6 +310,7 @@ class Linux:
 
     def leave(self) -> int:
         """Another program is to be executed in this process. Returns the tasks' soft limit of open files."""
+        self._questions.end()
         self._spawner.leave()
         return self._spawner.open_files[0]
 
@@ -325,6 +329,10 @@ class Linux:
 
     def close(self) -> None:
         """The end: nothing of ours is left for the service manager to wonder about."""
+        self._questions.end()
+        until = self.now() + kin.PATIENCE
+        while self._questions.busy and self.now() < until:
+            self.wait(until)
         self._spawner.close()
 
     def notify(self, *assignments: str) -> None:

@@ -15,6 +15,9 @@ import resource
 
 RLIMIT_LOCKS = 10
 
+COUNT = 0xFFFF << 1
+"""The bits of the mark of a question that tell it from others to the same run."""
+
 _ROW = b"Max file locks"
 
 
@@ -27,6 +30,14 @@ def number(run_id: str, runtime_dir: str) -> int:
     for byte in f"{runtime_dir.rstrip('/')} {run_id}".encode():
         found = (found ^ byte) * 0x100000001B3 % (1 << 64)
     return found >> 2 | 1
+
+
+def question(run_id: str, runtime_dir: str, count: int = 0) -> int:
+    """The mark of a question to a run: a command that is asked is none of its processes.
+
+    Of an earlier one something may still be dying while the next is asked, so each has a `count`.
+    """
+    return number(f"{run_id}?", runtime_dir) & ~COUNT | count << 1 & COUNT
 
 
 def put(mark: int) -> None:

@@ -2,7 +2,8 @@
 
 The parent puts no question itself. One of the kind "prober" is a packet to the helper @prober, over a socket on which
 that has connected; one of the kind "child" is a process, made by the spawner as a task is, with the task's user,
-environment and directory, and a process group of its own that is killed at the timeout.
+environment and directory. All that it has begun ends with it, at the timeout, or with the run that it is about: in a
+cgroup of its own at once, without one by a chase (`kin`) for its mark, which is none of the run's.
 
 What fails on our side (no prober, no process) is told as None, never as a bad answer.
 """
@@ -21,12 +22,13 @@ from supervisor import probes
 from supervisor.core.definition import Log, Probe
 from supervisor.core.events import Probed, Status
 from supervisor.core.immutable import plain, replace
-from supervisor.host import mark
+from supervisor.host import kin, mark
 from supervisor.host.cgroup import Cgroup
-from supervisor.host.interface import Happened, Launch, Occurrence
+from supervisor.host.interface import Done, Happened, Launch, Occurrence
 from supervisor.host.launch import fill, own_variables, spec_of
 from supervisor.host.loop import Loop
 from supervisor.host.process import Processes
+from supervisor.host.signaller import Chase
 from supervisor.host.spawner import Spawner
 
 PROBER = "@prober:1"
@@ -47,6 +49,9 @@ class Question:
         self.deadline = deadline
         self.pid = 0
         self.cgroup = ""
+        self.mark = 0
+        self.ended = False  # the child is gone; what it has begun may not be
+        self.chase = 0  # the errand that kills what it has begun, while that is under way
 
     def answer(self, *, ok: bool | None, text: str = "") -> Happened:
         """As the core is told."""
@@ -56,12 +61,14 @@ class Question:
 class Questions:
     """Every question that is under way."""
 
-    def __init__(self, loop: Loop, spawner: Spawner, processes: Processes) -> None:
-        """`processes` reap our children."""
+    def __init__(self, loop: Loop, spawner: Spawner, processes: Processes, aside: Chase) -> None:
+        """`processes` reap our children; `aside` begins an errand."""
         self._loop = loop
         self._spawner = spawner
         self._processes = processes
-        self._open: dict[int, Question] = {}  # by number
+        self._aside = aside
+        self._open: dict[int, Question] = {}  # those without an answer, by number
+        self._children: list[Question] = []  # those of which something may live
         self._count = 0
         self._told: list[Occurrence] = []
         self._listener: socket.socket | None = None
@@ -86,16 +93,69 @@ class Questions:
         return min((question.deadline for question in self._open.values()), default=None)
 
     def expire(self, now: float) -> list[Occurrence]:
-        """Kills the children that take too long; a prober that does not answer in time is killed likewise."""
+        """Ends the children that take too long, or whose run is over.
+
+        A prober that does not answer in time is killed likewise.
+        """
         told, self._told = self._told, []
         for number, question in list(self._open.items()):
-            if question.deadline <= now and question.pid:
+            if question.pid and not self._concerns(question):
                 del self._open[number]
-                _kill(question.pid)
+                self._end(question)
+            elif question.deadline <= now and question.pid:
+                del self._open[number]
+                self._end(question)
                 told.append(question.answer(ok=False, text=f"no answer within {question.probe.timeout:g} s"))
             elif question.deadline <= now:
                 return told + self._lost()
         return told
+
+    def _concerns(self, question: Question) -> bool:
+        """Whether it is about a run whose main process lives."""
+        process = self._processes.by_key.get(question.key)
+        return process is not None and process.run == question.run and not process.ended
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether something of a child may live."""
+        return bool(self._children)
+
+    def end(self) -> None:
+        """No answer is waited for any more. What chases them is a child, and goes on when we are another program."""
+        for number, question in list(self._open.items()):
+            if question.pid:
+                del self._open[number]
+                self._end(question)
+                self._told.append(question.answer(ok=None, text="the supervisor has something else to do"))
+
+    def _end(self, question: Question) -> None:
+        """SIGKILL to all that it has begun."""
+        if question.cgroup:
+            _kill(question.pid)
+            Cgroup(question.cgroup).kill()
+        else:  # a look for those that it has forked begins at the child, while that lives
+            self._chase(question, question.pid)
+
+    def _chase(self, question: Question, leader: int) -> None:
+        question.chase = question.chase or self._aside(kin.chase, kin.Family(question.mark, leader), question.pid)
+
+    def chased(self, done: Done) -> list[Happened] | None:
+        """An errand is done. None when it was no chase of ours."""
+        question = next((one for one in self._children if one.chase == done.errand), None)
+        if question is None:
+            return None
+        question.chase = 0
+        if done.error and not question.ended:
+            _kill(question.pid)
+        self._look(question)
+        return []
+
+    def _look(self, question: Question) -> None:
+        """Forgets one of which nothing is left, or that was chased in vain."""
+        if question.ended and not question.chase:
+            self._children.remove(question)
 
     # -- children -----------------------------------------------------------------------------------------------------
 
@@ -106,12 +166,13 @@ class Questions:
         )  # fmt: skip
         spec = spec_of(replace(launch, task=task, run=replace(launch.run, order=None)), ("", ""))
         spec["bound"] = True
-        spec["mark"] = mark.number(f"{launch.run.id}?", launch.runtime_dir)  # it is not a process of the run
+        question.mark = spec["mark"] = mark.question(launch.run.id, launch.runtime_dir, self._count)
         try:
             spare = self._spawner.spawn(spec)
         except OSError:
             return False
         question.pid, question.cgroup = spare.pid, spare.cgroup
+        self._children.append(question)
         os.close(spare.pidfd)
         self._processes.others[spare.pid] = self._ended(self._count, question, spare.channel)
         with suppress(OSError):
@@ -124,9 +185,13 @@ class Questions:
         def ended(status: Status) -> list[Happened]:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(question.pid, signal.SIGKILL)
+            question.ended = True
             if question.cgroup:
                 Cgroup(question.cgroup).kill()
                 self._spawner.remove(question.cgroup)
+            elif self._left(question):
+                self._chase(question, 0)  # its number may be somebody else's by now
+            self._look(question)
             failure = _read(channel)
             if self._open.pop(number, None) is None:
                 return []
@@ -135,6 +200,14 @@ class Questions:
             return [question.answer(ok=not text, text=text)]
 
         return ended
+
+    def _left(self, question: Question) -> bool:
+        """Whether anybody lives who has its mark. Its orphans are our children; those that are no leader of a run."""
+        try:
+            seen = self._processes.sight.children()
+        except FileNotFoundError:  # this kernel does not tell
+            seen = self._processes.sight.everyone()
+        return any(one.alive and mark.of(one.pid) == question.mark for one in seen)
 
     # -- @prober ------------------------------------------------------------------------------------------------------
 

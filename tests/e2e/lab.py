@@ -26,12 +26,28 @@ from typing import Any
 
 from supervisor.control import wire
 from supervisor.control.client import Connection, UnreachableError
+from supervisor.host import cgroup
 
 PATIENCE = 30.0
 """Seconds; a bound against hanging, never a measure."""
 
 SUPERVISOR = [sys.executable, "-m", "supervisor"]
 SUPCTL = [sys.executable, "-c", "from supervisor.cli.main import main; main()"]
+
+
+RELATIVES = Path(__file__).parents[1] / "relatives.py"
+
+
+def _why_not() -> str:
+    try:
+        os.rmdir(cgroup.plant(os.getpid(), 1))
+    except cgroup.NoCgroupError as error:
+        return str(error)
+    return ""
+
+
+WHY_NOT = _why_not()
+"""Why this machine has no cgroups for us; "": it has."""
 
 
 def wait_for(fact: Callable[[], Any], what: str = "") -> Any:
@@ -190,6 +206,18 @@ class Lab:
                 if mark in environ and not ours and alive(int(name)) and int(name) != os.getpid():
                     found.append(int(name))
         return found
+
+    def make(self, *kinds: str, then: str = "stay") -> list[str]:
+        """A command that makes relatives of these kinds."""
+        return [sys.executable, "-S", str(RELATIVES), str(self.dir / "pids"), str(self.dir / "ready"), then, *kinds]
+
+    def relatives(self) -> list[int]:
+        """The pids of those that the newest such command has made, once they are what they shall be."""
+        wait_for((self.dir / "ready").exists, "the relatives are there")
+        (self.dir / "ready").unlink()
+        pids = [int(pid) for pid in (self.dir / "pids").read_text().split()]
+        (self.dir / "pids").unlink()
+        return pids
 
     def unread(self) -> int:
         """Bytes that tasks have written and the scribe has not yet put where they belong."""

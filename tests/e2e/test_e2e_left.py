@@ -6,54 +6,22 @@ With cgroups where this machine has them for us; without them wherever it runs (
 import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from e2e.lab import Lab, alive, wait_for
+from lab import WHY_NOT, Lab, alive, wait_for
 
 from supervisor.host import cgroup, mark
 
-RELATIVES = Path(__file__).parents[1] / "relatives.py"
 KINDS = ("group", "setsid", "daemon", "bare", "stubborn", "storm")
 TRACED = ("unmarked-output", "unmarked-environment")
 UNMARKED = ("unmarked-group", "unmarked-setsid", "unmarked-orphan", *TRACED)
 
 
-def _why_not() -> str:
-    try:
-        os.rmdir(cgroup.plant(os.getpid(), 1))
-    except cgroup.NoCgroupError as error:
-        return str(error)
-    return ""
-
-
-WHY_NOT = _why_not()
-
-
-@pytest.fixture(
-    params=[pytest.param("yes", marks=pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)), "no"],
-    ids=["in cgroups", "by mark"],
-)
-def mode(request, lab: Lab) -> str:
-    """All supervisors of this lab do it this way."""
-    lab.env[cgroup.NEVER] = request.param
-    return request.param
-
-
 def task(lab: Lab, *kinds: str, then: str = "stay", more: str = "") -> str:
-    words = [sys.executable, "-S", str(RELATIVES), str(lab.dir / "pids"), str(lab.dir / "ready"), then, *kinds]
+    words = lab.make(*kinds, then=then)
     return f'[task.parent]\ncommand = {words!r}\nstop = {{ grace = "300ms" }}\nlog = {{ to = "file" }}\n{more}'
-
-
-def relatives(lab: Lab) -> list[int]:
-    """The pids of those that the newest run has made, once they are what they shall be."""
-    wait_for((lab.dir / "ready").exists, "the relatives are there")
-    (lab.dir / "ready").unlink()
-    pids = [int(pid) for pid in (lab.dir / "pids").read_text().split()]
-    (lab.dir / "pids").unlink()
-    return pids
 
 
 def marked(lab: Lab, run: str) -> list[int]:
@@ -67,7 +35,7 @@ def test_a_stop_leaves_nothing(lab: Lab, mode: str, kind: str):
     lab.start(task(lab, kind))
     lab.up("parent")
     run = lab.tasks()["parent"]["run"]
-    made = relatives(lab)
+    made = lab.relatives()
     assert len(marked(lab, run)) > 1
     answer = lab.ctl("stop", "parent")
     assert marked(lab, run) == []
@@ -81,7 +49,7 @@ def test_a_stop_leaves_nothing_without_a_mark(lab: Lab, mode: str, kind: str):
     lab.start(task(lab, kind))
     lab.up("parent")
     run = lab.tasks()["parent"]["run"]
-    [made] = relatives(lab)
+    [made] = lab.relatives()
     assert made not in marked(lab, run)
     assert f"killed what was left: sleep (pid {made})" in lab.ctl("stop", "parent").out
     assert not alive(made)
@@ -92,12 +60,12 @@ def test_a_crash_leaves_nothing_without_a_mark(lab: Lab, mode: str, kind: str):
     """It is known by its session, its output or its environment; nobody has looked before."""
     lab.start(task(lab, kind))
     pid = lab.up("parent")["parent"]
-    [made] = relatives(lab)
+    [made] = lab.relatives()
     os.kill(pid, signal.SIGKILL)
     lab.until(name="parent", to="stopping")
     lab.until(name="parent", to="starting")
     assert not alive(made)
-    relatives(lab)
+    lab.relatives()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,19 +73,19 @@ def test_a_restart_waits_for_what_a_crash_leaves(lab: Lab, mode: str, kind: str)
     lab.start(task(lab, kind))
     pid = lab.up("parent")["parent"]
     run = lab.tasks()["parent"]["run"]
-    made = relatives(lab)
+    made = lab.relatives()
     os.kill(pid, signal.SIGKILL)
     lab.until(name="parent", to="stopping")
     started = lab.until(name="parent", to="starting")
     assert started["run"] != run
     assert marked(lab, run) == []
     assert not [one for one in made if alive(one)]
-    relatives(lab)
+    lab.relatives()
 
 
 def test_one_that_ends_by_itself_takes_its_rest_along(lab: Lab, mode: str):
     lab.start(task(lab, "daemon", "bare", then="exit", more='restart = "never"\n'))
-    made = relatives(lab)
+    made = lab.relatives()
     ended = lab.until(name="parent", to="stopped")
     assert ended["exit"]["reason"] == "exit 0"
     assert not [one for one in made if alive(one)]
@@ -126,7 +94,7 @@ def test_one_that_ends_by_itself_takes_its_rest_along(lab: Lab, mode: str):
 @pytest.mark.parametrize("kind", TRACED)
 def test_one_that_ends_by_itself_takes_along_who_has_no_mark(lab: Lab, mode: str, kind: str):
     lab.start(task(lab, kind, then="exit", more='restart = "never"\n'))
-    [made] = relatives(lab)
+    [made] = lab.relatives()
     lab.until(name="parent", to="stopped")
     assert not alive(made)
 
@@ -137,7 +105,7 @@ def test_the_next_supervisor_knows_who_has_no_mark(lab: Lab, mode: str, kind: st
     lab.start(task(lab, kind))
     pid = lab.up("parent")["parent"]
     run = lab.tasks()["parent"]["run"]
-    [made] = relatives(lab)
+    [made] = lab.relatives()
     lab.end(signal.SIGKILL)
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not alive(pid))
@@ -161,7 +129,7 @@ def test_all_get_the_stop_signal_when_all_shall(lab: Lab, mode: str):
     """Nobody is killed, though only the main process and its group would have had it by default."""
     lab.start(task(lab, "group", "setsid", "bare").replace('"300ms"', '"20s", to = "all"'))
     lab.up("parent")
-    made = relatives(lab)
+    made = lab.relatives()
     assert "killed what" not in lab.ctl("stop", "parent").out
     assert not [one for one in made if alive(one)]
 
@@ -172,7 +140,7 @@ def test_the_next_supervisor_knows_what_is_left_of_a_run(lab: Lab, mode: str, ki
     lab.start(task(lab, kind))
     pid = lab.up("parent")["parent"]
     run = lab.tasks()["parent"]["run"]
-    made = relatives(lab)
+    made = lab.relatives()
     lab.end(signal.SIGKILL)
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not alive(pid))
@@ -208,7 +176,7 @@ def test_an_orphan_is_no_task(lab: Lab, mode: str):
     """It comes to the supervisor when its parent ends; nothing is told of it, and it is reaped."""
     lab.start(task(lab, "daemon"))
     pid = lab.up("parent")["parent"]
-    [orphan] = relatives(lab)
+    [orphan] = lab.relatives()
     os.kill(orphan, signal.SIGKILL)
     wait_for(lambda: not Path(f"/proc/{orphan}").exists(), "it is reaped")
     assert lab.tasks()["parent"]["pid"] == pid

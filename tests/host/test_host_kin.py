@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from supervisor.host import kin, procfs
+from supervisor.host import kin, mark, procfs
 
 OF_NOBODY = 3
 """A mark that no process has."""
@@ -34,3 +34,10 @@ def test_a_pid_that_another_process_has_by_now_is_not(stranger: procfs.Stat) -> 
 def test_a_number_that_may_be_somebody_elses_counts_for_nothing(stranger: procfs.Stat) -> None:
     assert kin.belongs(kin.Family(OF_NOBODY, stranger.session), stranger, orphan=False)
     assert not kin.belongs(kin.Family(OF_NOBODY, 0), stranger, orphan=False)
+
+
+def test_each_question_to_a_run_has_a_mark_of_its_own() -> None:
+    """What chases the last one must not meet the next; whoever comes up later knows both for questions to that run."""
+    first, second = (mark.question("web:1/1@abc", "/run", count) for count in (1, 2))
+    assert len({first, second, mark.number("web:1/1@abc", "/run")}) == 3
+    assert first & ~mark.COUNT == second & ~mark.COUNT == mark.question("web:1/1@abc", "/run")
