@@ -18,7 +18,7 @@ from supervisor.control.server import InUseError, Server
 from supervisor.core.immutable import replace
 from supervisor.core.words import in_words
 from supervisor.errands import Loaded
-from supervisor.host import strays, word
+from supervisor.host import word
 from supervisor.host.handover import Handover
 from supervisor.host.interface import Done
 from supervisor.host.linux import Linux
@@ -110,8 +110,7 @@ def _run(host: Linux, loaded: Loaded, config: Config, trial: Trial | None, *, sw
         raise _CannotRunError(f"cannot start in {settings.runtime_dir}: {in_words(error)}") from None
     for complaint in journal.complaints:
         host.log("warning", complaint)
-    for stray in strays.end(settings.runtime_dir, *_runs(journal)):
-        host.log("warning", stray)
+    host.end_strays(settings.runtime_dir, *_runs(journal))
     host.keep_in(journal)
     host.spool_in(spool)
     parent = Parent(host, config, epoch=journal.epoch, life=os.urandom(3).hex())
@@ -207,13 +206,16 @@ def _to_sweep(journal: Journal, log: Callable[[str, str], None]) -> bool:
     return meant and left
 
 
-def _runs(journal: Journal) -> tuple[list[str], list[str]]:
-    """The ids of the runs that will be adopted, and of those whose record will not be trusted."""
-    known: list[str] = []
+def _runs(journal: Journal) -> tuple[dict[str, str], list[str]]:
+    """The ids of the runs that will be adopted, with their cgroups, and of those whose record will not be trusted."""
+    known: dict[str, str] = {}
     doubtful: list[str] = []
     for fact in journal.facts.values():
-        if "instance" in fact and isinstance(fact.get("run"), dict):
-            (known if usable(fact) else doubtful).append(str(fact["run"].get("id")))
+        if "instance" in fact and isinstance(run := fact.get("run"), dict):
+            if usable(fact):
+                known[str(run.get("id"))] = str(run.get("cgroup") or "")
+            else:
+                doubtful.append(str(run.get("id")))
     return known, doubtful
 
 

@@ -49,7 +49,7 @@ def plant(pid: int, birth: int) -> str:
         NoCgroupError: this is not possible here.
     """
     base = ground()
-    tree = f"{base}/{_TREE}{pid}-{birth}"
+    tree = tree_in(base, pid, birth)
     try:
         os.makedirs(tree, exist_ok=True)
     except OSError as error:
@@ -58,6 +58,11 @@ def plant(pid: int, birth: int) -> str:
         return tree
     os.rmdir(tree)
     raise NoCgroupError(f"{base} has no cgroup.kill (Linux 5.14), or processes may not be put there")
+
+
+def tree_in(base: str, pid: int, birth: int) -> str:
+    """The tree of the supervisor with this pid and birth, that was started where `base` is."""
+    return f"{base}/{_TREE}{pid}-{birth}"
 
 
 def ground() -> str:
@@ -173,6 +178,18 @@ def clear_old(tree: str, is_alive: Callable[[int, int], bool]) -> None:
         pid, _, birth = name.removeprefix(_TREE).partition("-")
         if name.startswith(_TREE) and pid.isdigit() and birth.isdigit() and not is_alive(int(pid), int(birth)):
             remove(path)
+
+
+def tree_of(run: str) -> str:
+    """The tree in which the cgroup of a run is."""
+    above = os.path.dirname(run)
+    return os.path.dirname(above) if os.path.basename(above).startswith("@") else above
+
+
+def runs(tree: str) -> list[str]:
+    """The cgroups of all runs of a tree, also of those that are in a group."""
+    groups = [path for path in _below(tree) if os.path.basename(path).startswith("@")]
+    return [path for place in (tree, *groups) for path in _below(place) if os.path.basename(path).isdigit()]
 
 
 def _below(path: str) -> Iterator[str]:

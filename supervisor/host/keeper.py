@@ -192,10 +192,15 @@ def _needed(path: str, fd: int, pipe: tuple[int, int]) -> bool:
 
 def _other_in_charge(runtime_dir: str, parent: str) -> bool:
     """Whether another supervisor than ours holds everything, and lives."""
-    try:
-        with open(f"{runtime_dir}/{NAME}", encoding="utf-8") as file:
-            said = file.read()
-    except OSError:
-        return False
+    said = last_in_charge(runtime_dir)
     pid = said.partition(" ")[0]
     return said not in ("", parent) and pid.isdigit() and said == identity(int(pid))
+
+
+def last_in_charge(runtime_dir: str) -> str:
+    """The identity of the supervisor that holds everything, or was the last to do so; "" when that is not known."""
+    try:
+        with open(f"{runtime_dir}/{NAME}", encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ from supervisor.core.definition import Probe, StopPolicy
 from supervisor.core.events import Exited, Status
 from supervisor.core.instance import Run
 from supervisor.core.words import in_words
-from supervisor.host import clock, kin, title
+from supervisor.host import clock, keeper, kin, strays, title
 from supervisor.host.errand import Errands
 from supervisor.host.fifo import Fifos
 from supervisor.host.inotify import IN_MOVED_TO, Watch
@@ -204,6 +204,23 @@ class Linux:
         self._journal = journal
         self._runtime_dir = os.path.dirname(journal.path)
         self._ears.unheard.fetch(self._runtime_dir)
+
+    def end_strays(self, runtime_dir: str, known: dict[str, str], doubtful: Iterable[str]) -> None:
+        """Ends what an earlier supervisor has left and nobody will adopt, before there is anything of ours.
+
+        Args:
+            runtime_dir: ours, and the earlier supervisor's.
+            known: the ids of the runs that will be adopted, with their cgroups.
+            doubtful: those of runs whose record is not trusted.
+        """
+        told = strays.end(runtime_dir, known, doubtful)
+        cgroups = set(known.values()) - {""}
+        trees = self._spawner.old_trees(keeper.last_in_charge(runtime_dir), cgroups)
+        for path, text in strays.end_in(trees, cgroups).items():
+            told.append(text)
+            self._spawner.remove(path)
+        for text in filter(None, told):
+            self.log("warning", text)
 
     def remember(self, records: list[dict[str, Any]]) -> None:
         """See `Host.remember`."""

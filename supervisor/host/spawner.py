@@ -137,6 +137,14 @@ class Spawner:
         if os.path.basename(place).startswith("@"):
             self._places[os.path.basename(place)[1:]] = place
 
+    def old_trees(self, last: str, runs: set[str]) -> set[str]:
+        """Those of earlier supervisors: of the `last` one (`keeper.last_in_charge`), and in which these runs live."""
+        pid, _, birth = last.partition(" ")
+        known = {cgroup.tree_of(run) for run in runs}
+        if self.tree and pid.isdigit() and birth.isdigit() and keeper.identity(int(pid)) != last:
+            known.add(cgroup.tree_in(os.path.dirname(self.tree), int(pid), int(birth)))
+        return known - {self.tree}
+
     def rest(self) -> None:
         """Nothing else is to be done now: takes what is made already, and sees to it that there is one."""
         if self._socket is not None and _await(self._pidfd, 0.0):  # it also holds what the tasks say (`keeper`)

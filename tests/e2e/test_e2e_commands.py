@@ -1,6 +1,9 @@
 """Commands of the supervisor's own leave nothing behind: a probe ends with all that it began, whoever dies first."""
 
-from lab import Lab, alive, wait_for
+import signal
+
+import pytest
+from lab import WHY_NOT, Lab, alive, wait_for
 
 KINDS = ("group", "setsid", "daemon", "bare", "stubborn")
 
@@ -41,3 +44,43 @@ def test_a_shutdown_leaves_nothing_of_a_probe(lab: Lab, mode: str) -> None:
     made = lab.relatives()
     assert lab.end() == 0
     assert not living(made)
+
+
+def test_the_next_supervisor_ends_what_a_probe_has_left(lab: Lab, mode: str) -> None:
+    lab.start(task(lab, *KINDS))
+    pid = lab.up("web")["web"]
+    made = lab.relatives()
+    lab.end(signal.SIGKILL)
+    lab.start(task(lab))
+    assert not living(made)
+    assert "nobody waits any more for what run web:1/1@" in lab.stderr
+    assert lab.tasks()["web"]["pid"] == pid
+
+
+@pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
+@pytest.mark.parametrize("journal", ["kept", "lost"])
+def test_the_next_supervisor_ends_who_is_in_a_cgroup_of_no_run(lab: Lab, journal: str) -> None:
+    """It has taken off its mark, and has no environment; its parent ends with the supervisor."""
+    lab.start(task(lab, "unmarked-output"))
+    pid = lab.up("web")["web"]
+    [made] = lab.relatives()
+    lab.end(signal.SIGKILL)
+    if journal == "lost":
+        (lab.run / "journal").unlink()
+    lab.start(task(lab))
+    assert f"killed sleep (pid {made})" in lab.stderr
+    wait_for(lambda: not alive(made), "it is gone")
+    wait_for(lambda: lab.tasks()["web"]["state"] == "running", "it runs, or runs again")
+    assert (lab.tasks()["web"]["pid"] == pid) == (journal == "kept")
+
+
+def test_an_upgrade_leaves_nothing_of_a_probe(lab: Lab, mode: str) -> None:
+    """In cgroups also nobody who could not be known afterwards."""
+    lab.start(task(lab, *KINDS, *["unmarked-output"] * (mode == "yes")))
+    pid = lab.up("web")["web"]
+    made = lab.relatives()
+    lab.hang_up()
+    lab.ctl("upgrade")
+    wait_for(lambda: not living(made), "nothing of it is left")
+    lab.follow()
+    assert lab.tasks()["web"]["pid"] == pid
