@@ -1,7 +1,9 @@
 """Running a command that may do anything: hang, flood, fail, read nothing. For errands, which may wait for it.
 
 It gets its input from memory, so nobody waits for it to read; of what it says the beginning is kept and the rest thrown
-away; when its time is over it is killed. What it leaves in its process group is killed in any case.
+away. When its time is over it is killed with all that it began: it has a mark (`mark`), and is chased by that (`kin`).
+One that ends by itself may leave something behind in a session of its own, as who delivers mail does; what it leaves
+in its process group is killed in any case.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import signal
 import subprocess
 from contextlib import suppress
 
+from supervisor.host import kin, mark
 from supervisor.host.clock import now
 
 KEPT = 400
@@ -30,20 +33,24 @@ def run(words: tuple[str, ...], data: bytes, limit: float, *, last: bool = False
     """
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("0")  # the supervisor's own protection is not for others
+    number = mark.number(f"command {os.getpid()} {now()}", "")
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_IT}
     with open(os.memfd_create("stdin"), "w+b", buffering=0) as stdin:
         stdin.write(data)
         stdin.seek(0)
-        child = subprocess.Popen(
-            words,
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-        )
+        with mark.given(number):
+            child = subprocess.Popen(
+                words,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
     with child:
         said, in_time = _listen(child, now() + limit, last=last)
+        if not in_time:
+            kin.chase(kin.Family(number, child.pid), child.pid)
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         status = child.wait()

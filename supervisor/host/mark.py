@@ -12,6 +12,11 @@ from __future__ import annotations
 
 import os
 import resource
+from contextlib import contextmanager
+
+TYPE_CHECKING = False  # the spawner must stay small
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RLIMIT_LOCKS = 10
 
@@ -46,6 +51,17 @@ def put(mark: int) -> None:
         resource.setrlimit(RLIMIT_LOCKS, (mark, resource.getrlimit(RLIMIT_LOCKS)[1]))
     except (OSError, ValueError):
         return
+
+
+@contextmanager
+def given(mark: int) -> Iterator[None]:
+    """Whom the calling process forks meanwhile has it; itself has its own again afterwards."""
+    before = resource.getrlimit(RLIMIT_LOCKS)
+    put(mark)
+    try:
+        yield
+    finally:
+        resource.setrlimit(RLIMIT_LOCKS, before)
 
 
 def of(pid: int) -> int:

@@ -4,7 +4,7 @@ import json
 import time
 from pathlib import Path
 
-from lab import Lab, wait_for
+from lab import Lab, alive, wait_for
 
 TASKS = """
 [task.web]
@@ -69,3 +69,13 @@ def test_one_that_fails_is_said_once(lab: Lab) -> None:
     wait_for(lambda: "error: notify_command: exit 1: no route to host; it is tried again" in lab.stderr)
     assert lab.end() == 0
     assert lab.stderr.count("error: notify_command") == 1
+
+
+def test_one_that_takes_too_long_is_killed_with_all_that_it_began(lab: Lab) -> None:
+    words = lab.make("group", "setsid", "daemon", "bare", "stubborn")
+    lab.start(TASKS.format(place=lab.dir, then="stay"), f"notify_command = {words!r}")
+    lab.up("web", "mail")
+    lab.ctl("freeze", "mail")
+    made = lab.relatives()
+    wait_for(lambda: "error: notify_command: took longer than 10 s and was killed" in lab.stderr)
+    wait_for(lambda: not [pid for pid in made if alive(pid)], "nothing of it is left")

@@ -2,11 +2,14 @@
 
 import os
 import select
+import signal
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from supervisor.host import mark
 from supervisor.host.clock import now
 from supervisor.host.command import KEPT, run
 
@@ -40,9 +43,42 @@ def test_it_gets_its_input_whether_it_reads_it_or_not(tmp_path: Path):
 
 def test_one_that_hangs_is_killed_with_all_of_its_group(tmp_path: Path):
     assert shell(f"sleep 1000 & echo $! > {tmp_path}/pid; wait", limit=0.5) == "took longer than 0.5 s and was killed"
-    left = int((tmp_path / "pid").read_text())
+    assert ends(int((tmp_path / "pid").read_text())), "it lives on"
+
+
+RELATIVES = Path(__file__).parents[1] / "relatives.py"
+KINDS = ("group", "setsid", "daemon", "bare", "stubborn")
+
+
+def relatives(place: Path, *kinds: str, then: str) -> str:
+    """A command that makes relatives of these kinds."""
+    return f"exec {sys.executable} -S {RELATIVES} {place}/pids {place}/ready {then} {' '.join(kinds)}"
+
+
+def ends(pid: int) -> bool:
+    """Whether a process does, within a bound."""
     with suppress(ProcessLookupError):  # gone
-        assert select.select([os.pidfd_open(left)], [], [], LONG)[0], "it lives on"
+        return bool(select.select([os.pidfd_open(pid)], [], [], LONG)[0])
+    return True
+
+
+def test_one_that_hangs_is_killed_with_all_that_it_began(tmp_path: Path):
+    assert "was killed" in shell(relatives(tmp_path, *KINDS, "unmarked-setsid", then="stay"), limit=3.0)
+    made = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    assert len(made) == len(KINDS) + 1
+    assert all(map(ends, made))
+
+
+def test_one_that_ends_may_leave_behind_who_delivers(tmp_path: Path):
+    assert shell(relatives(tmp_path, "setsid", "daemon", then="exit")) == ""
+    for pid in (tmp_path / "pids").read_text().split():
+        os.kill(int(pid), signal.SIGKILL)  # it lives
+
+
+def test_the_mark_is_its_own_alone():
+    before = mark.of(os.getpid())
+    assert shell("grep locks /proc/self/limits; exit 1") != shell("grep locks /proc/self/limits; exit 1")
+    assert mark.of(os.getpid()) == before
 
 
 def test_one_that_floods_has_its_beginning_kept():
