@@ -223,12 +223,10 @@ def _helper(name: str, *arguments: str) -> tuple[str, ...]:
 
     The program may be installed, or be where only we were told to look: a checkout, a copy (`host.handover`).
     """
-    module = f"supervisor.helpers.{name}"
+    start = f"from supervisor.helpers.{name} import main; main()"
     home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    if home in sys.path[1:]:  # the first is the directory of the script, or the current one
-        return (sys.executable, "-P", "-m", module, *arguments)
-    start = f"import sys, runpy; sys.path.insert(0, {home!r}); "
-    start += f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    if home not in sys.path[1:]:  # the first is the directory of the script, or the current one
+        start = f"import sys; sys.path.insert(0, {home!r}); {start}"
     return (sys.executable, "-P", "-c", start, *arguments)
 
 
