@@ -35,6 +35,7 @@ from supervisor.host.inotify import IN_DELETE, Watch
 from supervisor.host.interface import Occurrence
 from supervisor.host.keeper import NAME as KEEPER
 from supervisor.host.loop import Loop
+from supervisor.host.place import place_of
 from supervisor.store.records import Journal
 from supervisor.upgrade import PROGRAM, Upgrade
 
@@ -93,8 +94,8 @@ class Premises:
             OSError: it cannot be watched.
         """
         self._server, self._mode, self._journal, self._upgrade = server, mode, journal, upgrade
-        self._socket = _place(f"{self.directory}/supervisor.sock")
-        self._seen = _place(self.directory)
+        self._socket = place_of(f"{self.directory}/supervisor.sock")
+        self._seen = place_of(self.directory)
         mounts = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
         loop.watch(mounts, lambda _: [], select.EPOLLPRI)  # it need only wake up: see `disturbed`
         self._watch = Watch(IN_DELETE | _IN_MOVED_FROM)
@@ -113,7 +114,7 @@ class Premises:
         Of a mount the kernel tells once, whoever polls first: that may be the select(2) above the epoll, and no reader
         hears of it (`descriptors`). So whoever wakes up looks.
         """
-        if self._watch and (place := _place(self.directory)) != self._seen:
+        if self._watch and (place := place_of(self.directory)) != self._seen:
             self._seen, self.again = place, now
         return self.again is not None and self.again <= now
 
@@ -125,8 +126,12 @@ class Premises:
             os.makedirs(self.directory, mode=0o755, exist_ok=True)
             self._look()
             self._guard(0.0)
-            there = {"lock": _of(self._lock), "journal": _of(self._journal.fd), "supervisor.sock": self._socket}
-            gone = [name for name, place in there.items() if not place or _place(f"{self.directory}/{name}") != place]
+            there = {
+                "lock": place_of(self._lock),
+                "journal": place_of(self._journal.fd),
+                "supervisor.sock": self._socket,
+            }
+            gone = [name for name, place in there.items() if not place or place_of(f"{self.directory}/{name}") != place]
             if not os.path.exists(f"{self.directory}/{KEEPER}"):
                 gone.append(KEEPER)
             if "lock" in gone:
@@ -135,7 +140,7 @@ class Premises:
                 self._journal.anew()
             if "supervisor.sock" in gone:
                 self._server.listen(path, self._mode)
-                self._socket = _place(path)
+                self._socket = place_of(path)
         except (OSError, InUseError, TakenError) as error:
             self.again = now + AGAIN
             self._log("error", f"cannot make {self.directory} anew, which somebody has removed: {in_words(error)}")
@@ -178,20 +183,6 @@ class Premises:
         for name in self._guards.keys() - set(names):
             if guard := self._guards.pop(name):
                 guard.close()
-
-
-def _place(path: str) -> tuple[int, int] | None:
-    """What has this name: device and inode; None: nothing that can be reached."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _of(fd: int) -> tuple[int, int]:
-    found = os.fstat(fd)
-    return found.st_dev, found.st_ino
 
 
 def _lock(path: str) -> int:

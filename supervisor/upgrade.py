@@ -121,10 +121,11 @@ class Upgrade:
         return f"{self._parent.running_settings.runtime_dir}/{PROGRAM}"
 
     def _copied_now(self, done: Done) -> None:
+        if done.error:  # what is there may be the copy of an earlier version
+            self._parent.host.log("warning", f"no copy of this program for the case of an upgrade: {done.error}")
+            return
         self._keep_open()
         self._copied = self._copy_fd >= 0
-        if done.error:
-            self._parent.host.log("warning", f"no copy of this program for the case of an upgrade: {done.error}")
 
     def _keep_open(self) -> None:
         if self._copy_fd >= 0:

@@ -17,6 +17,7 @@ from supervisor.core.words import in_words
 from supervisor.helpers.part import Loop
 from supervisor.host import clock
 from supervisor.host.inotify import IN_MOVED_TO, Watch
+from supervisor.host.place import Place, place_of
 from supervisor.store import database, history, spool
 
 Say = Callable[[str, str], None]
@@ -49,7 +50,7 @@ class Database:
         self._say = say
         self._tell = tell
         self._connection: sqlite3.Connection | None = None
-        self._place: tuple[int, int] | None = None  # of the file that is open
+        self._place: Place | None = None  # of the file that is open
         self._troubled = False
 
     def planned(self, plan: dict[str, Any]) -> None:
@@ -86,13 +87,13 @@ class Database:
             act(self._open())
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and self._place != _place(self.path):
+        if self._connection is not None and self._place != place_of(self.path):
             self._say("warning", f"somebody has removed {self.path}: it is made anew")
             self.close()
         if self._connection is None:
             os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
             self._connection, said = database.open_to_write(self.path, self._gid)
-            self._place = _place(self.path)
+            self._place = place_of(self.path)
             if said:
                 self._say("error", said)
         return self._connection
@@ -102,15 +103,6 @@ class Database:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-def _place(path: str) -> tuple[int, int] | None:
-    """Which file has this name: device and inode; None: there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _gid_of(group: str | None) -> int | None:

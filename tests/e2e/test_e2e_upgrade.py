@@ -363,3 +363,15 @@ def test_who_connects_meanwhile_waits(lab: Lab) -> None:
     (lab.dir / "go").touch()
     assert "supervisor 9.9.9" in other.communicate(timeout=PATIENCE)[0]
     went_well(asking)
+
+
+def test_the_copy_of_an_earlier_version_is_not_taken_for_ours(lab: Lab) -> None:
+    """When no copy can be made: what an upgrade would go back to is another program then."""
+    lab.run.mkdir()
+    (lab.run / "program.zip").write_bytes(b"of an earlier version")
+    (lab.run / "program.zip.new").mkdir()
+    lab.start('[task.a]\ncommand = "sleep 1000"')
+    pid = lab.up("a")["a"]
+    wait_for(lambda: "no copy of this program for the case of an upgrade" in lab.stderr)
+    assert "no copy of the running program can be kept" in lab.ctl("upgrade", code=1).err
+    assert lab.tasks()["a"]["pid"] == pid
