@@ -5,7 +5,7 @@ Five files explain the machine; read them in this order:
 1. `core/states.py`: the states of an instance and the legal steps between them.
 2. `core/lifecycle.py`: one instance; the transition table.
 3. `core/fleet.py` (with `core/gate.py`): all of them; what a change of one means for the others.
-4. `parent.py`: the loop. Wait, decide, remember, do, tell.
+4. `parent.py`: the loop. Wait, decide, record, act, report.
 5. `host/process.py` (with `host/child.py` and `host/signaller.py`): fork, the go byte, exits, signals.
 
 For a task written in Python: `Stop`, see `supervisor.task`.

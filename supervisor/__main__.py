@@ -1,5 +1,5 @@
 """`python -m supervisor`: the same as the program `supervisor`."""
 
-from supervisor.app import main
+from supervisor.program.main import main
 
 main()

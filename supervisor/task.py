@@ -26,8 +26,8 @@ from typing import NoReturn
 class Stop:
     """Tells when the task is asked to end. May be waited for by any number of threads.
 
-    A pipe that becomes readable and stays so: setting it from a signal handler cannot deadlock, as it could
-    with threading.Event, whose lock the interrupted thread may hold.
+    It is a pipe that becomes readable and stays so. A signal handler can set it without a deadlock. The lock of a
+    threading.Event might be held by the thread that the signal interrupts.
     """
 
     def __init__(self) -> None:
@@ -59,15 +59,24 @@ def run(target: str, arguments: list[str], stop_signal: str) -> NoReturn:
     SystemExit has its usual meaning. `sys.argv` is the target and the arguments of the run; the
     current directory comes first on the path, as with `python -m`.
     """
-    code = 1
-    try:
-        _as_an_interpreter()
+
+    def perform() -> None:
         sys.argv = [target, *arguments]
         sys.path.insert(0, os.getcwd())
         stop = Stop()
         for name in {"SIGTERM", "SIGINT", stop_signal} - {"SIGKILL", "SIGSTOP"}:
             signal.signal(signal.Signals[name], lambda *_: stop.set())
-        _perform(_find(target), stop)
+        _perform(find(target), stop)
+
+    as_a_program(perform)
+
+
+def as_a_program(act: Callable[[], object]) -> NoReturn:
+    """Call `act` and end the process, as an interpreter ends: 0 when it returns, 1 with a traceback when it raises."""
+    code = 1
+    try:
+        _as_an_interpreter()
+        act()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
@@ -79,7 +88,8 @@ def run(target: str, arguments: list[str], stop_signal: str) -> NoReturn:
         _end(code)
 
 
-def _find(target: str) -> Callable[..., object]:
+def find(target: str) -> Callable[..., object]:
+    """Return what "module:callable" names."""
     from importlib import import_module  # noqa: PLC0415 - only in the child
 
     module, _, path = target.partition(":")

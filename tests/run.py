@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """The test suite, in one command and on nothing but Python: makes a virtual environment, installs, runs pytest.
 
-    python3 tests/run.py [--venv DIR] [pytest's own arguments]
+    python3 tests/run.py [--venv DIR] [--fast] [pytest's own arguments]
 
 The environment is `.venv` in the checkout unless DIR says another one; it is made once, and brought up to date
-whenever pyproject.toml changes. The project is installed so that the tests test this checkout.
+whenever pyproject.toml changes. The project is installed so that the tests test this checkout. Signals that the caller
+ignores (`nohup`, `&` in a script) are put right by `conftest.py`. `--fast` runs in less than a minute: everything but
+the tests that start supervisors, kill them, flood them or need a systemd.
 """
 
 import hashlib
@@ -16,6 +18,11 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
 
+SLOW = {"bench", "vm", "e2e", "systemd", "kill", "logs", "soak", "contract", "runs"}
+SLOW_FILES = ("tests/store/test_store_fallback.py", "tests/conf/test_conf_demo.py")
+FAST_SEEDS = "20"
+FAST_SCHEDULES = "200"
+
 
 def main():
     """Ends with the exit code of pytest."""
@@ -26,9 +33,20 @@ def main():
     if arguments[:1] == ["--venv"]:
         place = Path(arguments[1]).resolve()
         arguments = arguments[2:]
+    if arguments[:1] == ["--fast"]:
+        arguments = ["--quiet", *(f"--ignore={path}" for path in SLOW_FILES), *fast(), *arguments[1:]]
+        os.environ.setdefault("SIMULATION_SEEDS", FAST_SEEDS)
+        os.environ.setdefault("SCHEDULES", FAST_SCHEDULES)
     python = environment(place)
     os.chdir(PROJECT)
     os.execv(python, [str(python), "-m", "pytest", *arguments])
+
+
+def fast():
+    """The folders and files of tests that are not slow; a new one is one of them."""
+    tests = PROJECT / "tests"
+    parts = {path.relative_to(tests).parts[0] for path in tests.glob("**/test_*.py")}
+    return [f"tests/{part}" for part in sorted(parts - SLOW)]
 
 
 def environment(place):

@@ -1,1 +1,1 @@
-"""The program `supctl`. It never imports the parent; a verb's own module is all that it loads."""
+"""The program `supctl`. It never imports the parent, and loads only the module of the verb."""

@@ -1,4 +1,4 @@
-"""`supctl VERB …`: reads the arguments, asks the supervisor, shows the answer."""
+"""`supctl VERB …`: read the arguments, ask the supervisor, show the answer."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
+from io import TextIOWrapper
 from types import ModuleType
-from typing import Any, NoReturn
 
 from supervisor import verbs
+from supervisor.cli.following import messages
 from supervisor.cli.live import PATIENCE, Live
-from supervisor.verbs.interface import OK, REFUSED, UNREACHABLE, USAGE, RefusedError
+from supervisor.control.refusal import RefusedError
+from supervisor.core.exits import OK, REFUSED, UNREACHABLE, USAGE
+from supervisor.core.text import visible
+from supervisor.host import stdio
+from supervisor.verbs.arguments import add_to, request_of
 from supervisor.verbs.screen import Screen
+
+TYPE_CHECKING = False  # `typing` takes supctl two milliseconds
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 DESCRIPTION = "Talk to the supervisor of the background tasks of this machine."
 EPILOG = """exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 something wanted is not running, or is held;
@@ -27,13 +35,19 @@ example:
 
 `supctl VERB --help` says more about a verb."""
 
+WITH_WORDS = ("run", "pool")
+"""The verbs that take words after --."""
+
 INTERRUPTED = 130
 """Ctrl-C, as a shell reports it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """The entry point. Ends the process with an exit code of the contract's section 7."""
+    """Run the program. End the process with an exit code of the contract's section 7."""
+    stdio.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, TextIOWrapper):  # characters that the locale lacks are shown as escapes
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = run(words)
         sys.stdout.flush()
@@ -49,16 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def run(words: list[str]) -> int:
-    """One command line. Returns its exit code."""
+    """Run one command line. Return its exit code."""
     cut = words.index("--") if "--" in words else len(words)
     verb = _verb_in(words[:cut])
     if verb and verb not in verbs.NAMES:
         return _complain(_unknown(verb), USAGE)
     whole = parser(verb)
-    options = whole.parse_args(words[:cut])
+    options = _parsed(whole, words[:cut])
     options.words = words[cut + 1 :]
     module: ModuleType = verbs.load(options.verb)
-    if options.words and options.verb != "run":
+    if options.words and options.verb not in WITH_WORDS:
         whole.error(f"{options.verb} takes no words after --")
     screen = Screen()
     try:
@@ -70,93 +84,103 @@ def run(words: list[str]) -> int:
         return _complain(str(refusal), refusal.exit_code)
 
 
+def _parsed(whole: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
+    """Parse a command line. `argparse` of Python 3.11 takes no optional word after an option: `x --system FILE`."""
+    options, left = whole.parse_known_args(words)
+    missing = [
+        one for one in verbs.load(options.verb).ARGUMENTS if one.many == "?" and getattr(options, one.name) is None
+    ]
+    if len(left) == 1 and missing and (left[0] == "-" or not left[0].startswith("-")):
+        setattr(options, missing[0].name, left.pop())
+    if left:
+        whole.error(f"unrecognized arguments: {' '.join(left)}")
+    return options
+
+
 def _ask(module: ModuleType, options: argparse.Namespace, screen: Screen) -> int:
     from supervisor.control.client import Connection, UnreachableError, default_socket  # noqa: PLC0415 - not for --help
 
     path = options.socket or os.environ.get("SUPERVISOR_SOCKET") or default_socket()
-    request = module.request(options)
-    try:
-        with closing(Connection(path)) as connection:
-            if not getattr(options, "watch", False):
-                ask = partial(_settled, module, connection, options, request, screen)
-                answer = _through(module, path, options, ask)
-                return int(module.render(answer, options, screen))
-            while True:
-                answer = _answer(connection, options, request, screen)
-                with _page(screen):
-                    module.render(answer, options, screen)
-                if not getattr(module, "pause", _pause)(options):
-                    return OK
-    except UnreachableError as error:
-        offline = getattr(module, "OFFLINE", None)
-        if hasattr(module, "offline"):
-            offline = module.offline(options, os.path.dirname(path))
-        if offline and offline.get("usual"):
-            screen.complain(f"supctl: {error}; this is what was left in {offline['usual']}")
-        return int(module.render(offline, options, screen)) if offline else _complain(str(error), UNREACHABLE)
+    if hasattr(module, "prepare"):
+        module.prepare(options)
+    connections = 0
+    while True:
+        request, before = request_of(module.ARGUMENTS, options), connections
+        try:
+            with closing(Connection(path)) as connection:
+                connections += 1
+                if hasattr(module, "descriptor"):
+                    connection.attach(module.descriptor(options))
+                return _asked(module, connection, options, request, screen)
+        except UnreachableError as error:
+            if connections and hasattr(module, "again") and module.again(options, broken=connections > before):
+                continue
+            offline = getattr(module, "OFFLINE", None)
+            if hasattr(module, "offline"):
+                offline = module.offline(options, os.path.dirname(path))
+            if offline and offline.get("usual"):
+                screen.complain(f"supctl: {error}; this was read from {offline['usual']}")
+            return int(module.render(offline, options, screen)) if offline else _complain(str(error), UNREACHABLE)
+
+
+def _asked(
+    module: ModuleType,
+    connection: Any,  # noqa: ANN401
+    options: argparse.Namespace,
+    request: dict[str, Any],
+    screen: Screen,
+) -> int:
+    """Ask over a connection, and show the answer; with --watch, page after page. Return the exit code."""
+    if not getattr(options, "watch", False):
+        answer = _complete(module, connection, options, request, screen)
+        return int(module.render(answer, options, screen))
+    while True:
+        answer = _answer(module, connection, options, request, screen)
+        with _page(screen):
+            module.render(answer, options, screen)
+        if not getattr(module, "pause", _pause)(options):
+            return OK
 
 
 def _pause(options: argparse.Namespace) -> bool:
-    """Until it is shown anew. A verb with keys of its own has its own; False ends it."""
+    """Wait until the next page. A verb with keys has its own `pause`. False ends the display."""
     time.sleep(options.interval)
     return True
 
 
-REPLACED_WITHIN = 60.0
-"""Seconds for a supervisor that replaces itself to answer again."""
-
-
-def _through(module: ModuleType, path: str, options: argparse.Namespace, ask: Callable[[], Any]) -> Any:  # noqa: ANN401
-    """The answer, also of a verb in the midst of which the supervisor hangs up, as another program takes its place."""
-    from supervisor.control.client import Connection, UnreachableError  # noqa: PLC0415
-
-    try:
-        return ask()
-    except UnreachableError as error:
-        if not hasattr(module, "hung_up"):
-            raise
-        last = error
-    until = time.monotonic() + REPLACED_WITHIN
-    while time.monotonic() < until:
-        time.sleep(0.05)
-        try:
-            with closing(Connection(path)) as connection:
-                said = [message for message in connection.ask("version", {}) if message][-1]
-        except UnreachableError as error:  # not there yet
-            last = error
-            continue
-        outcome = module.hung_up(said.get("answer"), options)
-        if outcome is not None:
-            return outcome
-    raise last
-
-
-def _settled(
+def _complete(
     module: ModuleType,
     connection: Any,  # noqa: ANN401
     options: argparse.Namespace,
     request: dict[str, Any],
     screen: Screen,
 ) -> Any:  # noqa: ANN401
-    """The answer; one that says that more is on its way is asked for again, for a second."""
-    answer = _answer(connection, options, request, screen)
+    """Return the answer. If more output is on its way, ask again, for at most a second."""
+    answer = _answer(module, connection, options, request, screen)
     for _ in range(20):
         if not (hasattr(module, "pending") and module.pending(answer)):
             break
         time.sleep(0.05)
-        answer = _answer(connection, options, request, screen)
+        answer = _answer(module, connection, options, request, screen)
     return answer
 
 
-def _answer(connection: Any, options: argparse.Namespace, request: dict[str, Any], screen: Screen) -> Any:  # noqa: ANN401
-    """The answer of a request. Shows events as they come, and on a terminal what a longer request waits for."""
+def _answer(
+    module: ModuleType,
+    connection: Any,  # noqa: ANN401
+    options: argparse.Namespace,
+    request: dict[str, Any],
+    screen: Screen,
+) -> Any:  # noqa: ANN401
+    """Return the answer to a request. Show events as they come, and on a terminal what a longer request waits for."""
     live = Live(options.verb, sys.stderr, quiet=getattr(options, "json", False) or getattr(options, "follow", False))
     try:
-        for message in connection.ask(options.verb, request, PATIENCE if live.on else None):
+        every, lost = PATIENCE if live.on else None, getattr(module, "lost", None)
+        for message in messages(connection, options.verb, request, every, lost):
             if message is None:
                 pass
             elif "event" in message:
-                screen.line(_one_line(message["event"]))
+                screen.json_line(message["event"])
                 screen.out.flush()
             elif "progress" in message:
                 live.take(message["progress"])
@@ -167,12 +191,12 @@ def _answer(connection: Any, options: argparse.Namespace, request: dict[str, Any
             live.show()
     finally:
         live.clear()
-    raise AssertionError("the connection says how it ended")
+    raise AssertionError("the connection ends with an answer or an error")
 
 
 @contextmanager
 def _page(screen: Screen) -> Iterator[None]:
-    """What is shown inside replaces what was shown before; not on a terminal, it follows it."""
+    """Replace the previous page on a terminal. Elsewhere, append the new page."""
     if not screen.out.isatty():
         yield
         screen.out.flush()
@@ -191,14 +215,8 @@ def _page(screen: Screen) -> Iterator[None]:
     terminal.flush()
 
 
-def _one_line(value: object) -> str:
-    import json  # noqa: PLC0415
-
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
 def _complain(text: str, code: int) -> int:
-    sys.stderr.write("".join(f"supctl: {line}\n" for line in text.splitlines()))
+    sys.stderr.write("".join(f"supctl: {visible(line)}\n" for line in text.splitlines()))
     return code
 
 
@@ -210,7 +228,7 @@ def _unknown(verb: str) -> str:
 
 
 def _verb_in(words: list[str]) -> str | None:
-    """The verb of a command line, if it can be told without parsing: then only its parser is made."""
+    """Return the verb of a command line, if it is clear without parsing. Then only that verb's parser is made."""
     skip = False
     for word in words:
         if skip:
@@ -223,9 +241,8 @@ def _verb_in(words: list[str]) -> str | None:
 
 
 def parser(verb: str | None = None) -> argparse.ArgumentParser:
-    """The parser of one verb, or of all."""
-    plain = argparse.RawDescriptionHelpFormatter
-    whole = argparse.ArgumentParser("supctl", description=DESCRIPTION, epilog=EPILOG, formatter_class=plain)
+    """Make the parser of one verb, or of all."""
+    whole = argparse.ArgumentParser("supctl", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Help)
     _add_socket(whole, default=None)
     below = whole.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
     for name in [verb] if verb else verbs.NAMES:
@@ -233,14 +250,31 @@ def parser(verb: str | None = None) -> argparse.ArgumentParser:
         text = verbs.NAMES[name]
         example = "example:\n" + "\n".join(f"  {line}" for line in module.EXAMPLE.splitlines())
         one = below.add_parser(
-            name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=example, formatter_class=plain
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=example, formatter_class=_Help
         )
-        module.arguments(one)
+        add_to(one, module.ARGUMENTS)
         if not hasattr(module, "local"):
-            _add_socket(one, default=argparse.SUPPRESS)  # one before the verb stays
+            _add_socket(one, default=argparse.SUPPRESS)  # an option before the verb stays valid
     return whole
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Finds the width itself. argparse would load five modules for it with each command, even without help."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width() - 2)
+
+
+def _width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size().columns or 80
+    except OSError:  # no terminal
+        return 80
+
+
 def _add_socket(one: argparse.ArgumentParser, default: str | None) -> None:
-    text = "of the supervisor; default: $SUPERVISOR_SOCKET, or the usual place"
+    text = "its socket; default: $SUPERVISOR_SOCKET, or the one in the default runtime_dir"
     one.add_argument("--socket", metavar="PATH", default=default, help=text)

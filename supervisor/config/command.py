@@ -1,7 +1,8 @@
-"""What a task runs: `command`, a list of words or a string of them, or `python`, a callable.
+"""The types of what a task runs: `command` (a list of words, or a string of them) and `python` (a callable).
 
-A string is split as a POSIX shell splits words, but no shell runs. Who writes `a | b` expects one, so an
-operator that stands alone is an error that says so; in quotes, or in a list, it is a word like any other.
+The check splits a string into words as a POSIX shell does, but no shell runs. A person who writes `a | b` expects
+a shell. So an operator that stands alone is an error, and its message says why. In quotes, or in a list, an operator
+is an ordinary word.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import re
 from supervisor.config.errors import Wrong
 from supervisor.config.interpolate import interpolate
 from supervisor.config.key import Type
+from supervisor.config.machine import Scope
+from supervisor.config.messages import quote, show
 from supervisor.config.values import each, filled, string
-from supervisor.config.wording import quote, show
-from supervisor.config.world import Scope
 
 _ALLOWED = 'allowed: a list of words, or a string such as "python3 -m mailer"'
 _OPERATORS = {"|", "||", "|&", "&", "&&", ";", "<", "<<", ">", ">>", ">|", "&>", ">&2", "1>&2", "2>", "2>>", "2>&1"}
@@ -23,7 +24,7 @@ _CALLABLE = re.compile(rf"{_PART}:{_PART}")
 
 
 def command(value: object, scope: Scope) -> tuple[str, ...]:
-    """The words of a command, at least one, the first of them not empty."""
+    """Return the words of a command. There is at least one word, and the first is not empty."""
     if isinstance(value, str):
         words = _split(string(value))
     elif isinstance(value, list):
@@ -32,7 +33,7 @@ def command(value: object, scope: Scope) -> tuple[str, ...]:
         raise Wrong(f"{show(value)} is not a command; {_ALLOWED}")
     words = list(each(_value, words, scope))
     if not words or not words[0]:
-        raise Wrong(f"there is no program; {_ALLOWED}")
+        raise Wrong(f"the command is empty; {_ALLOWED}")
     return tuple(words)
 
 
@@ -41,7 +42,7 @@ def _word(value: object, _scope: Scope) -> str:
 
 
 def _value(word: str, scope: Scope) -> str:
-    return interpolate(word, scope.world.environ, at_start=True)
+    return interpolate(word, scope.machine.environ, at_start=True)
 
 
 def _split(text: str) -> list[str]:
@@ -57,7 +58,7 @@ def _split(text: str) -> list[str]:
     alone = _OPERATORS.intersection(words, _WORD.findall(text))
     if alone:
         found = min(alone, key=words.index)
-        raise Wrong(f"{quote(found)} would be a plain word, no shell runs; for a shell write {_in_shell(text)}")
+        raise Wrong(f"{quote(found)} has no effect: no shell runs the command; for a shell, write {_in_shell(text)}")
     return words
 
 
@@ -67,7 +68,7 @@ def _in_shell(text: str) -> str:
 
 
 def python(value: object, _scope: Scope) -> str:
-    """A reference to a callable; whether it can be called shows only in the child."""
+    """Return a reference to a callable. Only the child finds out whether it can be called."""
     text = filled(value)
     if not _CALLABLE.fullmatch(text):
         raise Wrong(f'{quote(text)} is not a callable; allowed: "package.module:callable"')

@@ -1,8 +1,8 @@
-"""Times of day and zones: is a cron expression one that can fire, is a zone one that exists.
+"""Check cron expressions and time zones: the expression can fire, and the zone exists.
 
-Five fields (minute, hour, day of month, month, day of week), or six with seconds first. A field is a
-list of `*`, a value, or a range, each with an optional step; months and days of the week have names; 7 is
-Sunday as well as 0. `@hourly` and its like stand for the whole.
+An expression has five fields (minute, hour, day of month, month, day of week), or six with seconds first. A field is
+a list. Each element is `*`, a value or a range, with an optional step. Months and days of the week have names. Both 0
+and 7 are Sunday. A word such as `@hourly` replaces the whole expression.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import re
 
 from supervisor.config.errors import Wrong
 from supervisor.config.key import Type
+from supervisor.config.machine import Scope
+from supervisor.config.messages import listing, meant, quote, show
 from supervisor.config.values import each, filled
-from supervisor.config.wording import listing, meant, quote, show
-from supervisor.config.world import Scope
 from supervisor.core.immutable import immutable
 from supervisor.core.nearest import nearest
 
@@ -47,7 +47,7 @@ _EXAMPLES = 'allowed: "*/5 * * * *" (5 fields, or 6 with seconds first), "@hourl
 
 
 def schedule(value: object, scope: Scope) -> tuple[str, ...]:
-    """One cron expression or a list of them."""
+    """Return one cron expression, or a list of them, as a tuple."""
     if isinstance(value, list):
         if not value:
             raise Wrong(f"the list is empty; {_EXAMPLES}")
@@ -58,10 +58,10 @@ def schedule(value: object, scope: Scope) -> tuple[str, ...]:
 
 
 def expression(value: object, _scope: Scope) -> str:
-    """One cron expression that fires at some time.
+    """Return one cron expression that fires at some time.
 
     Raises:
-        Wrong: it has the wrong number of fields, a field that is not one, or it never fires.
+        Wrong: the number of fields is wrong, a field is invalid, or the expression never fires.
     """
     text = filled(value)
     if text.startswith("@"):
@@ -77,21 +77,34 @@ def expression(value: object, _scope: Scope) -> str:
     return " ".join(fields)
 
 
+def doubts(expression: str) -> str:
+    """Return what is probably not meant, or "": a field is `*`, and a larger unit is restricted."""
+    fields = expression.split()
+    units = ("second", "minute", "hour") if len(fields) == 6 else ("minute", "hour")
+    stars = next((place for place, field in enumerate(fields) if field != "*"), 0)
+    if expression.startswith("@") or not 0 < stars < len(units):
+        return ""
+    small, large = units[0], units[stars]
+    meant = " ".join(["0"] * stars + fields[stars:])
+    such = f"such {'an' if large == 'hour' else 'a'} {large}"
+    return f"{quote(expression)} fires each {small} of {such}; {quote(meant)} fires once"
+
+
 def _word(text: str) -> str:
     if text == "@reboot":
-        raise Wrong('"@reboot" is not a time; for a task at the start write kind = "startup"')
+        raise Wrong('"@reboot" is not a time; to run a task once at the start, write kind = "startup"')
     if text not in _WORDS:
         raise Wrong(f"{quote(text)} is unknown; {meant(text, _WORDS)}")
     return text
 
 
 def _values(text: str, field: _Field, written: str) -> set[int]:
-    """The values that a field stands for."""
+    """Return the values that a field stands for."""
     values: set[int] = set()
     for part in written.split(","):
         match = _PART.fullmatch(part)
         if not match:
-            raise Wrong(f"{quote(text)}: {field.title} {quote(part)} is not understood; {field.allowed}, a-b, *, /step")
+            raise Wrong(f"{quote(text)}: {field.title} {quote(part)} is not valid; {field.allowed}, a-b, *, /step")
         values |= _range(text, field, match)
     return values
 
@@ -103,12 +116,14 @@ def _range(text: str, field: _Field, match: re.Match[str]) -> set[int]:
     first = _number(text, field, match["first"])
     last = _number(text, field, match["last"]) if match["last"] else field.high if match["step"] else first
     if last < first:
-        raise Wrong(f"{quote(text)}: {field.title} {quote(match[0])} runs backwards; {field.allowed}, small to large")
+        raise Wrong(
+            f"{quote(text)}: {field.title} {quote(match[0])} is in descending order; {field.allowed}, low to high"
+        )
     return set(range(first, last + 1, step))
 
 
 def _number(text: str, field: _Field, written: str, *, steps: bool = False) -> int:
-    """A number or name of a field; a step is a number from 1 to the highest."""
+    """Return the number of a written number or name. A step is a number from 1 to the highest of the field."""
     if written.lower() in field.names and not steps:
         return field.low + field.names.index(written.lower())
     low = 1 if steps else field.low
@@ -120,7 +135,7 @@ def _number(text: str, field: _Field, written: str, *, steps: bool = False) -> i
 
 
 def timezone(value: object, _scope: Scope) -> str:
-    """An IANA name of a time zone that this machine knows."""
+    """Return the IANA name of a time zone that this machine knows."""
     import zoneinfo  # noqa: PLC0415 - few configs have a zone
 
     text = filled(value)

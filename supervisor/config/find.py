@@ -1,7 +1,7 @@
-"""Which file is the config, and why this one.
+"""Choose the config file, and say why it is this one.
 
-`-c FILE`, else `$SUPERVISOR_CONFIG`, else the first of three places that exists. Who names a file means
-it: a named file that is missing is an error when it is read, never a reason to take another one.
+The file is `-c FILE`, else `$SUPERVISOR_CONFIG`, else the first of three paths that exists. A file that a person names
+is never replaced by another one: if it is missing, reading it is an error.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ VARIABLE = "SUPERVISOR_CONFIG"
 
 
 def find(explicit: str | None, environ: Mapping[str, str]) -> tuple[str, str]:
-    """The path of the config and a phrase that says why it is this one.
+    """Return the path of the config, and a phrase that says why it is this one.
 
     Args:
         explicit: the argument of `-c`; None when it was not given.
         environ: where `$SUPERVISOR_CONFIG` is looked up; empty counts as not set.
 
     Raises:
-        ConfigErrors: there is none; it says what was tried.
+        ConfigErrors: there is no config; the error says which paths were tried.
     """
     if explicit is not None:
         return explicit, "given with -c"
@@ -32,5 +32,5 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> tuple[str, str]:
     for place in PLACES:
         if os.path.lexists(place):
             return place, f"the first that exists of {', '.join(PLACES)}"
-    tried = f"${VARIABLE} is not set; there is no {', no '.join(PLACES)}"
-    raise ConfigErrors([ConfigError("", 0, "", "", f"no config: {tried}; give one with -c FILE")])
+    tried = f"${VARIABLE} is not set, and these files do not exist: {', '.join(PLACES)}"
+    raise ConfigErrors([ConfigError("", 0, "", "", f"no config found: {tried}; name one with -c FILE")])

@@ -1,8 +1,8 @@
-"""The other files of a config: which ones the globs of `include` name, and what to watch for changes.
+"""Find the included files: which files the patterns of `include` name, and what to watch for changes.
 
-Files come pattern by pattern, sorted within one; a file that is named twice, or that is the main file
-itself, is read once. A glob may match nothing (an empty tasks.d); a plain path may not. An included file
-does not include: one place says what belongs to the config.
+Files are read pattern by pattern, in sorted order within a pattern. A file that is named twice is read once, and so is
+the main file. A glob may match nothing (an empty tasks.d); a plain path must exist. An included file cannot include
+others: one place says what belongs to the config.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ import re
 from collections.abc import Iterable
 
 from supervisor.config.errors import Report, Section
+from supervisor.config.messages import quote
 from supervisor.config.source import Source, read
-from supervisor.config.wording import quote
+from supervisor.host.patience import NoAnswerError, asked, looking
 
 _MAGIC = re.compile(r"[*?\[]")
 
 
 def included(main: Section, patterns: Iterable[str], report: Report) -> tuple[list[Source], bool]:
-    """Read every included file once; and whether all of them could be read."""
-    seen = {os.path.realpath(main.source.file)}
+    """Read every included file once. Return the files, and whether all of them could be read."""
+    seen = {os.path.realpath(main.file)}
     sources: list[Source] = []
     whole = True
     for pattern in patterns:
         for file in _matches(main, pattern, report):
-            real = os.path.realpath(file)
+            real = asked(os.path.realpath, file, file)
             if real in seen:
                 continue
             seen.add(real)
@@ -39,32 +40,39 @@ def included(main: Section, patterns: Iterable[str], report: Report) -> tuple[li
 
 
 def _matches(main: Section, pattern: str, report: Report) -> list[str]:
-    """The files that a pattern names, spelled as the main file is."""
-    folder = os.path.dirname(main.source.file)
+    """Return the files that a pattern names, in the spelling of the main file."""
+    folder = os.path.dirname(main.file)
     if _MAGIC.search(pattern):
-        return [os.path.join(folder, name) for name in sorted(glob.glob(pattern, root_dir=folder or None))]
+        try:
+            with looking(os.path.join(folder, pattern)):
+                names = sorted(glob.glob(pattern, root_dir=folder or None))
+        except NoAnswerError as error:
+            report.wrong(main, "include", f"{quote(pattern)}: {error}; allowed: files that can be read")
+            return []
+        return [os.path.join(folder, name) for name in names]
     file = os.path.join(folder, pattern)
-    if not os.path.lexists(file):
+    if not asked(os.path.lexists, file, otherwise=True):
         report.wrong(main, "include", f"{quote(pattern)} does not exist; allowed: a file that exists, or a glob")
         return []
     return [file]
 
 
 def watched(main: Source, patterns: Iterable[str], sources: Iterable[Source]) -> tuple[tuple[str, str], ...]:
-    """The directories that exist, and the names in them (as a glob) whose change may concern the config.
+    """Return existing directories, each with the names in it (as a glob) whose change may concern the config.
 
-    A symbolic link counts where it points, and whatever changes beside it: a link in its way may be replaced.
+    For a symbolic link, the target counts. Every name beside the link counts, too: a link on the way to the target
+    may be replaced.
     """
     places = [(_folder(main.folder, pattern), os.path.basename(pattern)) for pattern in patterns]
     for source in (main, *sources):
         real = os.path.realpath(source.file)
         name = "*" if os.path.islink(source.file) else os.path.basename(source.file)
         places += ((source.folder, glob.escape(name) if name != "*" else name), os.path.split(glob.escape(real)))
-    return tuple(sorted({(folder, name) for folder, name in places if os.path.isdir(folder)}))
+    return tuple(sorted({(folder, name) for folder, name in places if asked(os.path.isdir, folder, otherwise=False)}))
 
 
 def _folder(base: str, pattern: str) -> str:
-    """The directory before the first glob character of a pattern."""
+    """Return the directory before the first glob character of a pattern."""
     magic = _MAGIC.search(pattern)
     fixed = os.path.dirname(pattern[: magic.start()] if magic else pattern)
     return os.path.normpath(os.path.join(base, fixed))

@@ -1,15 +1,15 @@
-"""`${NAME}` in commands, environment values and paths: replaced from the supervisor's own environment.
+"""Replace `${NAME}` in commands, environment values and paths, from the supervisor's own environment.
 
 - `${NAME}` is its value; a name that is not set is an error.
 - `${NAME:-default}` is the default where the name is not set or empty, as in a shell.
 - `$${` is a plain `${`.
-- Any other `$` stays as it is: `$HOME`, `${x%.*}` and `$5` belong to whoever runs.
+- Any other `$` stays as it is: `$HOME`, `${x%.*}` and `$5` belong to the program that runs.
 
 A command is split into words first, so a value with blanks stays in its word.
 
-`${SUPERVISOR_TASK}`, `${SUPERVISOR_INSTANCE}` and `${SUPERVISOR_REPLICAS}` differ between instances: in
-`command` and `environment` they are left as they stand, and the child replaces them when it starts. A path
-that holds one of them is an error: it is checked here, and it is one path for all instances.
+`${SUPERVISOR_TASK}`, `${SUPERVISOR_INSTANCE}` and `${SUPERVISOR_REPLICAS}` differ between instances. In `command` and
+`environment` they stay as they are, and the child replaces them when it starts. A path that holds one of them is an
+error: the path is checked here, and all instances have the same path.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 
 from supervisor.config.errors import Problem, Wrong
-from supervisor.config.wording import quote
+from supervisor.config.messages import quote
 
 AT_START = frozenset({"SUPERVISOR_TASK", "SUPERVISOR_INSTANCE", "SUPERVISOR_REPLICAS"})
 """Names that get their value only when an instance starts."""
@@ -46,15 +46,15 @@ def interpolate(text: str, environ: Mapping[str, str], *, at_start: bool) -> str
         if name is None:
             return "${"
         if place["end"] == "" or "${" in (place["default"] or ""):
-            problems.append(((), _open(place)))
+            problems.append(Problem((), _open(place)))
         elif name in AT_START:
             if not at_start:
-                problems.append(((), f"${{{name}}} has no value here; allowed: in command and environment"))
+                problems.append(Problem((), f"${{{name}}} has no value here; allowed: in command and environment"))
             return f"${{{name}}}"
         elif place["default"] is not None:
             return environ.get(name) or place["default"]
         elif name not in environ:
-            problems.append(((), f"${{{name}}} is not set in the environment of the supervisor; {_ways(name)}"))
+            problems.append(Problem((), f"${{{name}}} is not set in the environment of the supervisor; {_ways(name)}"))
         return environ.get(name, "")
 
     result = _PLACE.sub(value, text)
@@ -69,5 +69,5 @@ def _ways(name: str) -> str:
 
 def _open(place: re.Match[str]) -> str:
     if place["end"]:
-        return f"{quote(place[0])} has a ${{ in its default; allowed: plain text"
-    return f"{quote(place[0])} has no end; allowed: ${{NAME:-default}}, in quotes where the default has blanks"
+        return f"{quote(place[0])} has ${{ inside of its default; allowed: plain text"
+    return f"{quote(place[0])} has no closing brace; allowed: ${{NAME:-default}}, in quotes if the default has spaces"

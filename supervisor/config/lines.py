@@ -1,9 +1,8 @@
-"""In which line of a TOML text a table or a key stands. TOML libraries do not tell.
+"""Find the line of a table or a key in a TOML text. TOML libraries do not report it.
 
-One pass over a text that is known to be valid TOML: at the start of a statement there is a header, a
-key, a comment or nothing; a value is skipped token by token, so that a bracket, a `#` or something that
-looks like a header inside of a string or a list confuses nobody. What stands inside a list or an inline
-table has the line of the key before it: near enough for a person.
+The scanner makes one pass over a text that is known to be valid TOML. A statement begins with a header, a key, a
+comment or nothing. The scanner skips a value token by token. So it does not mistake a bracket, a `#` or a header inside
+a string or a list. An element of a list or an inline table has the line of its key, which is near enough for a person.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Path = tuple[str, ...]
 
 
 class Lines:
-    """The lines of one text, found in one pass when the first one is asked for."""
+    """The lines of one text. The first question for a line finds all of them in one pass."""
 
     __slots__ = ("_index", "_text")
 
@@ -35,7 +34,7 @@ class Lines:
         self._index: dict[Path, int] | None = None
 
     def line(self, path: Path) -> int:
-        """The line of a table or key, else of the nearest one around it, else 1."""
+        """Return the line of a table or key, else of the nearest table around it, else 1."""
         if self._index is None:
             self._index = _scan(self._text)
         for length in range(min(len(path), _DEEPEST), 0, -1):
@@ -55,7 +54,7 @@ def _scan(text: str) -> dict[Path, int]:
         if name:
             table = _split(name)
             _mark(index, table, 0, line)
-            index[table] = line  # the header itself, even where a table inside it came first
+            index[table] = line  # the line of the header, even if a table inside it came first
         elif key:
             _mark(index, (table + _split(key))[:_DEEPEST], len(table), line)
         end = _end(text, statement.end() if statement else here)
@@ -65,13 +64,13 @@ def _scan(text: str) -> dict[Path, int]:
 
 
 def _mark(index: dict[Path, int], path: Path, above: int, line: int) -> None:
-    """Note the line of a path and of what it implies: `stop.grace = 1` is also where `stop` begins."""
+    """Note the line of a path and of the tables it implies: `stop` also begins at `stop.grace = 1`."""
     for length in range(above + 1, len(path) + 1):
         index.setdefault(path[:length], line)
 
 
 def _split(key: str) -> Path:
-    """The parts of a dotted key, without quotes."""
+    """Return the parts of a dotted key, without quotes."""
     if key.isidentifier():
         return (key,)
     return tuple(_unquoted(part) for part in _PARTS.findall(key)[:_DEEPEST])
@@ -82,12 +81,12 @@ def _unquoted(part: str) -> str:
         return part
     if "\\" not in part or part[0] == "'":
         return part[1:-1]
-    value = tomli.loads(f"part = {part}")["part"]  # escapes: nobody knows them better
+    value = tomli.loads(f"part = {part}")["part"]  # the TOML parser resolves the escapes
     return str(value)
 
 
 def _end(text: str, here: int) -> int:
-    """The place behind the newline that ends the statement which goes on at `here`."""
+    """Return the index after the newline that ends the statement at `here`."""
     depth = 0
     while token := _TOKEN.match(text, here):
         here = token.end()

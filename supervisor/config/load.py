@@ -1,9 +1,15 @@
-"""From a path to a `Config`, or to everything that is wrong with it.
+"""Load a `Config` from a path, or return every error of it.
 
-The way of a config: read the files (`source`, `include`), sort their tables (`gather`), check each
-table against the schema (`key`, `schema` and the types), merge and build (`settings`, `task`, `group`), check what
-stands between tasks (`dependencies`). Every step goes on after an error and leaves out only what cannot be known
-without the part that is wrong. Nothing is printed and nothing is changed.
+The steps:
+
+1. Read the files (`source`, `include`).
+2. Collect their tables (`gather`).
+3. Check each table against the schema (`key`, `schema` and the types).
+4. Merge and build (`settings`, `task`, `group`).
+5. Check the relations between tasks (`dependencies`).
+
+Every step goes on after an error. It leaves out only what depends on the wrong part. Loading prints nothing and changes
+nothing.
 """
 
 from __future__ import annotations
@@ -12,65 +18,86 @@ import os
 from collections.abc import Iterator, Mapping
 
 from supervisor.config import group as groups_of
+from supervisor.config import pool as pools_of
 from supervisor.config import task as tasks_of
 from supervisor.config.dependencies import check_dependencies
-from supervisor.config.errors import Report
+from supervisor.config.errors import ConfigErrors, ErrorKind, Problem, Report
 from supervisor.config.gather import Tables, gather
-from supervisor.config.outlets import check_outlets
-from supervisor.config.rights import check_rights
+from supervisor.config.log_files import check_outlets
+from supervisor.config.machine import Machine
+from supervisor.config.messages import quote, quote_path
+from supervisor.config.on import check_on
+from supervisor.config.permissions import check_rights
 from supervisor.config.settings import LONGEST_SOCKET, settings
-from supervisor.config.source import read
+from supervisor.config.source import Source, read
 from supervisor.config.task import Checked
-from supervisor.config.wording import quote, quote_path
-from supervisor.config.world import World
-from supervisor.core.definition import Config, ConfigFreeze, Group, Settings, Task
+from supervisor.core.definition import Config, ConfigFreeze, Group, Pool, Settings, Task
 from supervisor.core.escalation import STOP_GROUP
+from supervisor.store import layout
 
 
 def load(path: str, environ: Mapping[str, str] | None = None, *, beforehand: bool = False) -> Config:
-    """Read, check and build a config with all of its files.
+    """Read, check and build a config with all of its files. Accept no error.
 
     Args:
-        path: the main file, as errors shall show it.
+        path: the main file, as errors show it.
         environ: where `${NAME}`, PATH and the XDG variables come from; None: the environment of this process.
-        beforehand: this is a check by a person; the supervisor of this config may be started somewhere else.
+        beforehand: a person checks the config; its supervisor may be started somewhere else.
 
     Raises:
-        ConfigErrors: something is wrong; it has every error, each with file and line.
+        ConfigErrors: it has every error, each with file and line.
+    """
+    config, found = examine(path, environ, beforehand=beforehand)
+    if config is None or found.errors:
+        raise found
+    return config
+
+
+def examine(
+    path: str, environ: Mapping[str, str] | None = None, *, beforehand: bool = False
+) -> tuple[Config | None, ConfigErrors]:
+    """Read, check and build a config. Return it with the errors of the machine, or return None with all errors.
+
+    The arguments are those of `load`. The config is None if an error is one of the config itself.
     """
     report = Report()
-    world = World(os.environ if environ is None else environ, beforehand=beforehand)
+    machine = Machine(os.environ if environ is None else environ, beforehand=beforehand)
     main = read(path, report)
-    if main is None:
-        report.finish()
-        raise AssertionError  # a file that is not read has an error
-    if not main.data:  # a full disk, or an editor that was interrupted; not the wish to stop everything
-        report.file(path, 1, "says nothing at all; allowed: at least the table [supervisor]")
-    tables = gather(main, world, report)
+    config = None if main is None else _made(path, main, machine, report)
+    found = report.errors
+    return (None if found.of(ErrorKind.CONFIG) else config), found
+
+
+def _made(path: str, main: Source, machine: Machine, report: Report) -> Config:
+    """Return the config of a file that could be read. Errors go into the report."""
+    if not main.data:  # a full disk or an interrupted editor left it empty; this must not stop all tasks
+        report.file(path, 1, "the file is empty; allowed: at least the table [supervisor]")
+    tables = gather(main, machine, report)
     made = settings(tables.supervisor, report)
     checked = {name: tasks_of.check(table, report) for name, table in tables.tasks.items()}
     defaults = tasks_of.check(tables.defaults, report)
-    tasks = {name: tasks_of.build(name, own, defaults, world, report) for name, own in checked.items()}
+    tasks = {name: tasks_of.build(name, own, defaults, machine, report) for name, own in checked.items()}
     groups = {name: groups_of.build(name, table, tasks, tables.whole, report) for name, table in tables.groups.items()}
     tasks = groups_of.share(tasks, groups, tables.groups, report)
-    _check_between(made, tasks, checked, defaults, tables, world, report)
+    pools = {name: pool for name, table in tables.pools.items() if (pool := pools_of.build(name, table, report))}
+    _check_between(made, tasks, pools, checked, defaults, tables, machine, report)
     if tables.whole:
         _check_groups(checked, groups, report)
-    report.finish()
     freezes = tuple(_freezes(tables, made, groups, checked, defaults))
-    return Config(path, made, tasks, groups, freezes, tables.watched, report.warnings)
+    return Config(path, made, tasks, groups, freezes, tables.watched, report.warnings, pools)
 
 
-def _check_between(
+def _check_between(  # noqa: PLR0913, PLR0917 - everything that is related
     made: Settings,
     tasks: Mapping[str, Task],
+    pools: Mapping[str, Pool],
     checked: Mapping[str, Checked],
     defaults: Checked,
     tables: Tables,
-    world: World,
+    machine: Machine,
     report: Report,
 ) -> None:
-    """Check the dependencies and that no two write one file; put each error where its key stands."""
+    """Check dependencies, pools, log files, permissions and notify sockets. Report each error at its key."""
 
     def blame(name: str, key: str, message: str) -> None:
         own = checked[name]
@@ -78,25 +105,27 @@ def _check_between(
 
     def warn(name: str, key: str, message: str) -> None:
         own = checked[name]
-        report.warn((own if key in own.raw else defaults).section, [((key,), message)])
+        report.warn((own if key in own.raw else defaults).section, [Problem((key,), message)])
 
     check_dependencies(tasks, tasks, tables.whole, blame)
-    check_outlets(tasks, made.log_dir, world, blame)
-    check_rights(tasks, world, warn)
+    check_on(tasks, tables.whole, blame)
+    pools_of.check(tasks, pools, tables.pools, blame, warn)
+    check_outlets(tasks, made.log_dir, machine, blame)
+    check_rights(tasks, machine, warn)
     for name, task in tasks.items():
-        path = f"{made.runtime_dir}/notify/{name}:{task.replicas}.{10**8}"
+        path = layout.notify_socket(made.runtime_dir, f"{name}:{task.replicas}", 10**8)
         if task.notifies and (length := len(os.fsencode(path))) > LONGEST_SOCKET:
             key = "watchdog" if task.ready != "notify" else "ready"
             what = f"the path of its notify socket, {quote_path(path)}, has {length} bytes"
-            blame(name, key, f"{what}; allowed: {LONGEST_SOCKET}, with a shorter name or runtime_dir")
+            blame(name, key, f"{what}; allowed: up to {LONGEST_SOCKET}; choose a shorter name or runtime_dir")
 
 
 def _check_groups(checked: Mapping[str, Checked], groups: Mapping[str, Group], report: Report) -> None:
-    """A task that shall take its group down has to be in one."""
+    """Check that each task whose `on_give_up` stops its group is in a group."""
     grouped = {task for group in groups.values() for task in group.tasks}
     for name, own in checked.items():
         if own.values.get("on_give_up") == STOP_GROUP and name not in grouped:
-            message = f'"{STOP_GROUP}", but it is in no group; allowed: with [group.NAME] tasks = [{quote(name)}]'
+            message = f'"{STOP_GROUP}" needs a group; write [group.NAME] tasks = [{quote(name)}]'
             report.wrong(own.section, "on_give_up", message)
 
 
@@ -107,7 +136,7 @@ def _freezes(
     checked: Mapping[str, Checked],
     defaults: Checked,
 ) -> Iterator[ConfigFreeze]:
-    """Every `freeze = true`: the one for everything, then those of groups, then those of tasks."""
+    """Yield every `freeze = true`: the one of the supervisor, then those of groups, then those of tasks."""
     if made.freeze:
         yield ConfigFreeze("", tables.supervisor.section.where("freeze"))
     for name, group in groups.items():

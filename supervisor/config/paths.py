@@ -1,7 +1,8 @@
-"""The types that name things of this machine: paths, directories, files, users, environment, where output goes.
+"""The types that name things of this machine: paths, directories, files, users, environment, log targets.
 
-A relative path starts in the directory of the file that holds the key, so a config and its files can be
-moved together. What must exist when a task starts must exist now: a directory, an environment file, a user.
+A relative path starts in the directory of the file that holds the key. So a person can move a config and its files
+together. A directory, an environment file or a user that a task needs at its start should exist now. If it does not
+exist, this is an error of the machine (`Missing`).
 """
 
 from __future__ import annotations
@@ -9,69 +10,69 @@ from __future__ import annotations
 import os
 import stat
 
-from supervisor.config.errors import Problem, Wrong
+from supervisor.config.errors import Missing, Problem, Wrong
 from supervisor.config.interpolate import interpolate
-from supervisor.config.key import Type
+from supervisor.config.key import Type, refuse
+from supervisor.config.machine import Scope
+from supervisor.config.messages import dotted, quote, quote_path, show
 from supervisor.config.values import filled, not_one_of, string
-from supervisor.config.wording import dotted, quote, quote_path, show
-from supervisor.config.world import Scope
 
 
 def pattern(value: object, scope: Scope) -> str:
-    """A path or a glob as it is written, with its `${NAME}` replaced."""
-    text = interpolate(filled(value), scope.world.environ, at_start=False)
+    """Return a path or a glob as it is written, with its `${NAME}` replaced."""
+    text = interpolate(filled(value), scope.machine.environ, at_start=False)
     if not text:
-        raise Wrong(f"{show(value)} is empty here; allowed: a path")
+        raise Wrong(f"{show(value)} is an empty path; allowed: a path")
     if text.startswith("~"):
-        raise Wrong(f"{quote(text)} has a ~, which only shells know; write ${{HOME}}")
+        raise Wrong(f"{quote(text)} has a ~, which only a shell replaces; write ${{HOME}}")
     return text
 
 
 def path(value: object, scope: Scope) -> str:
-    """An absolute path. `..` stays: behind a symbolic link it means what the kernel says, not what the text says."""
+    """Return an absolute path. `..` stays in it: after a symbolic link, only the kernel knows what `..` means."""
     joined = os.path.join(scope.folder, pattern(value, scope))
     return joined if ".." in joined else os.path.normpath(joined)
 
 
 def directory(value: object, scope: Scope) -> str:
-    """A directory that exists."""
+    """Return a directory that exists."""
     found = path(value, scope)
-    status = scope.world.stat(found)
+    status = scope.machine.stat(found)
     if isinstance(status, str):
-        raise Wrong(f"{quote_path(found)} {status}; allowed: a directory that exists")
+        raise Missing(f"{quote_path(found)} {status}; allowed: a directory that exists", good=found)
     if not stat.S_ISDIR(status.st_mode):
-        raise Wrong(f"{quote_path(found)} is not a directory; allowed: a directory that exists")
+        raise Missing(f"{quote_path(found)} is not a directory; allowed: a directory that exists", good=found)
     return found
 
 
 def environment_file(value: object, scope: Scope) -> str:
-    """A file of KEY=VALUE lines that exists, or "-" and one that may be missing."""
+    """Return an existing file of KEY=VALUE lines. After a leading "-", the file may be missing."""
     text = filled(value)
     optional = "-" if text.startswith("-") else ""
     found = path(text.removeprefix("-"), scope)
-    status = scope.world.stat(found)
+    status = scope.machine.stat(found)
     if isinstance(status, str):
         if optional:
             return optional + found
-        raise Wrong(f'{quote_path(found)} {status}; allowed: a file, with a leading "-" one that may be missing')
+        text = f'{quote_path(found)} {status}; allowed: a file, with a leading "-" one that may be missing'
+        raise Missing(text, good=found)
     if stat.S_ISDIR(status.st_mode):
-        raise Wrong(f"{quote_path(found)} is a directory; allowed: a file of KEY=VALUE lines")
+        raise Missing(f"{quote_path(found)} is a directory; allowed: a file of KEY=VALUE lines", good=optional + found)
     return optional + found
 
 
 def environment(value: object, scope: Scope) -> dict[str, str]:
-    """Names and values; `${NAME}` in a value comes from the supervisor's own environment."""
+    """Return names and values. `${NAME}` in a value comes from the supervisor's own environment."""
     if not isinstance(value, dict):
         raise Wrong(f'{show(value)} is not a table; allowed: {{ NAME = "value" }}')
     problems: list[Problem] = []
     result: dict[str, str] = {}
     for name, raw in value.items():
         try:
-            result[_variable(name)] = interpolate(_text(name, raw), scope.world.environ, at_start=True)
+            result[_variable(name)] = interpolate(_text(name, raw), scope.machine.environ, at_start=True)
         except Wrong as wrong:
-            problems += (((name,), message) for _, message in wrong.problems)
-    if problems:
-        raise Wrong(problems=problems)
+            problems += (problem.below(name) for problem in wrong.problems)
+    refuse(problems, result)
     return result
 
 
@@ -88,21 +89,21 @@ def _text(name: str, raw: object) -> str:
 
 
 def user(value: object, scope: Scope) -> str:
-    """A user of this machine, and one that we may become."""
+    """Return a user of this machine whose identity the supervisor may take."""
     name = filled(value)
-    uid = scope.world.user(name)
+    uid = scope.machine.user(name)
     if uid is None:
-        raise Wrong(f"there is no user {quote(name)}; allowed: the name of a user of this machine")
-    if scope.world.uid not in (0, uid):
-        raise Wrong(f"to run as {quote(name)} needs root; allowed without root: no user, or our own")
+        raise Missing(f"there is no user {quote(name)}; allowed: the name of a user of this machine", good=name)
+    if scope.machine.uid not in (0, uid):
+        raise Wrong(f"only root may run a task as {quote(name)}; allowed: no user, or that of the supervisor")
     return name
 
 
 def system_group(value: object, scope: Scope) -> str:
-    """A group of this machine."""
+    """Return a group of this machine."""
     name = filled(value)
-    if scope.world.group(name) is None:
-        raise Wrong(f"there is no group {quote(name)}; allowed: the name of a group of this machine")
+    if scope.machine.group(name) is None:
+        raise Missing(f"there is no group {quote(name)}; allowed: the name of a group of this machine", good=name)
     return name
 
 
@@ -110,24 +111,23 @@ _TARGETS = ("file", "none", "inherit", "journal")
 
 
 def log_target(value: object, scope: Scope) -> str:
-    """Where output goes: one of four words, or a path, which is known by its slash."""
+    """Return where output goes: one of four words, or a path. A path has a slash."""
     text = filled(value)
     if text in _TARGETS:
         return text
     if "/" not in text:
-        raise Wrong(f'{not_one_of(text, _TARGETS)}, or a path with a slash ("./{text[:20]}")')
+        raise Wrong(f"{not_one_of(text, _TARGETS)}, or a path with a slash ({quote('./' + text[:20])})")
     found = path(text, scope)
-    status = scope.world.stat(found)
+    status = scope.machine.stat(found)
     if not isinstance(status, str) and stat.S_ISDIR(status.st_mode):
-        raise Wrong(f"{quote_path(found)} is a directory; allowed: the path of a file")
-    above = scope.world.nearest(os.path.dirname(found))  # directories that are missing are made
-    there = scope.world.stat(above)
+        raise Missing(f"{quote_path(found)} is a directory; allowed: the path of a file", good=found)
+    above = scope.machine.nearest(os.path.dirname(found))  # the supervisor makes missing directories
+    there = scope.machine.stat(above)
     if not isinstance(there, str) and not stat.S_ISDIR(there.st_mode):
-        raise Wrong(f"{quote_path(above)} is not a directory; allowed: a file in a directory")
-    if isinstance(status, str) and scope.world.is_of_the_kernel(above):
-        raise Wrong(
-            f"{quote_path(found)} cannot be made in {quote_path(above)}, which is the kernel's; allowed: a file"
-        )
+        raise Missing(f"{quote_path(above)} is not a directory; allowed: a file in a directory", good=found)
+    if isinstance(status, str) and scope.machine.is_of_the_kernel(above):
+        what = f"{quote_path(found)} cannot be created in {quote_path(above)}, a file system of the kernel"
+        raise Missing(f"{what}; allowed: a file", good=found)
     return found
 
 
@@ -135,5 +135,5 @@ PATH = Type("path", path)
 DIRECTORY = Type("directory", directory)
 ENVIRONMENT = Type("table of strings", environment)
 USER = Type("user", user)
-SYSTEM_GROUP = Type("group of the system", system_group)
+SYSTEM_GROUP = Type("Unix group", system_group)
 LOG_TARGET = Type('"file" | "none" | "inherit" | "journal" | path', log_target)

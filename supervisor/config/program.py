@@ -1,12 +1,17 @@
-"""Is there a program for a command: the question that `exec` would ask when the task starts, asked now.
+"""Check whether the program of a command exists, as `exec` will look for it when the task starts.
 
-A word with a slash is a path, relative to the directory of the task. Any other word is searched in the PATH
-that the task will have: its own `environment`, else its environment files, else the supervisor's (when it
-is inherited), else the system's default. When the files may still set a PATH that is not known now, a
-program that is not found is no error. The three ways to fail have their own words: not there, not
-executable, a directory.
+A word with a slash is a path, relative to the directory of the task. Any other word is searched in the PATH that the
+task will have. The first of these that sets it counts:
 
-Of a Python callable, the module is looked for instead.
+1. the task's own `environment`,
+2. its environment files,
+3. the supervisor's environment, when the task inherits it,
+4. the system's default.
+
+The environment files may set a PATH that is not known now. Then a program that is not found is no error. Each of the
+three failures has its own message: the program does not exist, is not executable, or is a directory.
+
+For a Python callable, the check looks for its module instead.
 """
 
 from __future__ import annotations
@@ -17,19 +22,20 @@ import stat
 import sys
 from collections.abc import Mapping
 
-from supervisor.config.errors import Wrong
+from supervisor.config.errors import Missing
+from supervisor.config.machine import Machine
+from supervisor.config.messages import quote, quote_path
 from supervisor.config.source import Unreadable, regular
-from supervisor.config.wording import quote, quote_path
-from supervisor.config.world import World
 from supervisor.core.immutable import immutable
+from supervisor.host.patience import asked
 
-_LIMIT = 1024 * 1024  # bytes of an environment file that are looked at
+_LIMIT = 1024 * 1024  # bytes of an environment file that the check reads
 _PATH_LINE = re.compile(r"^[ \t]*(?:export[ \t]+)?PATH=(.*)$", re.MULTILINE)
 
 
 @immutable
 class Setting:
-    """Where and as whom a program will be started, as far as it matters for finding it."""
+    """The directory, user and environment of a start, as far as they matter for finding the program."""
 
     directory: str | None
     user: str | None
@@ -38,47 +44,48 @@ class Setting:
     inherit: bool
 
 
-def check_program(word: str, setting: Setting, world: World) -> None:
+def check_program(word: str, setting: Setting, machine: Machine) -> None:
     """Look for the program of a command.
 
     Raises:
-        Wrong: it cannot be started, and why.
+        Missing: the program cannot be started; the text says why.
     """
     if "${" in word:
-        return  # has a value only when an instance starts
+        return  # the word gets its value only when an instance starts
     folder = setting.directory or ""
     path = None
     if "/" not in word:
-        path = _search_path(setting, world)
+        path = _search_path(setting, machine)
         if path is None:
             return
     key = (path or "", word, folder, setting.user is None)
-    trouble = world.programs.get(key)
+    trouble = machine.programs.get(key)
     if trouble is None:
         trouble = (
-            _along(path, word, folder, world, setting) if path is not None else _file(word, folder, world, setting)
+            _along(path, word, folder, machine, setting) if path is not None else _file(word, folder, machine, setting)
         )
-        world.programs[key] = trouble
+        machine.programs[key] = trouble
     if trouble:
-        raise Wrong(trouble)
+        raise Missing(trouble)
 
 
-def check_module(target: str, directory: str | None, world: World) -> None:
-    """Look for the module of a callable, as `task.run` will import it: only its package, as nothing may be executed.
+def check_module(target: str, directory: str | None, machine: Machine) -> None:
+    """Look for the package of a callable that `task.run` will import. Look for nothing below it: execute no code.
 
     Raises:
-        Wrong: there is none of that name.
+        Missing: there is no package of that name.
     """
     package = target.partition(":")[0].partition(".")[0]
     folder = directory or os.getcwd()
     key = (folder, package, "python", False)
-    trouble = world.programs.get(key)
+    trouble = machine.programs.get(key)
     if trouble is None:
         what = f"no module {quote(package)}, neither in {quote_path(folder)} nor in the path of this Python"
-        allowed = "allowed: one that can be imported, see directory"
-        trouble = world.programs[key] = "" if _found(package, folder) else f"{what}; {allowed}"
+        allowed = "allowed: a module that can be imported; see the key directory"
+        found = asked(lambda place: _found(package, place), folder, otherwise=False)
+        trouble = machine.programs[key] = "" if found else f"{what}; {allowed}"
     if trouble:
-        raise Wrong(trouble)
+        raise Missing(trouble)
 
 
 def _found(package: str, folder: str) -> bool:
@@ -90,8 +97,8 @@ def _found(package: str, folder: str) -> bool:
     return find_spec(package) is not None
 
 
-def _search_path(setting: Setting, world: World) -> str | None:
-    """The PATH that the task will have; None: it cannot be known now."""
+def _search_path(setting: Setting, machine: Machine) -> str | None:
+    """Return the PATH that the task will have; None: it cannot be known now."""
     path = setting.environment.get("PATH")
     if path is None:
         for name in reversed(setting.environment_file):
@@ -100,12 +107,12 @@ def _search_path(setting: Setting, world: World) -> str | None:
                 return None
             if found:
                 return found
-        path = world.environ.get("PATH", os.defpath) if setting.inherit else os.defpath
+        path = machine.environ.get("PATH", os.defpath) if setting.inherit else os.defpath
     return None if "${" in path else path
 
 
 def _path_in(name: str) -> str | None:
-    """The PATH that an environment file sets; "": none; None: cannot be known, the file may change or come later."""
+    """Return the PATH that an environment file sets; "": it sets none; None: unknown, the file cannot be read now."""
     try:
         text = regular(name.removeprefix("-"), _LIMIT).decode()
     except (OSError, ValueError, Unreadable):
@@ -114,29 +121,29 @@ def _path_in(name: str) -> str | None:
     return lines[-1].strip().strip("\"'") if lines else ""
 
 
-def _along(path: str, word: str, folder: str, world: World, setting: Setting) -> str:
-    """What is wrong with the program that a search finds; "" if nothing."""
+def _along(path: str, word: str, folder: str, machine: Machine, setting: Setting) -> str:
+    """Return the error of a search for the program in PATH; "" if there is none."""
     trouble = ""
     for entry in path.split(":"):
         candidate = os.path.join(folder, entry, word)
-        found = _trouble(candidate, world, setting)
+        found = _trouble(candidate, machine, setting)
         if not found:
             return ""
-        if not isinstance(world.stat(candidate), str):
+        if not isinstance(machine.stat(candidate), str):
             trouble = trouble or f"{quote_path(candidate)} {found}"
     hint = "write it into the key environment" if re.match(r"\w+=", word) else "give its full path, or set PATH"
     return trouble or f"{quote(word)} is not found in PATH ({quote_path(path)}); {hint}"
 
 
-def _file(word: str, folder: str, world: World, setting: Setting) -> str:
+def _file(word: str, folder: str, machine: Machine, setting: Setting) -> str:
     candidate = os.path.join(folder, word)
-    found = _trouble(candidate, world, setting)
+    found = _trouble(candidate, machine, setting)
     return found and f"{quote_path(candidate)} {found}"
 
 
-def _trouble(candidate: str, world: World, setting: Setting) -> str:
-    """Why a file cannot be started; "" if it can. For another user only the bits are looked at."""
-    status = world.stat(candidate)
+def _trouble(candidate: str, machine: Machine, setting: Setting) -> str:
+    """Return why a file cannot be started; "" if it can. For another user, only the mode bits are checked."""
+    status = machine.stat(candidate)
     if isinstance(status, str):
         return f"{status}; allowed: a program that exists"
     if stat.S_ISDIR(status.st_mode):

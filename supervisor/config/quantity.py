@@ -1,7 +1,7 @@
 """The types that count or measure: numbers, durations, sizes, permission bits.
 
-`true` is never a number, `nan` and `inf` are never durations, and what is far out of any range is an
-error here and no surprise in a timer or a system call later.
+`true` is never a number. `nan` and `inf` are never durations. A value far out of any range is an error here, so it
+cannot break a timer or a system call later.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import re
 
 from supervisor.config.errors import Wrong
 from supervisor.config.key import Type
-from supervisor.config.wording import show
-from supervisor.config.world import Scope
+from supervisor.config.machine import Scope
+from supervisor.config.messages import show
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", re.ASCII)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _SECONDS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 _DURATIONS = 'allowed: "250ms", "10s", "5m", "1h30m", "2d", or a number of seconds'
-_LONGEST = 3650 * 86400.0  # ten years: what is longer is a slip, and a timer must be able to hold it
+_LONGEST = 3650 * 86400.0  # ten years: a longer time is a mistake, and a timer must be able to hold it
 _SIZE = re.compile(r"(\d+)([KMG]?)", re.ASCII)
 _SIZES = 'allowed: "512K", "64M", "2G" (powers of 1024), or a number of bytes'
 _LARGEST = 2**62  # bytes: fits into every limit of the kernel
@@ -26,7 +26,7 @@ _POWERS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 
 
 def integer(low: int, high: int) -> Type:
-    """A whole number in a range."""
+    """Return the type of a whole number in a range."""
     allowed = f"allowed: {low} to {high}"
 
     def parse(value: object, _scope: Scope) -> int:
@@ -40,13 +40,13 @@ def integer(low: int, high: int) -> Type:
 
 
 def number(low: float, high: float) -> Type:
-    """A number with or without a fraction, in a range."""
+    """Return the type of a number with or without a fraction, in a range."""
     allowed = f"allowed: {low:g} to {high:g}"
 
     def parse(value: object, _scope: Scope) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Wrong(f"{show(value)} is not a number; {allowed}")
-        if not low <= value <= high:  # false for nan as well
+        if not low <= value <= high:  # the comparison is false for nan, too
             raise Wrong(f"{show(value)} is out of range; {allowed}")
         return float(value)
 
@@ -54,7 +54,7 @@ def number(low: float, high: float) -> Type:
 
 
 def duration(*, zero: bool = True) -> Type:
-    """A time in seconds, up to ten years; `zero`: whether none at all makes sense."""
+    """Return the type of a time in seconds, up to ten years. `zero`: 0 is allowed."""
 
     def parse(value: object, _scope: Scope) -> float:
         return _limited(value, zero=zero)
@@ -63,10 +63,10 @@ def duration(*, zero: bool = True) -> Type:
 
 
 def duration_of(text: str) -> float:
-    """The seconds of a duration that is more than 0, as it is typed in a command line: "30m", or a number of seconds.
+    """Return the seconds of a duration above 0, as typed in a command line: "30m", or a number of seconds.
 
     Raises:
-        ValueError: what is wrong with it, and what is allowed.
+        ValueError: it is invalid; the text says why, and what is allowed.
     """
     try:
         whole = text.isascii() and text.isdecimal() and len(text) < 16
@@ -81,12 +81,12 @@ def _limited(value: object, *, zero: bool) -> float:
     if seconds > _LONGEST:
         raise Wrong(f'{show(value)} is too long; allowed: up to "3650d"')
     if seconds == 0 and not zero:
-        raise Wrong(f"{show(value)} is no time at all; allowed: more than 0")
+        raise Wrong(f"{show(value)} is zero; allowed: more than 0")
     return seconds
 
 
 def _seconds(value: object) -> float:
-    """The seconds of any way to write a duration; what is beyond a float comes out as infinity."""
+    """Return the seconds of a duration in any notation. A value beyond a float becomes infinity."""
     if isinstance(value, str):
         parts = _DURATION.fullmatch(value)
         if value and parts:
@@ -103,7 +103,7 @@ def _seconds(value: object) -> float:
 
 
 def size(*, zero: bool = False, least: int = 1) -> Type:
-    """A number of bytes; `zero`: whether none at all makes sense; `least`: fewer are of no use."""
+    """Return the type of a number of bytes. `zero`: 0 is allowed; `least`: the smallest useful number."""
 
     def parse(value: object, _scope: Scope) -> int:
         parts = _SIZE.fullmatch(value[:40]) if isinstance(value, str) else None
@@ -123,7 +123,7 @@ def size(*, zero: bool = False, least: int = 1) -> Type:
 
 
 def octal(example: str) -> Type:
-    """Permission bits, as a string because that is how they are spoken: "022"."""
+    """Return the type of permission bits. They are a string, as people write them: "022"."""
     allowed = f'allowed: octal digits as a string, such as "{example}"'
 
     def parse(value: object, _scope: Scope) -> int:

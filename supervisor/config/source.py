@@ -1,8 +1,10 @@
-"""One config file, read and parsed, or an error that says why not.
+"""Read and parse one config file, or report why this is not possible.
 
-Nothing that a path may point at can make the supervisor hang or fail here: a FIFO or a device is refused
-before it is read, a huge file after `LIMIT` bytes, and everything that the parser can raise becomes an error
-with its line.
+No file can make the supervisor hang or fail here:
+
+- A FIFO or a device is refused before it is read.
+- A huge file is refused after `LIMIT` bytes.
+- Every exception of the parser becomes an error with its line.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ from typing import Any
 
 import tomli
 
-from supervisor.config.errors import Report
+from supervisor.config.errors import Report, Section
 from supervisor.config.lines import Lines
-from supervisor.config.wording import printable
+from supervisor.config.messages import printable
+from supervisor.host.patience import looking
 
 LIMIT = 8 * 1024 * 1024
-"""Bytes of one file. 500 tasks need a twentieth of it; what is larger is the wrong file."""
+"""The most bytes of one file. 500 tasks need a twentieth of it; a larger file is the wrong one."""
 
 
 class Source:
@@ -30,13 +33,17 @@ class Source:
         self.data = data
         self.lines = lines
 
+    def section(self, path: tuple[str, ...] = (), subject: str = "") -> Section:
+        """Return a table of this file by its path; without a path, the top of the file."""
+        return Section(self.file, self.lines, path, subject)
+
 
 class Unreadable(Exception):  # noqa: N818 - as Wrong
-    """A file that gives no text; the reason in words."""
+    """A file cannot be read as text. The message is the reason in words."""
 
 
 def read(file: str, report: Report) -> Source | None:
-    """Read and parse one file; None, and an error in the report, when that cannot be done."""
+    """Read and parse one file. If this fails, return None and report an error."""
     try:
         folder = os.path.dirname(os.path.abspath(file))
         data = _bytes(file)
@@ -54,23 +61,28 @@ def read(file: str, report: Report) -> Source | None:
 
 
 def reason(error: Exception) -> str:
-    """Why a file could not be read, in the words of the system."""
+    """Return why a file could not be read, in the words of the system."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
-    if "embedded null" in str(error):  # each version of Python goes on in its own words
+    if "embedded null" in str(error):  # the rest of the text depends on the version of Python
         return "a path cannot hold a NUL"
     return str(error)
 
 
 def regular(path: str, limit: int) -> bytes:
-    """Read at most `limit` bytes of a regular file; never waits, whatever the path points at.
+    """Read at most `limit` bytes of a regular file. Never wait, whatever the path points at.
 
     Raises:
         OSError: it cannot be opened or read.
         ValueError: no file can have this path (it has a NUL).
-        Unreadable: not a regular file.
+        Unreadable: it is not a regular file.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):  # before the open: opening a device can already do something
+    with looking(path):
+        return _regular(path, limit)
+
+
+def _regular(path: str, limit: int) -> bytes:
+    if not stat.S_ISREG(os.stat(path).st_mode):  # before the open: opening a device can have an effect
         raise Unreadable("a directory, not a file" if os.path.isdir(path) else "not a regular file")
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     with open(descriptor, "rb") as stream:
@@ -91,6 +103,6 @@ def _parsed(file: str, text: str, report: Report) -> dict[str, Any] | None:
         return tomli.loads(text)
     except tomli.TOMLDecodeError as error:
         report.file(file, error.lineno, f"not valid TOML: {printable(error.msg)} (column {error.colno})")
-    except (ValueError, RecursionError) as error:  # an integer of 5000 digits, a list in 500 lists
+    except (ValueError, RecursionError) as error:  # e.g. an integer of 5000 digits, or 500 nested lists
         report.file(file, 1, f"not usable TOML: {printable(str(error))}")
     return None

@@ -1,6 +1,6 @@
 """The plain types: text, booleans, one of several words, lists, signals.
 
-Each check says what it found and what is allowed. A number is never silently a string.
+The error of each check says what it found and what is allowed. A number is never silently a string.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from enum import StrEnum
 from typing import Any
 
 from supervisor.config.errors import Problem, Wrong
-from supervisor.config.key import Type
-from supervisor.config.wording import NOT_YET, quote, quoted, show
-from supervisor.config.world import Scope
+from supervisor.config.key import Type, refuse
+from supervisor.config.machine import Scope
+from supervisor.config.messages import NOT_YET, quote, quoted, show
 from supervisor.core.nearest import nearest
 
 _PAUSES = {"SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"}
 
 
 def string(value: object) -> str:
-    """A string without NUL, which no argument, path or environment can hold."""
+    """Return a string without NUL: no argument, path or environment can hold NUL."""
     if not isinstance(value, str):
         raise Wrong(f"{show(value)} is not a string; allowed: text in quotes")
     if "\0" in value:
@@ -29,19 +29,19 @@ def string(value: object) -> str:
 
 
 def filled(value: object) -> str:
-    """A string that is not empty."""
+    """Return a string that is not empty."""
     if not string(value):
         raise Wrong('"" is empty; allowed: text in quotes')
     return string(value)
 
 
 def word(value: object, _scope: Scope) -> str:
-    """The name of something that is looked up later."""
+    """Return the name of something that is looked up later."""
     return filled(value)
 
 
 def name(value: object, _scope: Scope) -> str:
-    """A short visible text: it is shown in process titles and tables."""
+    """Return a short visible text. It is shown in process titles and tables."""
     text = filled(value)
     if len(text) > 64 or not text.isprintable():
         raise Wrong(f"{quote(text)} is not a name; allowed: up to 64 visible characters")
@@ -49,19 +49,19 @@ def name(value: object, _scope: Scope) -> str:
 
 
 def boolean(value: object, _scope: Scope) -> bool:
-    """True or false, not a number and not a word."""
+    """Return true or false. Refuse a number or a word."""
     if not isinstance(value, bool):
         raise Wrong(f"{show(value)} is not a boolean; allowed: true, false")
     return value
 
 
 def choice(*names: str, later: tuple[str, ...] = (), make: Callable[[str], Any] = str) -> Type:
-    """One of several words.
+    """Return the type of one of several words.
 
     Args:
         names: the words of this version.
         later: words of the contract that this version does not have yet.
-        make: what becomes of the word, e.g. a member of an enumeration.
+        make: turns the word into a value, e.g. a member of an enumeration.
     """
 
     def parse(value: object, _scope: Scope) -> Any:  # noqa: ANN401 - what `make` makes
@@ -74,12 +74,12 @@ def choice(*names: str, later: tuple[str, ...] = (), make: Callable[[str], Any] 
 
 
 def member(of: type[StrEnum]) -> Type:
-    """One of the words of an enumeration, as its member."""
+    """Return the type of a word of an enumeration. Its value is the member."""
     return choice(*(str(one) for one in of), make=of)
 
 
 def not_one_of(text: str, names: Iterable[str], later: tuple[str, ...] = ()) -> str:
-    """What to say of a word that is none of these."""
+    """Return the error for a word that is none of these."""
     if text in later:
         return f"{quote(text)} is {NOT_YET}; available: {quoted(names)}"
     near = nearest(text, tuple(names))
@@ -88,7 +88,7 @@ def not_one_of(text: str, names: Iterable[str], later: tuple[str, ...] = ()) -> 
 
 
 def each(parse: Callable[[Any, Scope], Any], values: Iterable[object], scope: Scope) -> tuple[Any, ...]:
-    """Check every element; all problems of all elements at once."""
+    """Check every element. Raise all problems of all elements at once."""
     good: list[Any] = []
     problems: list[Problem] = []
     for value in values:
@@ -96,13 +96,13 @@ def each(parse: Callable[[Any, Scope], Any], values: Iterable[object], scope: Sc
             good.append(parse(value, scope))
         except Wrong as wrong:
             problems += wrong.problems
-    if problems:
-        raise Wrong(problems=problems)
+            good.append(wrong.good)
+    refuse(problems, tuple(good))
     return tuple(good)
 
 
 def listed(parse: Callable[[Any, Scope], Any], words: str, example: str, *, empty: bool = True) -> Type:
-    """A list of something; `empty`: whether the list without elements makes sense."""
+    """Return the type of a list. `empty`: the empty list is allowed."""
 
     def check(value: object, scope: Scope) -> tuple[Any, ...]:
         if not isinstance(value, list):
@@ -115,7 +115,7 @@ def listed(parse: Callable[[Any, Scope], Any], words: str, example: str, *, empt
 
 
 def signal_name(value: object, _scope: Scope) -> str:
-    """The name of a signal as the kernel knows it: "TERM" and "SIGTERM" are both SIGTERM, "SIGCLD" is SIGCHLD."""
+    """Return the kernel's name of a signal: "TERM" and "SIGTERM" are both SIGTERM, "SIGCLD" is SIGCHLD."""
     text = string(value)
     known = signal.Signals.__members__
     found = known.get(text) or known.get(f"SIG{text}")
@@ -127,7 +127,7 @@ def signal_name(value: object, _scope: Scope) -> str:
 
 
 def stop_signal(value: object, scope: Scope) -> str:
-    """A signal that can end a task: not one that only pauses it until the grace is over."""
+    """Return a signal that can end a task. Refuse one that only pauses the task until the grace is over."""
     found = signal_name(value, scope)
     if found in _PAUSES:
         raise Wrong(f'{quote(found)} would pause the task, not end it; allowed: a signal such as "SIGTERM"')
@@ -135,7 +135,7 @@ def stop_signal(value: object, scope: Scope) -> str:
 
 
 def exit_status(value: object, scope: Scope) -> int | str:
-    """An exit code or the name of a signal."""
+    """Return an exit code or the name of a signal."""
     if isinstance(value, str):
         return signal_name(value, scope)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -146,7 +146,7 @@ def exit_status(value: object, scope: Scope) -> int | str:
 
 
 def names(example: str) -> Type:
-    """A list of names; those that are names are looked up even where another element is wrong."""
+    """Return the type of a list of names. Good names are looked up even if another element is wrong."""
 
     def check(value: object, scope: Scope) -> tuple[str, ...]:
         try:

@@ -1,1 +1,1 @@
-"""The control socket: `wire` is the language, `access` who may speak, `server` and `client` the two ends."""
+"""The control socket: the protocol (`wire`), the permissions (`access`), and the two ends (`server`, `client`)."""

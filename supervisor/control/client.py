@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
+import _socket  # `socket` also makes enums of all constants, which takes supctl two milliseconds
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 from supervisor.control import wire
+from supervisor.store import layout
+
+TYPE_CHECKING = False  # `typing` takes supctl two milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 PATIENCE = 2.0
-"""Seconds of silence after which a look is taken whether the supervisor is able to answer at all."""
+"""Seconds of silence after which the client checks whether the supervisor can answer at all."""
 
 
 class UnreachableError(Exception):
-    """No supervisor can be asked; the text says whether it does not run or does not let us."""
+    """No supervisor can be asked. The text says whether it does not run or denies access."""
 
 
 def default_socket() -> str:
-    """Where the supervisor of this user is, or else that of the machine."""
+    """Return the socket of this user's supervisor, or else that of the machine. Root has the reverse order."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     own = f"{runtime}/supervisor" if runtime and os.path.isabs(runtime) else f"/tmp/supervisor-{os.getuid()}"  # noqa: S108 - the contract's place
     system = "/run/supervisor"
     first, second = (system, own) if os.getuid() == 0 else (own, system)
-    path = f"{first}/supervisor.sock"
-    return path if os.path.exists(path) else f"{second}/supervisor.sock" if _exists(second) else path
-
-
-def _exists(directory: str) -> bool:
-    return os.path.exists(f"{directory}/supervisor.sock")
+    paths = layout.control_socket(first), layout.control_socket(second)
+    return next(filter(os.path.exists, paths), paths[0])
 
 
 def _why(path: str, error: OSError) -> str:
@@ -45,33 +45,45 @@ class Connection:
     """One connection to a supervisor."""
 
     def __init__(self, path: str) -> None:
-        """Connects.
+        """Connect.
 
         Raises:
-            UnreachableError: it cannot.
+            UnreachableError: the connection fails.
         """
         self.path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
             self._socket.connect(path)
         except OSError as error:
             self._socket.close()
             raise UnreachableError(_why(path, error)) from None
         self._received = bytearray()
+        self._attached = -1
+
+    def attach(self, fd: int) -> None:
+        """Send a descriptor with the next request."""
+        self._attached = fd
 
     def ask(self, verb: str, args: dict[str, Any], every: float | None = None) -> Iterator[dict[str, Any] | None]:
-        """Sends a request and yields every line that comes back, up to the last one of the request.
+        """Send a request. Yield every line that comes back, up to the last line of the request.
 
         Args:
-            verb: what is asked.
+            verb: the verb of the request.
             args: its arguments.
-            every: seconds; None is yielded whenever nothing has come for so long.
+            every: seconds; after so much silence, None is yielded.
 
         Raises:
-            UnreachableError: the supervisor hung up first, or is stopped.
+            UnreachableError: the supervisor closed the connection first, or is stopped.
         """
-        with suppress(BrokenPipeError, ConnectionResetError):  # it has hung up, and may have said why
-            self._socket.sendall(wire.encode(verb=verb, args=args))
+        with suppress(
+            BrokenPipeError, ConnectionResetError
+        ):  # the server has closed the connection, and may have sent the reason
+            line = wire.encode(verb=verb, args=args)
+            if self._attached >= 0:
+                rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, self._attached.to_bytes(4, sys.byteorder))
+                line = line[self._socket.sendmsg([line], [rights]) :]
+                self._attached = -1
+            self._socket.sendall(line)
         self._socket.settimeout(PATIENCE if every is None else every)
         while True:
             try:
@@ -82,22 +94,29 @@ class Connection:
                     yield None
                 continue
             except OSError as error:
-                raise UnreachableError(f"the supervisor at {self.path} hung up: {error.strerror}") from None
+                raise UnreachableError(
+                    f"the supervisor at {self.path} closed the connection: {error.strerror}"
+                ) from None
             except wire.MalformedError as error:
-                raise UnreachableError(f"what answers at {self.path} is no supervisor: {error}") from None
+                raise UnreachableError(f"no supervisor answers at {self.path}: {error}") from None
             yield message
             if "answer" in message or "error" in message:
                 return
 
+    @property
+    def pid(self) -> int:
+        """Return the pid of the listener, from the kernel (SO_PEERCRED, unix(7)); 0: in another pid namespace."""
+        return int.from_bytes(self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 4), sys.byteorder)
+
     def _must_not_be_stopped(self) -> None:
-        """A silent supervisor may be at work on what was asked; one that somebody has stopped never answers."""
-        pid = int.from_bytes(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4), sys.byteorder)
-        with suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+        """Raise if the supervisor is stopped by a signal. A silent one may be busy, but a stopped one never answers."""
+        with suppress(OSError), open(f"/proc/{self.pid}/stat", "rb") as file:
             if file.read().rpartition(b") ")[2][:1] in b"Tt":
-                raise UnreachableError(f"the supervisor (pid {pid}) is stopped and does not answer; kill -CONT {pid}")
+                resume = f"kill -CONT {self.pid}"
+                raise UnreachableError(f"the supervisor (pid {self.pid}) is stopped and does not answer; {resume}")
 
     def close(self) -> None:
-        """Hangs up."""
+        """Hang up."""
         self._socket.close()
 
     def _message(self) -> dict[str, Any]:
@@ -106,7 +125,7 @@ class Connection:
             seen = len(self._received)
             block = self._socket.recv(1 << 16)
             if not block:
-                raise UnreachableError(f"the supervisor at {self.path} hung up before it had answered")
+                raise UnreachableError(f"the supervisor at {self.path} closed the connection before it answered")
             self._received += block
         message = wire.decode(bytes(self._received[:end]))
         del self._received[: end + 1]

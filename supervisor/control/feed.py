@@ -1,7 +1,8 @@
-"""Every change, as an event with a cursor: kept for a while, and sent to whoever follows.
+"""Publish every change as an event with a cursor. Keep events for a while, and send them to followers.
 
-An event is a JSON object on one line. Its `cursor` ("3f9a1c.1042") names the life of the supervisor and a number;
-what is asked for since a cursor that is too old, or of an earlier life, begins with an event `gap`.
+An event is a JSON object on one line. Its `cursor` ("3f9a1c.1042") names the life of the supervisor and a number. A
+client may ask for the events since a cursor. If that cursor is too old, or of an earlier life, the answer begins with
+an event `gap`.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from supervisor.control import wire
 from supervisor.control.wait import Asker
 
 KEPT = 4096
-"""How many events are kept; usually about 1 MiB."""
+"""The most events that are kept; usually about 1 MiB."""
 
 KEPT_BYTES = 2 << 20
-"""Bytes of events that are kept, however long they are: fewer than a client may fall behind."""
+"""The most bytes of events that are kept. The limit is lower than the backlog that a client may have."""
 
 
 class Feed:
     """The newest events and their followers."""
 
     def __init__(self, life: str) -> None:
-        """`life` tells this supervisor's events from an earlier one's."""
+        """`life` distinguishes the events of this supervisor from those of an earlier one."""
         self.life = life
         self.count = 0
         self.followers: dict[Asker, None] = {}
@@ -32,11 +33,11 @@ class Feed:
 
     @property
     def cursor(self) -> str:
-        """Of the newest event."""
+        """Return the cursor of the newest event."""
         return f"{self.life}.{self.count}"
 
     def publish(self, event: dict[str, Any]) -> None:
-        """One event more."""
+        """Keep an event and send it to all followers."""
         self.count += 1
         line = wire.encode(event={"cursor": self.cursor, **event})
         self._kept.append(line)
@@ -47,7 +48,7 @@ class Feed:
             client.send(line)
 
     def since(self, cursor: str | None) -> list[bytes]:
-        """The lines of the kept events after a cursor; all of them without one."""
+        """Return the lines of the kept events after a cursor; without a cursor, all lines."""
         first = self.count - len(self._kept)
         if cursor is None:
             return list(self._kept)
@@ -57,12 +58,12 @@ class Feed:
             gap = {
                 "cursor": f"{self.life}.{first}",
                 "event": "gap",
-                "why": f"nothing is kept from before; since {cursor}",
+                "why": f"older events are not kept; since {cursor}",
             }
             return [wire.encode(event=gap), *self._kept]
         return list(self._kept)[seen - first :]
 
     def follow(self, client: Asker) -> None:
-        """From now on the client gets every event."""
+        """Send every new event to the client, until it disconnects."""
         self.followers[client] = None
         client.on_close = lambda: self.followers.pop(client, None)

@@ -1,102 +1,152 @@
 """The server's end of the control socket. A slow, huge or malicious client costs only itself.
 
-Every descriptor is non-blocking; every client has a bound on what it may send, on what may wait to be
-sent to it, and on how long it may be idle. When all places are taken the longest idle client of the user who
-has most of them makes room, so that no user can lock out another one.
+Every descriptor is non-blocking. Every client has three limits:
+
+- the size of a request that it sends,
+- the bytes that wait to be sent to it,
+- the time that it is idle.
+
+When all places are taken, the server disconnects one client of the user who has the most. It takes the client that is
+idle longest, and tells it the reason. So no user can lock out another one. The number of places leaves enough
+descriptors for the tasks. It is at most MAX_CLIENTS, and at least FEW.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import socket
-from collections import Counter
+import sys
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from supervisor.control import wire
-from supervisor.control.access import Peer, may_speak, peer_of, program_of
-from supervisor.host import procfs
+from supervisor.control.access import Peer, may_speak, peer_of, pidfd_of, program_of
+from supervisor.host import lookup, procfs
+from supervisor.host.deadlines import Alarm, first, overdue
 from supervisor.host.interface import Occurrence, Request
+from supervisor.host.lookup import EXHAUSTED
 from supervisor.host.loop import Loop
+from supervisor.host.place import Place, place_of
 
-MAX_CLIENTS = 64
+MAX_CLIENTS = 128
+FEW = 8
+
 IDLE = 30.0
-"""Seconds that a client may take to send a request, or to take an answer."""
+"""Seconds that a client may take to send a request, or to receive an answer."""
 
 MAX_UNSENT = 4 << 20
-"""Bytes of a stream that may wait for its client; one that falls behind further is cut off."""
+"""Bytes of a stream that may wait for a client. The server disconnects a client with a longer backlog."""
 
+
+AT_ONCE = 64
+"""Lines in one system call; the kernel accepts up to 1024."""
 
 REST = 1.0
-"""Seconds without a look at who wants to connect, after nobody could be accepted."""
+"""Seconds during which the server ignores new connections, after it could not accept one."""
+
+_INT = 4
+"""Bytes of a descriptor in a message."""
+
+_ONE_DESCRIPTOR = socket.CMSG_LEN(_INT)
+"""Room for the descriptors of a message: CMSG_SPACE would be room for two (cmsg(3))."""
+
+DISMISSED = "the supervisor closed this connection to serve another client; try again"
 
 FORBIDDEN = "permission denied: only root, the supervisor's owner and the members of socket_group may control it"
 
 
 class InUseError(Exception):
-    """Another supervisor lives at this socket."""
+    """Another supervisor listens at this socket."""
 
 
 class Client:
-    """One connection: where answers go. One request at a time; nothing more is read until its answer is out."""
+    """One connection. It handles one request at a time, and reads nothing more until the answer is sent."""
 
     def __init__(self, server: Server, connection: socket.socket, peer: Peer, now: float) -> None:
         self.peer = peer
         self.by = server.name_of(peer.uid)
         self.active = now  # the last moment at which it did something
-        self.waiting = False  # an answer is being prepared: not idle
+        self.waiting = False  # an answer is being prepared, so the client is not idle
         self.on_close: Callable[[], None] | None = None
         self._server = server
         self._socket = connection
         self._received = bytearray()
-        self._unsent = bytearray()
+        self._unsent: deque[bytes | memoryview] = deque()  # lines; clients share the lines of the feed
+        self._behind = 0  # bytes of the unsent lines
         self._mask = select.EPOLLIN
-        self._ended = False  # it has sent its end, and may still read: `echo … | socat`
-        self._surplus: int | None = None  # bytes of a request that is too long: so many more are thrown away
+        self._ended = False  # it sends nothing more, but may still read: `echo … | socat`
+        self._descriptor = -1  # came with the request
+        self._surplus: int | None = None  # how many more bytes of an oversized request are discarded
 
     @property
     def closed(self) -> bool:
-        """Whether nobody is there any more."""
+        """Say whether the connection is closed."""
         return self._socket.fileno() < 0
 
     def who(self) -> dict[str, Any]:
-        """See `wait.Asker`."""
+        """Return what `wait.Asker.who` describes."""
         return {"user": self.by, "uid": self.peer.uid, "pid": self.peer.pid, "program": program_of(self.peer.pid)}
 
+    def pidfd(self) -> int:
+        """See `wait.Asker`."""
+        return pidfd_of(self._socket)
+
     def answer(self, value: object) -> None:
-        """The last line of a request that was done."""
+        """Send the last line of a request that was done."""
         self._finish(wire.encode(answer=value))
 
     def fail(self, text: str, exit_code: int = 1) -> None:
-        """The last line of a request that was refused or failed."""
+        """Send the last line of a request that was refused or failed."""
         self._finish(wire.encode(error=text, exit=exit_code))
 
+    def descriptor(self) -> int:
+        """See `Asker`."""
+        fd, self._descriptor = self._descriptor, -1
+        return fd
+
+    def _drop_descriptor(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self.descriptor())
+
+    def ticket(self, value: object) -> None:
+        """Send the line of a ticket."""
+        self.send(wire.encode(ticket=value))
+
     def progress(self, value: object) -> None:
-        """A line on the way; dropped when the client is slow."""
+        """Send a line of progress. Drop it if the client is slow."""
         if not self._unsent:
             self.send(wire.encode(progress=value))
 
     def send(self, line: bytes) -> None:
-        """A line of a stream: what cannot be sent now is kept, up to a bound; who falls behind further is cut off."""
+        """Send a line of a stream. Keep unsent bytes up to MAX_UNSENT; disconnect a client that has more."""
         self._put(line)
-        if len(self._unsent) > MAX_UNSENT:
+        if self._behind > MAX_UNSENT:
             self.close()
 
     def close(self) -> None:
-        """Hangs up."""
+        """Hang up."""
         if self.closed:
             return
         self._server.forget(self, self._socket.fileno())
         self._socket.close()
+        self._drop_descriptor()
+        self._server.closed()
         self._unsent.clear()
         if self.on_close:
             self.on_close()
 
+    def dismiss(self) -> None:
+        """Hang up. Send the reason first, unless the client is in the middle of an answer."""
+        if not self._unsent:
+            self._put(wire.encode(error=DISMISSED, exit=5))
+        self.close()
+
     def ready(self, events: int) -> list[Occurrence]:
-        """The loop says that something can be read or written, or that it has hung up."""
+        """Handle the events of the loop: the client can be read or written, or has disconnected."""
         if events & select.EPOLLOUT:
             self._flush()
             if not self._unsent and not self.closed:
@@ -107,17 +157,17 @@ class Client:
             if events & (select.EPOLLHUP | select.EPOLLERR):
                 self.close()
             elif events & select.EPOLLIN:
-                self._watch()  # let it wait in the kernel, which has its own bound
+                self._watch()  # leave the data in the kernel, which has its own limit
             return []
         return self._read() if events & ~select.EPOLLOUT else []
 
     def pending(self) -> list[Occurrence]:
-        """What came together with an earlier request, which is answered now."""
+        """Return the next request that came together with an earlier one, after that one is answered."""
         return [] if self.closed or self.waiting or self._unsent else self._requests()
 
     def _read(self) -> list[Occurrence]:
         try:
-            data = self._socket.recv(65536)
+            data = self._receive()
         except (BlockingIOError, InterruptedError):
             return []
         except OSError:
@@ -134,13 +184,26 @@ class Client:
         self._received += data
         return self._requests()
 
+    def _receive(self) -> bytes:
+        """Receive bytes, and a descriptor that comes with them. The kernel closes further ones (unix(7), MSG_CTRUNC).
+
+        Raises:
+            OSError: there are none now, or the connection is broken.
+        """
+        data, ancillary, _, _ = self._socket.recvmsg(65536, _ONE_DESCRIPTOR, socket.MSG_CMSG_CLOEXEC)
+        for level, kind, content in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS) and len(content) >= _INT:
+                self._drop_descriptor()
+                self._descriptor = int.from_bytes(content[:_INT], sys.byteorder)
+        return data
+
     def _requests(self) -> list[Occurrence]:
-        """The next request of what has been received, or none."""
+        """Return the next request from the received bytes, or an empty list."""
         end = self._received.find(b"\n")
         if max(end, len(self._received) if end < 0 else 0) > wire.MAX_REQUEST:
             self._received.clear()
             self.fail(f"a request has at most {wire.MAX_REQUEST} bytes", 2)
-            self._surplus = wire.MAX_REQUEST  # who is cut off in the middle of it may never read why
+            self._surplus = wire.MAX_REQUEST  # a client that is cut off while it sends may never read why
             if end >= 0 or self._ended:
                 self.close()
             return []
@@ -161,6 +224,7 @@ class Client:
 
     def _finish(self, line: bytes) -> None:
         self.waiting = False
+        self._drop_descriptor()
         self.on_close = None
         self.active = self._server.now()
         self._put(line)
@@ -168,7 +232,7 @@ class Client:
             self._next()
 
     def _next(self) -> None:
-        """An answer is out: on to the next request, wherever it is."""
+        """Go on to the next request after an answer is sent. The request is in the buffer or in the socket."""
         if self._received or self._ended:
             self._server.again(self)
         self._watch()
@@ -176,23 +240,31 @@ class Client:
     def _put(self, line: bytes) -> None:
         if not self.closed:
             behind = bool(self._unsent)
-            self._unsent += line
-            if not behind:  # else the loop tells when there is room
+            self._unsent.append(line)
+            self._behind += len(line)
+            if not behind:  # else the loop reports when there is room
                 self._flush()
 
     def _flush(self) -> None:
         try:
             while self._unsent:
-                sent = self._socket.send(self._unsent)
-                del self._unsent[:sent]
+                self._sent(self._socket.sendmsg(islice(self._unsent, AT_ONCE)))
                 self.active = self._server.now()
         except (BlockingIOError, InterruptedError):
             self._watch()
         except OSError:
             self.close()
 
+    def _sent(self, count: int) -> None:
+        """Remove the bytes that are sent."""
+        self._behind -= count
+        while self._unsent and count >= len(self._unsent[0]):
+            count -= len(self._unsent.popleft())
+        if count:
+            self._unsent[0] = memoryview(self._unsent[0])[count:]
+
     def _watch(self) -> None:
-        """Tells the loop what this client waits for."""
+        """Tell the loop which events this client waits for."""
         reads = not (self.waiting or self._unsent or self._ended)
         mask = (select.EPOLLIN if reads else 0) | (select.EPOLLOUT if self._unsent else 0)
         if mask != self._mask and not self.closed:
@@ -204,7 +276,7 @@ class Server:
     """The listening socket and its clients."""
 
     def __init__(self, loop: Loop, now: Callable[[], float], people: dict[int, str], group: int | None) -> None:
-        """`people` names the users that are known; `group` is the gid of `socket_group`."""
+        """`people` has the names of known users by uid; `group` is the gid of `socket_group`."""
         self.now = now
         self.people = people
         self.group = group
@@ -212,16 +284,17 @@ class Server:
         self._loop = loop
         self._again: list[Client] = []
         self._socket: socket.socket | None = None
-        self._path = ""
-        self._spare = -1  # a descriptor to give up when there is no other: to accept somebody and turn them away
-        self._rests_until: float | None = None  # nobody can be accepted or turned away: not to be woken without end
+        self._path, self._mode = "", 0
+        self._place: Place | None = None  # of the socket at the path
+        self._spare = -1  # a reserve descriptor: closed to accept a client when no other one is left
+        self._pause = Alarm(self._accept_again)  # until then not watched: it would wake the loop endlessly
 
     def listen(self, path: str, mode: int) -> None:
-        """Binds beside the path and renames, so that nobody ever meets a socket with other rights.
+        """Bind beside the path and rename. So the path never has a socket with other permissions.
 
         Raises:
-            InUseError: somebody answers at the path.
-            OSError: it cannot be bound.
+            InUseError: another supervisor answers at the path.
+            OSError: the socket cannot be bound.
         """
         if _answers(path):
             raise InUseError(f"another supervisor answers at {path}")
@@ -243,35 +316,43 @@ class Server:
         except OSError:
             listening.close()
             raise
-        self._accept_at(listening, path)
+        self._accept_at(listening, path, mode)
 
-    def inherit(self, fd: int, path: str) -> bool:
-        """Goes on with what an earlier program of this process has listened on. False when it is no such socket."""
+    def inherit(self, fd: int, path: str, mode: int) -> bool:
+        """Take over the listening socket of the program before a re-exec. Return False if it is no such socket."""
         if fd < 0:
             return False
         listening = socket.socket(fileno=fd)
         try:
             if listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and os.path.exists(path):
-                self._accept_at(listening, path)
+                self._accept_at(listening, path, mode)
                 return True
-        except OSError:  # no socket
+        except OSError:  # it is not a socket
             pass
         listening.close()
         return False
 
     @property
     def fd(self) -> int:
-        """What listens; -1: nothing."""
+        """Return the descriptor of the listening socket; -1: none."""
         return self._socket.fileno() if self._socket else -1
 
-    def _accept_at(self, listening: socket.socket, path: str) -> None:
+    def is_there(self) -> bool:
+        """See `Kept`."""
+        return self._place is not None and self._place == place_of(self._path)
+
+    def renew(self) -> None:
+        """See `Kept`. Listen again. Clients that are connected stay so."""
+        self.listen(self._path, self._mode)
+
+    def _accept_at(self, listening: socket.socket, path: str, mode: int) -> None:
         self._stop_listening()
-        self._socket, self._path = listening, path
+        self._socket, self._path, self._mode, self._place = listening, path, mode, place_of(path)
         self._save_one()
         self._loop.watch(listening.fileno(), self._accept)
 
     def close(self) -> None:
-        """Hangs up on everybody and removes the socket."""
+        """Hang up on all clients and remove the socket."""
         for client in list(self.clients):
             client.close()
         if self._socket:
@@ -288,51 +369,58 @@ class Server:
                 self._spare = -1
 
     def name_of(self, uid: int) -> str:
-        """What events and reasons call a user."""
+        """Return the name of a user for events and reasons."""
         return self.people.get(uid) or f"uid {uid}"
 
     def next_deadline(self) -> float | None:
-        """When the next idle client is hung up on; 0.0 when a request waits in a buffer."""
-        if self._again:
+        """See `Timed`: an idle client, or the end of a rest; 0.0: a request waits in a buffer, or room is needed."""
+        if self._again or self._is_crowded(0):
             return 0.0
-        idle = min((client.active + IDLE for client in self.clients if not client.waiting), default=None)
-        return min((moment for moment in (idle, self._rests_until) if moment is not None), default=None)
+        idle = (client.active + IDLE for client in self.clients if not client.waiting)
+        return first((*idle, self._pause.at))
 
-    def turn(self, now: float) -> list[Occurrence]:
-        """Hangs up on the idle, and returns the requests that had to wait for an earlier answer."""
+    def due(self, now: float) -> list[Occurrence]:
+        """Hang up on idle clients. Return the requests that had to wait for an earlier answer."""
         for client in [c for c in self.clients if not c.waiting and c.active + IDLE <= now]:
             client.close()
-        if self._rests_until is not None and self._rests_until <= now and self._socket:
-            self._rests_until = None
-            self._save_one()
-            self._loop.watch(self._socket.fileno(), self._accept)
+        self._make_room(0)
+        for alarm in overdue((self._pause,), now):
+            alarm.due(now)
         again, self._again = self._again, []
         return [occurrence for client in again for occurrence in client.pending()]
 
     # -- for the clients ----------------------------------------------------------------------------------------------
 
     def forget(self, client: Client, fd: int) -> None:
-        """It has hung up, or is about to be."""
+        """Remove a client that has disconnected, or whose connection is about to be closed."""
         self._loop.unwatch(fd)
         self.clients.pop(client, None)
 
+    def closed(self) -> None:
+        """Use the descriptor of a client that is closed now: for the reserve, and for a client that waits."""
+        self._save_one()
+        if self._pause.at is not None:
+            self._pause.no_later_than(self.now())
+
     def again(self, client: Client) -> None:
-        """More of its requests are in its buffer."""
+        """Note that the buffer of a client may hold another request."""
         self._again.append(client)
 
     def watch(self, client: Client, fd: int, mask: int) -> None:
-        """What the loop shall tell it."""
+        """Set the events that the loop reports to a client."""
         self._loop.watch(fd, client.ready, mask)
 
     def _accept(self, _: int) -> list[Occurrence]:
         if self._socket is None:
             return []
         try:
-            connection, _address = self._socket.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):  # gone meanwhile
+            connection = self._accepted(self._socket)
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):  # the client is already gone
             return []
-        except OSError as error:  # of the machine: whoever waits stays there, and so does the loop's reason to wake up
-            if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._turn_away(self._socket):
+        except OSError as error:  # of the machine: the client stays queued, and wakes the loop again and again
+            if error.errno in EXHAUSTED and any(one.active + REST <= self.now() for one in self.clients):
+                self._dismiss_one()  # the next turn accepts the new client
+            else:
                 self._rest(self._socket)
             return []
         try:
@@ -344,49 +432,61 @@ class Server:
         if not may_speak(peer, self.group):
             _refuse(connection, FORBIDDEN)
             return []
-        if len(self.clients) >= MAX_CLIENTS:
-            self._make_room()
+        self._make_room(1)
         client = Client(self, connection, peer, self.now())
         try:
             self._loop.watch(connection.fileno(), client.ready)
         except OSError as error:  # ENOMEM, ENOSPC: epoll_ctl(2)
-            _refuse(connection, f"the supervisor cannot take one more client: {error.strerror}; try again")
+            _refuse(connection, f"the supervisor cannot accept one more client: {error.strerror}; try again")
             return []
         self.clients[client] = None
         return []
 
-    def _turn_away(self, listening: socket.socket) -> bool:
-        """No descriptor is left: whoever waits is told so. False when not even that could be done."""
-        if self._spare < 0:
-            return False
+    def _accepted(self, listening: socket.socket) -> socket.socket:
+        """Accept a connection. If tasks have all descriptors, one client at a time gets the reserve descriptor.
+
+        Raises:
+            OSError: it cannot be accepted now.
+        """
+        try:
+            return listening.accept()[0]
+        except OSError as error:
+            if error.errno not in EXHAUSTED or self.clients or self._spare < 0:
+                raise
         os.close(self._spare)
         self._spare = -1
-        try:
-            connection, _address = listening.accept()
-            _refuse(connection, "the supervisor has no descriptor left; try again")
-        except OSError:
-            return False
-        finally:
-            self._save_one()
-        return True
+        return listening.accept()[0]
 
     def _save_one(self) -> None:
-        """Keeps a descriptor for `_turn_away`. When the machine has none (ENFILE), another one tries again later."""
+        """Reserve a descriptor for `_accepted`. If none is left, a later call tries again."""
         if self._spare < 0:
             with suppress(OSError):
                 self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def _rest(self, listening: socket.socket) -> None:
         self._loop.unwatch(listening.fileno())
-        self._rests_until = self.now() + REST
+        self._pause.at = self.now() + REST
 
-    def _make_room(self) -> None:
-        """Hangs up on one client of the user who has most, first on one that waits for nothing."""
-        if self.clients:
-            held = Counter(client.peer.uid for client in self.clients)
-            most = held.most_common(1)[0][0]
-            theirs = [client for client in self.clients if client.peer.uid == most]
-            min(theirs, key=lambda client: (client.waiting, client.active)).close()
+    def _accept_again(self, _: float) -> None:
+        if self._socket:
+            self._save_one()
+            self._loop.watch(self._socket.fileno(), self._accept)
+
+    def _make_room(self, coming: int) -> None:
+        """Hang up on clients until the `coming` ones have room, too."""
+        while self._is_crowded(coming):
+            self._dismiss_one()
+
+    def _is_crowded(self, coming: int) -> bool:
+        most = len(self.clients) + coming
+        return most > FEW and (most > MAX_CLIENTS or lookup.free() < lookup.FOR_TASKS)
+
+    def _dismiss_one(self) -> None:
+        """Disconnect one client of the user who has the most. Prefer a client that waits for no answer."""
+        held = Counter(client.peer.uid for client in self.clients)
+        most = held.most_common(1)[0][0]
+        theirs = [client for client in self.clients if client.peer.uid == most]
+        min(theirs, key=lambda client: (client.waiting, client.active)).dismiss()
 
 
 def _refuse(connection: socket.socket, text: str) -> None:
@@ -396,9 +496,9 @@ def _refuse(connection: socket.socket, text: str) -> None:
 
 
 def _answers(path: str) -> bool:
-    """Whether a living process accepts connections there; a left-over socket refuses them.
+    """Say whether a living process accepts connections at the path. A left-over socket refuses them.
 
-    One whose listener is dead, but for a child that has not closed it yet, is left over, too.
+    A socket is also left over if its listener is dead, and only a child still holds it open.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
@@ -407,5 +507,5 @@ def _answers(path: str) -> bool:
             return not listener or procfs.stat(listener).alive
         except (FileNotFoundError, ConnectionRefusedError):
             return False
-        except OSError:  # busy, or another user's: in any case not ours to take
+        except OSError:  # it is busy, or belongs to another user: we must not take it
             return True

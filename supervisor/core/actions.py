@@ -1,4 +1,4 @@
-"""What the core asks the shell to do. Ordered data: what must be remembered is written before any of it is done."""
+"""Define the actions that the core asks of the shell, in order. The shell writes the journal before the first one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from supervisor.core.instance import Run
 
 @immutable
 class Fork:
-    """Make the child; it waits. Answered by Forked or NotStarted before anything else is done."""
+    """Make the child, which waits. The shell answers with Forked or NotStarted before it does anything else."""
 
     key: str
     run: Run
@@ -17,7 +17,7 @@ class Fork:
 
 @immutable
 class Go:
-    """The record of the child is written: let it run its program."""
+    """Let the child run its program: the journal has its record."""
 
     key: str
     run: Run
@@ -25,7 +25,7 @@ class Go:
 
 @immutable
 class Terminate:
-    """Send the stop signal of the task to whom its policy says; without a leader, to all that have not had it."""
+    """Send the stop signal as the task's policy says; without a leader, to all processes that have not had it."""
 
     key: str
     run: Run
@@ -34,7 +34,7 @@ class Terminate:
 
 @immutable
 class Destroy:
-    """SIGKILL to every process of the run."""
+    """Send SIGKILL to every process of the run."""
 
     key: str
     run: Run
@@ -42,7 +42,7 @@ class Destroy:
 
 @immutable
 class Dump:
-    """Ask the main process of a run that hangs for a stack, by this signal; the stop signal follows."""
+    """Ask the main process of a hanging run for a stack dump by this signal; the stop signal follows."""
 
     key: str
     signal: str
@@ -50,7 +50,7 @@ class Dump:
 
 @immutable
 class Pause:
-    """Have every process of the run stand still. Answered by Paused."""
+    """Suspend every process of the run. The shell answers with Paused."""
 
     key: str
     run: Run
@@ -58,7 +58,7 @@ class Pause:
 
 @immutable
 class Resume:
-    """Let them go on."""
+    """Let the processes of the run continue."""
 
     key: str
     run: Run
@@ -66,7 +66,7 @@ class Resume:
 
 @immutable
 class Ask:
-    """Put a question to the run. Answered by Probed."""
+    """Probe the run. The shell answers with Probed."""
 
     key: str
     run: Run

@@ -1,4 +1,4 @@
-"""The capabilities of Linux by their numbers (capabilities(7)); a newer kernel may have more, which no config names."""
+"""List the capabilities of Linux by number (capabilities(7)). A newer kernel may have more; no config names those."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can happen to one instance. An event that answers for a run names it, and is ignored for any other run."""
+"""Define the events of one instance. An event that answers for a run names it; every other run ignores the event."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ class Want:
 
 @immutable
 class Unwant:
-    """It shall be down."""
+    """The task should be down."""
 
     by: str
 
 
 @immutable
 class Outdate:
-    """The current run must make room for a new one."""
+    """A new run must replace the current one."""
 
     reason: str
 
 
 @immutable
 class Redefine:
-    """The config has a new definition; whether the process must go is said by an Outdate of its own."""
+    """The config has a new definition. A separate Outdate says whether the process must end."""
 
     task: Task
 
 
 @immutable
 class Retire:
-    """The config no longer has it."""
+    """The config no longer has this instance."""
 
     by: str
 
@@ -58,12 +58,12 @@ class Hold:
 
 @immutable
 class Refresh:
-    """The back-off starts afresh (a thaw)."""
+    """The back-off starts again (a thaw)."""
 
 
 @immutable
 class Pause:
-    """A person wants the run to stand still."""
+    """A person pauses the run."""
 
     by: str
     at: str  # the moment, as people read it
@@ -71,7 +71,7 @@ class Pause:
 
 @immutable
 class Resume:
-    """A person lets it go on."""
+    """A person resumes the run."""
 
     by: str
 
@@ -86,7 +86,7 @@ class Leave:
 
 @immutable
 class Kill:
-    """SIGKILL now, grace or not."""
+    """Send SIGKILL now, without regard to the grace."""
 
     cause: str
 
@@ -98,7 +98,14 @@ class Due:
 
 @immutable
 class Alarm:
-    """The moment has come at which a run's health has to be looked at."""
+    """The moment of the next health check of a run has come."""
+
+
+@immutable
+class Stalled:
+    """The supervisor was suspended for this many seconds; the tasks perhaps were, too."""
+
+    seconds: float
 
 
 @immutable
@@ -116,6 +123,7 @@ class Started:
     """The program runs: exec has succeeded."""
 
     run: int
+    user: int = -1  # its user id; -1: the supervisor's own
 
 
 @immutable
@@ -123,11 +131,12 @@ class Adopted:
     """A new supervisor has found the run alive."""
 
     run: int
+    begun: bool = True  # False: it never got its go byte, and is about to end
 
 
 @immutable
 class Paused:
-    """Every process of the run stands still."""
+    """Every process of the run is suspended."""
 
     run: int
 
@@ -138,14 +147,17 @@ class NotStarted:
 
     run: int
     reason: str  # "chdir /srv/app: No such file or directory"
+    abandoned: bool = False  # the supervisor ended it, as its record could not be written
+    scarce: bool = False  # the machine had too little for another process: processes, memory, descriptors
+    orphaned: bool = False  # nothing is wrong with it: an earlier supervisor ended before it sent the go byte
 
 
 @immutable
 class Used:
-    """What a process and those that it had waited for have used (getrusage(2))."""
+    """The resource usage of a process and of the children that it waited for (getrusage(2))."""
 
     cpu: float  # seconds
-    memory: int  # bytes: the largest of them, at its largest
+    memory: int  # bytes: the peak of the largest of these processes
 
 
 @immutable
@@ -156,12 +168,12 @@ class Status:
     signal: str | None = None
     core_dumped: bool = False
     used: Used | None = None
-    why: str = ""  # what is known of it beside that: "memory limit 512M"
+    why: str = ""  # what else is known: "memory limit 512M"
 
 
 @immutable
 class Exceeded:
-    """The run is beyond a limit that nothing but a measurement enforces."""
+    """The run exceeds a limit that only measurements enforce."""
 
     run: int
     reason: str
@@ -172,17 +184,23 @@ class Exited:
     """The leader ended. `empty`: no other process of the run is left."""
 
     run: int
-    status: Status | None  # None: it ended while nobody could see it
+    status: Status | None  # None: it ended while no supervisor ran
     empty: bool
 
 
 @immutable
 class Killed:
-    """SIGKILL was sent to all of the run: whom that met besides the leader, and what it has not ended."""
+    """The supervisor sent SIGKILL to the whole run: which others it hit besides the leader, and which are left.
+
+    `spared`: processes that the supervisor may not signal. The run does not wait for them. `refused`: the supervisor
+    may not signal the leader.
+    """
 
     run: int
     names: tuple[str, ...]
     left: tuple[str, ...] = ()
+    spared: tuple[str, ...] = ()
+    refused: bool = False
 
 
 @immutable
@@ -194,7 +212,7 @@ class Emptied:
 
 @immutable
 class Notified:
-    """What a process of the run has said by sd_notify(3), in one or several datagrams. None: nothing of that."""
+    """The message of a process of the run by sd_notify(3), in one or several datagrams. None: not mentioned."""
 
     run: int
     ready: bool = False
@@ -204,7 +222,7 @@ class Notified:
     errno: str = ""  # in words
     alive: bool = False  # WATCHDOG=1
     trigger: bool = False  # WATCHDOG=trigger
-    watchdog: float | None = None  # WATCHDOG_USEC, in seconds; 0: no more
+    watchdog: float | None = None  # WATCHDOG_USEC, in seconds; 0: off
     extend: float | None = None  # EXTEND_TIMEOUT_USEC, in seconds
 
 
@@ -219,7 +237,7 @@ class MainPid:
 
 @immutable
 class Probed:
-    """The answer to a question. `ok` is None when it could not be asked, which counts for nothing."""
+    """The answer to a probe. `ok` is None when the probe could not be made; that counts for nothing."""
 
     run: int
     ok: bool | None
@@ -228,9 +246,9 @@ class Probed:
 
 Event = (
     Want | Unwant | Outdate | Redefine | Retire | Admit | Hold | Refresh
-    | Pause | Resume | Leave | Kill | Due | Alarm | Forked | Started | Adopted | Paused | NotStarted
+    | Pause | Resume | Leave | Kill | Due | Alarm | Stalled | Forked | Started | Adopted | Paused | NotStarted
     | Notified | MainPid | Probed | Exceeded | Exited | Killed | Emptied
 )  # fmt: skip
 
 OF_A_RUN = (Forked, Started, Adopted, Paused, NotStarted, Notified, MainPid, Probed, Exceeded, Exited, Killed, Emptied)
-"""The answers: they can only act on the run that they name."""
+"""The events that answer for a run: they act only on the run that they name."""

@@ -1,176 +1,131 @@
-"""All instances together: gates, order, freezes, deadlines, shutdown.
+"""Decide for all instances together: gates, order, freezes, deadlines, shutdown.
 
-`lifecycle` decides for one instance; the fleet decides what follows from it for the others. It does so by looking,
-not by remembering: whenever something changes, it looks again at what that may concern (`_look`) and asks the
-gates. So there is no list of pending work that could be lost: the same state always leads to the same decisions.
+`lifecycle` decides for one instance; the fleet decides what follows for the others. After each change it looks again
+at every instance that the change may concern (`_reconsider`), and asks the gates. It keeps no list of pending work that
+could be lost. So the same state always leads to the same decisions.
 
-The shell feeds events (`apply`, `freeze`, `shut_down` …), lets time pass (`expire`), lets some start (`admit`), and
-then takes what is to be remembered, done and told (`take`).
+The shell uses it in four steps:
+
+- it feeds events (`apply`, `freeze`, `shut_down` …);
+- it lets time pass (`expire`);
+- it lets some instances start (`admit`);
+- it takes the actions to do, and the changes to remember and report (`drain`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from heapq import heappop, heappush
 from math import inf
 
 from supervisor.core import escalation, lifecycle
 from supervisor.core import events as ev
 from supervisor.core.actions import Action
-from supervisor.core.definition import Config, Group, Kind, Task
+from supervisor.core.definition import Config, Kind, PoolShare, Task
+from supervisor.core.escalation import Escalation
 from supervisor.core.freeze import EVERYTHING, KEPT, Freeze
-from supervisor.core.gate import Verdict, in_the_way, may_start, must_fail, must_leave, will_start
-from supervisor.core.immutable import immutable, replace
-from supervisor.core.instance import Instance, Outcome, Run
+from supervisor.core.gate import Verdict, in_the_way, may_line_up, may_start, must_end, must_fail, will_start
+from supervisor.core.immutable import replace
+from supervisor.core.instance import Instance, Run
+from supervisor.core.roster import STUCK, Change, Roster, Shutdown
+from supervisor.core.startup import StartupOrder
 from supervisor.core.states import ALIVE, State
-from supervisor.core.storm import Storm
 
 
-@immutable
-class Shutdown:
-    """The supervisor is on its way out."""
-
-    reason: str
-    deadline: float | None  # monotonic seconds: what is left then is killed; None: that has happened
-    exit_code: int = 0
-    drain_until: float | None = None  # monotonic seconds of the first stop signal; None: it has come
-
-
-@immutable
-class Change:
-    """One instance became another one; `new` is None when it has left the fleet."""
-
-    old: Instance
-    new: Instance | None
-    ended: Outcome | None = None  # how the run of the old one ended, if this is its end
-
-
-class Fleet:
+class Fleet(Roster):
     """Every instance, every freeze, and what follows from them."""
 
     def __init__(self, epoch: str) -> None:
-        """`epoch` makes run ids unique over restarts of the numbering."""
+        """`epoch` keeps run ids unique when the numbering starts again."""
+        super().__init__()
         self.epoch = epoch
-        self.instances: dict[str, Instance] = {}
-        self.groups: dict[str, Group] = {}
-        self.freezes: tuple[Freeze, ...] = ()
-        self.shutdown: Shutdown | None = None
-        self.counts = dict.fromkeys(State, 0)  # instances of tasks (not of helpers) by state
-        self.tasks: dict[str, Task] = {}  # of the config; a task with no replicas has no instance
-        self.storm = Storm()
-        self.gave_up: list[str] = []  # keys; taken by `escalation.escalate`
-        self._copies: dict[str, list[str]] = {}
-        self._dependents: dict[str, list[str]] = {}
-        self._startup: list[str] = []
+        self.numbered: dict[str, int] = {}  # the last run numbers of removed instances: no number is used twice
         self._timers: list[tuple[float, str]] = []
         self._alarms: list[tuple[float, str]] = []
-        self._armed: dict[str, float] = {}  # by key, the moment in `_alarms`; one that has moved on is armed again then
+        self._armed: dict[str, float] = {}  # by key, the moment in `_alarms`; a later alarm is armed then
         self._queue: dict[str, None] = {}  # may start, in the order of asking
-        self.numbered: dict[str, int] = {}  # runs of instances that have left: no number is given twice
-        self._to_look: dict[str, None] = {}
+        self._to_reconsider: dict[str, None] = {}
         self._actions: list[Action] = []
         self._changes: list[Change] = []
 
-    # -- what there is ------------------------------------------------------------------------------------------------
-
-    def copies(self, task: str) -> Iterator[Instance]:
-        """The instances of a task."""
-        return (self.instances[key] for key in self._copies.get(task, ()))
-
-    def ordered(self) -> Iterator[Instance]:
-        """Every instance, those of one task together, in the order of the config."""
-        return (self.instances[key] for keys in self._copies.values() for key in keys)
-
-    @property
-    def busy(self) -> int:
-        """How many instances of tasks (not of helpers) have a process."""
-        return sum(self.counts[state] for state in ALIVE)
+    # -- what the gates say --------------------------------------------------------------------------------------------
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn to start."""
+        """How many instances wait for their turn to start."""
         return len(self._queue)
 
-    def dependents(self, task: str) -> Iterator[Instance]:
-        """The instances of the tasks that name this one in `after` or `requires`."""
-        return (instance for name in self._dependents.get(task, ()) for instance in self.copies(name))
-
-    @property
-    def startup(self) -> Iterator[Instance]:
-        """The instances of the start-up tasks."""
-        return (instance for name in self._startup for instance in self.copies(name))
-
-    def freezes_of(self, task: str) -> tuple[Freeze, ...]:
-        """The freezes that forbid a start of this task."""
-        if not self.freezes or task.startswith("@"):  # a helper
-            return ()
-        groups = tuple(group.name for group in self.groups.values() if task in group.tasks)
-        return tuple(freeze for freeze in self.freezes if freeze.covers(task, groups))
-
     def verdict(self, instance: Instance) -> Verdict:
-        """Whether it may start now, and every reason why not."""
+        """Return whether it may start now, and every reason why not."""
         return may_start(self, instance)
 
     def leaving(self, instance: Instance) -> str:
-        """Why its run has to end, or ""."""
-        return must_leave(self, instance)
+        """Return why its run must end, or ""."""
+        return must_end(self, instance)
 
-    def startup_settled(self) -> bool:
-        """Whether the start-up tasks are through: done, given up, not wanted, or held by something lasting."""
+    def startup_is_over(self) -> bool:
+        """Return whether the start-up tasks are over: done, given up, not wanted, or held by something permanent."""
         return not any(i.wanted and not i.ready and _trying(self, i) for i in self.startup)
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
     def add(self, instance: Instance) -> None:
-        """A new instance, or one that another supervisor left behind."""
+        """Add a new instance, or one that another supervisor left behind."""
         instance = replace(instance, runs=max(instance.runs, self.numbered.pop(instance.key, 0)))
         self.instances[instance.key] = instance
         self._copies.setdefault(instance.task.name, []).append(instance.key)
         self._copies[instance.task.name].sort(key=lambda key: self.instances[key].index)
         self.counts[instance.state] += not instance.task.helper
+        if _is_unreachable(instance):
+            self.unreachable.add(instance.key)
+        if instance.run:
+            self._take_slots(instance, instance.run)
         if instance.deadline is not None:
             heappush(self._timers, (instance.deadline, instance.key))
         self._arm(instance)
         self._changes.append(Change(instance, instance))
-        self._to_look[instance.key] = None
+        self._to_reconsider[instance.key] = None
 
     def connect(self, config: Config) -> None:
-        """Takes over groups and dependencies. Call it after instances were added or redefined."""
+        """Take over groups and dependencies. Call it after instances were added or redefined."""
         self.groups, self.tasks = config.groups, config.tasks
+        self.pools.define(config.pools)
         self.storm.policy = config.settings.auto_freeze
         tasks = {instance.task.name: instance.task for instance in self.instances.values()} | config.tasks
         order = {name: place for place, name in enumerate(config.tasks)}
         self._copies = dict(sorted(self._copies.items(), key=lambda item: order.get(item[0], len(order))))
-        self._startup = [name for name, task in tasks.items() if task.kind is Kind.STARTUP]
+        self._startup = StartupOrder(tasks)
         self._dependents = {}
         for name, task in tasks.items():
             for other in task.dependencies:
                 self._dependents.setdefault(other, []).append(name)
-        self._to_look.update(dict.fromkeys(self.instances))
+        self._to_reconsider.update(dict.fromkeys(self.instances))
+        for instance in sorted((i for i in self.instances.values() if i.task.pool), key=lambda i: i.since):
+            self._line_up(instance)  # an earlier supervisor may have left some: by the time that they have waited
 
     def apply(self, key: str, event: ev.Event, now: float) -> None:
-        """Something happened to one instance. One that has left the fleet meanwhile is passed over."""
-        self.note(key, event, now)
-        self.settle(now)
+        """Apply an event to one instance. The fleet ignores an instance that it no longer has."""
+        self.step(key, event, now)
+        self.propagate(now)
 
     def apply_all(self, keys: Iterable[str], event: ev.Event, now: float) -> None:
-        """The same happened to several at once; all of them have it before anything follows from it."""
+        """Apply the same event to several instances, before anything follows from it."""
         for key in list(keys):
-            self.note(key, event, now)
-        self.settle(now)
+            self.step(key, event, now)
+        self.propagate(now)
 
-    def note(self, key: str, event: ev.Event, now: float) -> None:
-        """As `apply`, but what follows from it waits for `settle`: for things that happen at once."""
+    def step(self, key: str, event: ev.Event, now: float) -> None:
+        """Apply an event like `apply`, but leave the consequences to `propagate`: for simultaneous events."""
         if key in self.instances:
             self._step(key, event, now)
 
     def freeze(self, freeze: Freeze, now: float) -> None:
-        """Adds a freeze, in place of an older one of the same identity."""
+        """Add a freeze; it replaces an older one of the same identity."""
         self.freezes = (*(f for f in self.freezes if f.identity != freeze.identity), freeze)
-        self._look_at_all(now)
+        self._reconsider_all(now)
 
     def thaw(self, gone: Iterable[Freeze], now: float) -> tuple[Instance, ...]:
-        """Takes freezes away. Returns what they had suppressed and nothing else still freezes."""
+        """Remove freezes. Return the instances that they held and that no other freeze covers."""
         gone = set(gone)
         frozen = [i for i in self.instances.values() if i.state is State.HELD and may_start(self, i).frozen]
         self.freezes = tuple(freeze for freeze in self.freezes if freeze not in gone)
@@ -179,34 +134,102 @@ class Fleet:
         released = [i.key for i in frozen if not may_start(self, i).frozen]
         for key in released:
             self._step(key, ev.Refresh(), now)
-        self._look_at_all(now)
+        self._reconsider_all(now)
         return tuple(self.instances[key] for key in released)
 
-    def shut_down(self, shutdown: Shutdown, now: float) -> None:
-        """Everything must leave, dependents first; helpers last."""
-        self.shutdown = self.shutdown or shutdown
-        self._look_at_all(now)
+    def hold(self, hold: Freeze) -> None:
+        """Add a hold; it replaces an older one of the same scope. `core.firings` decides what follows."""
+        self.holds = (*(one for one in self.holds if one.identity != hold.identity), hold)
+
+    def release(self, gone: Iterable[Freeze]) -> None:
+        """Remove holds."""
+        gone = set(gone)
+        self.holds = tuple(hold for hold in self.holds if hold not in gone)
+
+    def shut_down(self, shutdown: Shutdown, now: float, within: float | None = None) -> None:
+        """Begin to stop everything, dependents first, helpers last. Foreground tasks may go on for some time.
+
+        Args:
+            shutdown: its `wait_until` is set here. The first one counts.
+            now: monotonic seconds.
+            within: the maximum of seconds for which foreground tasks may go on; None: as `stop_grace` permits.
+        """
+        if self.shutdown is None:
+            until = shutdown.deadline if within is None else now + within
+            self.shutdown = replace(shutdown, wait_until=until)
+            self._wait_no_longer_than(self._last_stop(shutdown.deadline), now)
+        self._restart_helpers(now)
+        self._reconsider_all(now)
+
+    def hasten(self, within: float, now: float) -> None:
+        """Let the shutdown wait for foreground tasks for these seconds at most."""
+        self._wait_no_longer_than(now + within, now)
+        self._reconsider_all(now)
+
+    def _wait_no_longer_than(self, moment: float | None, now: float) -> None:
+        if self.shutdown and self.shutdown.wait_until is not None:
+            until = now if moment is None else min(moment, self.shutdown.wait_until)
+            self.shutdown = replace(self.shutdown, wait_until=until if until > now else None)
+
+    def _last_stop(self, deadline: float | None) -> float | None:
+        """Return when foreground tasks must be stopped: then they, and what they need, still have their grace.
+
+        None: no such task runs.
+        """
+        waits = [self._graces(i.task) for i in self.instances.values() if self.outlasts(i)]
+        return deadline - max(waits) if waits and deadline is not None else None
+
+    def _graces(self, task: Task) -> float:
+        """Return the seconds until a task, and what it needs, is stopped, if each uses all of its grace."""
+        needed = (self.tasks[name] for name in task.dependencies if name in self.tasks)
+        return task.stop.grace + max(map(self._graces, needed), default=0.0)
+
+    def _restart_helpers(self, now: float) -> None:
+        """Let helpers start that wait for the end of their back-off. A shutdown gives them no other chance."""
+        helpers = [i for i in self.instances.values() if i.task.helper]
+        if not self.busy:
+            self.final = {i.key: i.runs for i in helpers}
+        for i in helpers:
+            if i.state is State.BACKOFF:
+                self._step(i.key, ev.Hold(), now)
 
     def kill_all(self, cause: str, now: float) -> None:
-        """SIGKILL to everything that is left, in no order."""
+        """Send SIGKILL to everything that is left, in no order."""
         if self.shutdown:
-            self.shutdown = replace(self.shutdown, deadline=None, drain_until=None)
+            self.shutdown = replace(self.shutdown, deadline=None, drain_until=None, wait_until=None)
         for key in [i.key for i in self.instances.values() if i.state in ALIVE and not i.task.helper]:
             self._step(key, ev.Kill(cause), now)
-        self.settle(now)
+        self.propagate(now)
 
     def postpone(self, key: str, run: Run, by: float) -> None:
-        """The stop signal of a run was sent so many seconds after it was decided: SIGKILL comes so much later, too.
+        """Delay SIGKILL by the seconds that passed between the decision to stop a run and its stop signal.
 
-        Nobody is told of it, and the journal keeps the moment of the decision: the next supervisor counts from that.
+        No change is reported. The journal keeps the moment of the decision; the next supervisor counts from that.
         """
         i = self.instances.get(key)
         if by > 0 and i and i.run and i.run.number == run.number and i.deadline is not None and not i.run.kills:
             self.instances[key] = replace(i, deadline=i.deadline + by)
             heappush(self._timers, (i.deadline + by, key))
 
+    def stalled(self, seconds: float, now: float) -> None:
+        """Extend the deadlines of runs by the time for which the supervisor was suspended (SIGSTOP, a frozen machine).
+
+        The deadline of a shutdown moves, too. These stay as they are:
+
+        - the end of a freeze, which people know as a time of day;
+        - a back-off, which only delays a start;
+        - the windows after which failures no longer count.
+        """
+        if self.shutdown and self.shutdown.deadline is not None:
+            drain, wait = self.shutdown.drain_until, self.shutdown.wait_until
+            later = self.shutdown.deadline + seconds
+            drain = None if drain is None else drain + seconds
+            wait = None if wait is None else wait + seconds
+            self.shutdown = replace(self.shutdown, deadline=later, drain_until=drain, wait_until=wait)
+        self.apply_all([i.key for i in self.instances.values() if i.run], ev.Stalled(seconds), now)
+
     def expire(self, now: float) -> tuple[Freeze, ...]:
-        """Time has passed. Returns the freezes that ended by it; the caller thaws them."""
+        """Let time pass. Return the freezes and holds that ended; the caller thaws or releases them."""
         while self._timers and self._timers[0][0] <= now:
             deadline, key = heappop(self._timers)
             if key in self.instances and self.instances[key].deadline == deadline:
@@ -215,33 +238,49 @@ class Fleet:
             self._rung(*heappop(self._alarms), now)
         if self.shutdown and self.shutdown.drain_until is not None and self.shutdown.drain_until <= now:
             self.shutdown = replace(self.shutdown, drain_until=None)
-            self._look_at_all(now)
+            self._reconsider_all(now)
+        if self.shutdown and self.shutdown.wait_until is not None and self.shutdown.wait_until <= now:
+            self.shutdown = replace(self.shutdown, wait_until=None)
+            self._reconsider_all(now)
         if self.shutdown and self.shutdown.deadline is not None and self.shutdown.deadline <= now:
             self.kill_all("the time for the whole stop (stop_grace) is over", now)
-        self.settle(now)
-        return tuple(f for f in self.freezes if f.expires is not None and f.expires <= now)
+        self.propagate(now)
+        return tuple(one for one in (*self.freezes, *self.holds) if one.expires is not None and one.expires <= now)
+
+    def escalate(self, now: float) -> list[Escalation]:
+        """Return what follows from give-ups and storms since the last call. This method carries out a `stop-group`."""
+        found = escalation.escalate(self)
+        for one in found:
+            if one.stops:
+                self.apply_all([i.key for i in one.stops], ev.Unwant(f"on_give_up of {one.name}"), now)
+        return found
 
     def admit(self, now: float, limit: int) -> None:
-        """Lets up to `limit` of those that may start do so; a fork takes time that others wait for."""
+        """Start up to `limit` instances that may start: others wait during a fork."""
         while self._queue and limit > 0:
             key = next(iter(self._queue))
             del self._queue[key]
             instance = self.instances.get(key)
             if instance and instance.state is State.HELD and may_start(self, instance):
                 self._step(key, ev.Admit(f"{key}/{instance.runs + 1}@{self.epoch}"), now)
-                self.settle(now)
+                self.propagate(now)
                 limit -= 1
 
     # -- what follows -------------------------------------------------------------------------------------------------
 
-    def take(self) -> tuple[list[Action], list[Change]]:
-        """What is to be done and what has changed since the last call, in order."""
+    @property
+    def has_changed(self) -> bool:
+        """Whether an instance has changed since the last `drain`."""
+        return bool(self._changes)
+
+    def drain(self) -> tuple[list[Action], list[Change]]:
+        """Return the actions to do and the changes since the last call, in order."""
         taken = self._actions, self._changes
         self._actions, self._changes = [], []
         return taken
 
     def next_deadline(self) -> float | None:
-        """When time alone will change something; 0.0 when something waits for its turn to start."""
+        """Return when time alone will change something; 0.0 when an instance waits for its turn to start."""
         if self._queue:
             return 0.0
         while self._timers:
@@ -249,42 +288,66 @@ class Fleet:
             if key in self.instances and self.instances[key].deadline == deadline:
                 break
             heappop(self._timers)
-        ends = [freeze.expires for freeze in self.freezes if freeze.expires is not None]
+        ends = [one.expires for one in (*self.freezes, *self.holds) if one.expires is not None]
         if self.shutdown and self.shutdown.deadline is not None:
-            ends.append(self.shutdown.deadline)
-            if self.shutdown.drain_until is not None:
-                ends.append(self.shutdown.drain_until)
+            moments = (self.shutdown.deadline, self.shutdown.drain_until, self.shutdown.wait_until)
+            ends += [moment for moment in moments if moment is not None]
         ends += [heap[0][0] for heap in (self._timers, self._alarms) if heap]
         return min(ends, default=None)
 
-    def settle(self, now: float) -> None:
-        """Looks at everything that recent changes may concern, until nothing follows any more."""
-        while self._to_look:
-            key = next(iter(self._to_look))
-            del self._to_look[key]
+    def propagate(self, now: float) -> None:
+        """Look at everything that recent changes may concern, until nothing more follows."""
+        while self._to_reconsider or self.pools.turns_to_check:
+            self._to_reconsider.update(dict.fromkeys(self.pools.pop_turns()))
+            if not self._to_reconsider:
+                return
+            key = next(iter(self._to_reconsider))
+            del self._to_reconsider[key]
             if key in self.instances:
-                self._look(self.instances[key], now)
+                self._reconsider(self.instances[key], now)
 
-    def _look_at_all(self, now: float) -> None:
-        self._to_look.update(dict.fromkeys(self.instances))
-        self.settle(now)
+    def _reconsider_all(self, now: float) -> None:
+        self._to_reconsider.update(dict.fromkeys(self.instances))
+        self.propagate(now)
 
-    def _look(self, instance: Instance, now: float) -> None:
+    def _reconsider(self, instance: Instance, now: float) -> None:
         key = instance.key
+        self._line_up(instance)
         if instance.state is State.HELD:
             if may_start(self, instance):
-                self._queue[key] = None
+                self._enqueue(instance)
             else:
                 self._queue.pop(key, None)
         elif instance.state is State.BACKOFF:
             if self.freezes_of(instance.task.name):
                 self._step(key, ev.Hold(), now)
         elif instance.state in (State.STARTING, State.RUNNING):
-            cause, fault = must_leave(self, instance), must_fail(self, instance)
+            cause, fault = must_end(self, instance), must_fail(self, instance)
             if fault and not cause:
                 self._step(key, ev.Leave(fault, blamed=True), now)
             elif cause and not in_the_way(self, instance):
                 self._step(key, ev.Leave(cause), now)
+
+    def _line_up(self, instance: Instance) -> None:
+        """Let an instance wait for its slots exactly as long as nothing else forbids its start."""
+        share = instance.task.pool
+        if share and instance.state is State.HELD and may_line_up(self, instance):
+            self.pools.join(instance.key, share, instance.name, lasting=_lasts(instance))
+        else:
+            self.pools.leave(instance.key)
+
+    def _take_slots(self, instance: Instance, run: Run) -> None:
+        """Count the slots of a run. It has those that it began with: a reload does not change them."""
+        if run.pool:
+            share = PoolShare(run.pool, run.slots)
+            self.pools.take(instance.key, share, instance.name, lasting=_lasts(instance))
+
+    def _enqueue(self, instance: Instance) -> None:
+        """Put an instance into the queue of starts. Helpers go first: one of them reads the output of tasks."""
+        if instance.task.helper and instance.key not in self._queue:
+            self._queue = {instance.key: None, **self._queue}
+        else:
+            self._queue[instance.key] = None
 
     def _step(self, key: str, event: ev.Event, now: float) -> None:
         old = self.instances[key]
@@ -296,18 +359,28 @@ class Fleet:
         if new.deadline is not None and new.deadline != old.deadline:
             heappush(self._timers, (new.deadline, key))
         self._arm(new)
+        if new.run and not old.run:
+            self._take_slots(new, new.run)
+        elif old.run and not new.run:
+            self.pools.give_back(key)
         gone = new.retired and new.state is State.STOPPED
-        self._changes.append(Change(old, None if gone else new, new.last if old.run and not new.run else None))
+        ended = new.last if old.run and not new.run else None
+        self._changes.append(Change(old, None if gone else new, ended))
+        if ended:
+            self.last_runs.ended(new.task.name, ended)
         if not new.task.helper:
             self.counts[old.state] -= 1
             self.counts[new.state] += 1
-        escalation.see(self, old, new, now)
+            (self.unreachable.add if _is_unreachable(new) else self.unreachable.discard)(key)
+            if self.shutdown and old.state in ALIVE and not self.busy:
+                self._restart_helpers(now)
+        escalation.observe(self, old, new, now)
         self._mark(old, new)
         if gone:
             self._remove(new)
 
     def _arm(self, instance: Instance) -> None:
-        """One entry per instance: a run that gives a sign of life each second makes no heap grow."""
+        """Keep one alarm per instance: so a watchdog message each second does not make the heap grow."""
         alarm, key = instance.alarm, instance.key
         if alarm is not None and alarm < self._armed.get(key, inf):
             self._armed[key] = alarm
@@ -325,25 +398,15 @@ class Fleet:
                 self._arm(instance)
 
     def _mark(self, old: Instance, new: Instance) -> None:
-        """Notes whom a change may concern: itself, its neighbours, and sometimes all."""
-        self._to_look[new.key] = None
+        """Note which instances a change may concern: itself, its neighbours, and sometimes all."""
+        self._to_reconsider[new.key] = None
         for name in new.task.dependencies:
-            self._to_look.update(dict.fromkeys(self._copies.get(name, ())))
-        for name in self._above(new.task.name):
-            self._to_look.update(dict.fromkeys(self._copies.get(name, ())))
-        startup_settled = new.task.kind is Kind.STARTUP and (old.ready, old.wanted) != (new.ready, new.wanted)
-        if startup_settled or (self.shutdown and not self.busy):
-            self._to_look.update(dict.fromkeys(self.instances))
-
-    def _above(self, task: str) -> dict[str, None]:
-        """The tasks that depend on this one, directly or not: who must leave is decided from the bottom up."""
-        found: dict[str, None] = {}
-        new = [task]
-        while new:
-            fresh = [name for name in self._dependents.get(new.pop(), ()) if name not in found]
-            found.update(dict.fromkeys(fresh))
-            new += fresh
-        return found
+            self._to_reconsider.update(dict.fromkeys(self._copies.get(name, ())))
+        for name in self.above(new.task.name):
+            self._to_reconsider.update(dict.fromkeys(self._copies.get(name, ())))
+        startup_settled = new.task.blocks and (old.ready, old.wanted) != (new.ready, new.wanted)
+        if startup_settled or (self.shutdown and (new.task.outlasts or not self.busy)):
+            self._to_reconsider.update(dict.fromkeys(self.instances))
 
     def _remove(self, instance: Instance) -> None:
         del self.instances[instance.key]
@@ -351,19 +414,40 @@ class Fleet:
         self.counts[instance.state] -= not instance.task.helper
         self._copies[instance.task.name].remove(instance.key)
         self._queue.pop(instance.key, None)
+        self.pools.leave(instance.key)
+
+
+def _lasts(instance: Instance) -> bool:
+    """Return whether its runs do not end by themselves."""
+    return instance.task.kind is Kind.CONTINUOUS
+
+
+def _is_unreachable(instance: Instance) -> bool:
+    """Return whether the supervisor may not signal the leader of its run, and has tried to kill it for some time."""
+    run = instance.run
+    return run is not None and run.refused and run.kills >= STUCK
 
 
 def _trying(fleet: Fleet, instance: Instance) -> bool:
-    if instance.state is State.HELD:
-        return will_start(fleet, instance)
-    return instance.state is not State.FAILED
+    """Return whether a start-up task can still finish; also while something that it needs waits for a restart."""
+    if instance.state is not State.HELD:
+        return instance.state is not State.FAILED
+    return will_start(fleet, instance) or _awaits_a_restart(fleet, instance)
+
+
+def _awaits_a_restart(fleet: Fleet, instance: Instance) -> bool:
+    if fleet.freezes_of(instance.task.name):
+        return False
+    copies = (other for name in instance.task.dependencies for other in fleet.copies(name) if not other.retired)
+    needed = [other for other in copies if not other.ready]
+    return bool(needed) and all(other.wanted and _trying(fleet, other) for other in needed)
 
 
 def new_instances(task: Task, now: float) -> list[Instance]:
-    """The instances that a task has by its definition."""
+    """Return the instances that a task has by its definition."""
     return [Instance(task, index, since=now) for index in range(1, task.replicas + 1)]
 
 
 def kept_freezes(freezes: Iterable[Freeze]) -> tuple[Freeze, ...]:
-    """Those that outlive the supervisor: the config's come back with the config."""
+    """Return the freezes that outlive the supervisor: not those of the config, which sets them again."""
     return tuple(freeze for freeze in freezes if freeze.source in KEPT)

@@ -1,20 +1,16 @@
-"""The gates: may this instance start now, and must it leave? One question, one place, a reason with every refusal.
+"""Ask the gates: may this instance start now, and must it stop? Every refusal has a reason.
 
-A gate forbids; it never acts. What follows from a refusal (to hold, to stop) is the fleet's business.
+A gate forbids; it never acts. The fleet decides what follows from a refusal: it holds or stops the instance.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from supervisor.core import health
 from supervisor.core.definition import Kind
 from supervisor.core.immutable import immutable
 from supervisor.core.instance import Instance
+from supervisor.core.roster import Roster
 from supervisor.core.states import ALIVE, State
-
-if TYPE_CHECKING:
-    from supervisor.core.fleet import Fleet
 
 
 @immutable
@@ -30,97 +26,128 @@ class Verdict:
 
 OPEN = Verdict()
 
+SHUTTING_DOWN = "the supervisor is shutting down"
 
-def may_start(fleet: Fleet, instance: Instance) -> Verdict:
-    """Asks every gate: shutdown, freeze, start-up tasks, dependencies. All refusals are given, not just the first."""
-    if fleet.shutdown:
-        return Verdict((f"the supervisor is shutting down: {fleet.shutdown.reason}",))
+
+def may_start(roster: Roster, instance: Instance) -> Verdict:
+    """Ask every gate: those of `may_line_up`, and then the pool whose slots it needs."""
+    verdict, share = may_line_up(roster, instance), instance.task.pool
+    if not verdict or share is None:
+        return verdict
+    why = roster.pools.refusal(instance.key, share)
+    return Verdict((f"waits for {why}",)) if why else OPEN
+
+
+def may_line_up(roster: Roster, instance: Instance) -> Verdict:
+    """Ask every gate but the pool: shutdown, freeze, start-up tasks, dependencies. Return all refusals.
+
+    An instance that one of these refuses does not stand in the line of a pool: it would block others.
+    """
+    if roster.shutdown and not _still_needed(roster, instance):
+        return Verdict((f"the supervisor is shutting down: {roster.shutdown.reason}",))
     if instance.task.helper:
         return OPEN
-    freezes = fleet.freezes_of(instance.task.name)
+    freezes = roster.freezes_of(instance.task.name)
     reasons = [freeze.says for freeze in freezes]
-    if instance.task.kind is not Kind.STARTUP:
-        reasons += [
-            f"start-up task {other.name} {_is(other)}" for other in fleet.startup if not other.ready and other.wanted
-        ]
+    reasons += [f"start-up task {other.name} {_is(other)}" for other in _awaited(roster, instance) if not other.ready]
     for name in instance.task.dependencies:
         verb = "requires" if name in instance.task.requires else "starts after"
-        copies = _staying(fleet, name)
+        copies = _staying(roster, name)
         reasons += [f"{verb} {other.name}, which {_is(other)}" for other in copies if not other.ready]
         reasons += [] if copies else [f"{verb} {name}, which has no instance"]
-        if name in instance.task.requires:  # it would have to leave again at once
-            leaving = (other for other in copies if other.ready and other.run and must_leave(fleet, other))
+        if name in instance.task.requires:  # the gate would stop it again at once
+            leaving = (other for other in copies if other.ready and other.run and must_end(roster, other))
             reasons += [f"requires {other.name}, which is about to stop" for other in leaving]
     return Verdict(tuple(reasons), frozen=bool(freezes)) if reasons else OPEN
 
 
-def will_start(fleet: Fleet, instance: Instance) -> bool:
-    """Whether something is already under way that will let a held instance start, without anybody's doing."""
-    verdict = may_start(fleet, instance)
-    if verdict:
+def _still_needed(roster: Roster, instance: Instance) -> bool:
+    """Return whether a helper may start during a shutdown: as long as a task has a process, and once after that.
+
+    The last start is for a helper that has failed. So @scribe gets a chance to keep the last output and the last runs.
+    """
+    last = instance.last
+    failed = last is not None and (not last.asked or bool(last.code))
+    return instance.task.helper and (roster.busy > 0 or (failed and roster.final.get(instance.key) == instance.runs))
+
+
+def will_start(roster: Roster, instance: Instance) -> bool:
+    """Return whether a held instance will start without anyone's action: what it waits for is on its way."""
+    if may_start(roster, instance):
         return True
-    if verdict.frozen or fleet.shutdown:
+    if roster.shutdown or may_line_up(roster, instance).frozen:
         return False
-    pending = [other for other in fleet.startup if other.wanted] if instance.task.kind is not Kind.STARTUP else []
+    share = instance.task.pool
+    if share and roster.pools.refusal(instance.key, share) and not roster.pools.ends_by_itself(instance.key, share):
+        return False
+    pending = _awaited(roster, instance)
     for name in instance.task.dependencies:
-        copies = _staying(fleet, name)
+        copies = _staying(roster, name)
         if not copies:
             return False
         pending += copies
-    return all(other.ready or _under_way(fleet, other) for other in pending)
+    return all(other.ready or _under_way(roster, other) for other in pending)
 
 
-def _staying(fleet: Fleet, task: str) -> list[Instance]:
-    """The copies that count for those that depend on the task: not those that leave for good."""
-    return [other for other in fleet.copies(task) if not other.retired]
+def _awaited(roster: Roster, instance: Instance) -> list[Instance]:
+    """Return the wanted start-up tasks that it waits for without naming them."""
+    return [other for other in roster.startup_before(instance.task.name) if other.wanted]
 
 
-def _under_way(fleet: Fleet, other: Instance) -> bool:
+def _staying(roster: Roster, task: str) -> list[Instance]:
+    """Return the instances that count for dependents of the task: not the retired ones."""
+    return [other for other in roster.copies(task) if not other.retired]
+
+
+def _under_way(roster: Roster, other: Instance) -> bool:
     if other.state is State.HELD:
-        return will_start(fleet, other)
+        return will_start(roster, other)
     return other.wanted and other.state in ALIVE
 
 
-def must_leave(fleet: Fleet, instance: Instance) -> str:
-    """Why a living run has to end, or "" when it may stay."""
-    if fleet.shutdown and fleet.shutdown.drain_until is None:
-        return "" if instance.task.helper and fleet.busy else "the supervisor is shutting down"
+def must_end(roster: Roster, instance: Instance) -> str:
+    """Return why a living run must end, or "" when it may stay."""
+    if roster.shutdown and roster.shutdown.drain_until is None:
+        if instance.task.helper:
+            return "" if roster.busy or instance.state is State.STARTING else SHUTTING_DOWN
+        if not roster.needed_by(instance.task.name):
+            return SHUTTING_DOWN
     if not instance.wanted:
-        return f"removed from the config by {instance.by}" if instance.retired else f"stop asked by {instance.by}"
-    if instance.outdated and not fleet.freezes_of(instance.task.name):  # frozen: it could not come back
+        return f"removed from the config by {instance.by}" if instance.retired else f"stop requested by {instance.by}"
+    if instance.outdated and not roster.freezes_of(instance.task.name):  # frozen: it could not come back
         return instance.outdated
-    return _requirement_gone(fleet, instance)
+    return _requirement_gone(roster, instance)
 
 
-def must_fail(fleet: Fleet, instance: Instance) -> str:
-    """Why a living run has to be stopped as failed: its time is over, it gives no sign of life, its probe says so.
+def must_fail(roster: Roster, instance: Instance) -> str:
+    """Return why a living run must be stopped as failed: its time is over, its watchdog or its probe says so; or "".
 
-    Never while frozen, nor while it stands still (`supctl pause`), when it cannot give any sign; but for a limit,
-    beyond which it would hurt others.
+    A frozen or paused run is not stopped for this. A paused run (`supctl pause`) cannot send a watchdog message. A
+    breached limit is the exception, as the run would harm others.
 
-    Nobody is waited for then, as with a crash: what requires it goes down after it.
+    As with a crash, the stop waits for no dependent: those that require the instance stop after it.
     """
     run, probe = instance.run, instance.task.health
     if run and run.breach:
         return run.breach
-    if run is None or run.paused or fleet.freezes_of(instance.task.name):
+    if run is None or run.paused or roster.freezes_of(instance.task.name):
         return ""
-    return health.over(instance) or run.health.fault or (health.unwell(instance) if probe and probe.restart else "")
+    return health.overrun(instance) or run.health.fault or (health.unwell(instance) if probe and probe.restart else "")
 
 
-def _requirement_gone(fleet: Fleet, instance: Instance) -> str:
-    """`requires`: it goes down with what it requires, before it when that is going to be stopped.
+def _requirement_gone(roster: Roster, instance: Instance) -> str:
+    """Return which task of `requires` is gone or about to stop, or "": the instance stops then, before it if possible.
 
-    What never was up has not gone down: a new copy (`supctl scale`), or a requirement that a reload has added.
+    A required instance that never was up has not gone down. It may be new (`supctl scale`), or a reload has added it.
     """
     for name in instance.task.requires:
-        copies = _staying(fleet, name)
+        copies = _staying(roster, name)
         if not copies:
             return f"requires {name}, which has no instance"
         for other in copies:
             if not other.ready and not _never_was_up(other):
                 return f"requires {other.name}, which {_is(other)}"
-            if other.state is State.RUNNING and must_leave(fleet, other):
+            if other.state is State.RUNNING and must_end(roster, other):
                 return f"requires {other.name}, which is about to stop"
     return ""
 
@@ -129,22 +156,22 @@ def _never_was_up(other: Instance) -> bool:
     return other.wanted and other.last is None and other.state in (State.HELD, State.STARTING)
 
 
-def in_the_way(fleet: Fleet, instance: Instance) -> tuple[Instance, ...]:
-    """The dependents that have to be gone before this one is stopped: those that are leaving as well.
+def in_the_way(roster: Roster, instance: Instance) -> tuple[Instance, ...]:
+    """Return the dependents that must end before this instance is stopped: those that must stop as well.
 
-    One that outlives SIGKILL does not count: no stop waits for ever for another one.
+    A dependent that survives SIGKILL does not count: no stop waits for ever for another one.
     """
     return tuple(
         other
-        for other in fleet.dependents(instance.task.name)
-        if other.run and other.run.kills < 2 and (other.state is State.STOPPING or must_leave(fleet, other))
+        for other in roster.dependents(instance.task.name)
+        if other.run and other.run.kills < 2 and (other.state is State.STOPPING or must_end(roster, other))
     )
 
 
 def _is(other: Instance) -> str:
-    """What keeps a dependency from being ready, in words."""
+    """Return in words why a dependency is not ready."""
     if other.state is State.RUNNING and other.run and other.run.health.leaving:
-        return "says that it is stopping"
+        return "reports that it is stopping"
     if other.task.kind is Kind.CONTINUOUS or other.state not in (State.STOPPED, State.FAILED):
         return "waits for its restart" if other.state is State.BACKOFF else f"is {other.state}"
     return "has not run yet" if other.last is None else f"has not succeeded ({other.last.reason})"

@@ -1,16 +1,17 @@
-"""Is it ready, is it well: what a run says of itself, and what the answers to its probe mean.
+"""Decide whether a run is ready and well, by its own messages and by the answers to its probe.
 
-Pure, as `lifecycle`, which owns the states and asks here. Two sources, one value (`instance.Health`):
+These functions are pure. `lifecycle` owns the states and calls them. Two sources make one value (`instance.Health`):
 
-- **sd_notify**: a run that has a watchdog must give a sign of life before `bark`; one that says STOPPING=1 has its
-  grace to end by itself. What is missed is a `fault`.
-- **A probe**: one question at a time. So many good answers in a row make it ready or well, so many bad ones unwell.
-  An answer that could not be had (None) is neither: the supervisor's own trouble is never held against a task.
+- **sd_notify**: a run with a watchdog must send a watchdog message before `bark`. One that sends STOPPING=1 must end by
+  itself within its grace. A run that misses this moment has a `fault`.
+- **A probe**: it asks one question at a time. A number of good answers in a row makes the run ready or well; a number
+  of bad ones makes it unwell. None means that the probe could not be made, which counts as neither: a task is not
+  blamed for a trouble of the supervisor.
 
-What follows from a fault or from being unwell is decided at the gate (`gate.must_fail`): nothing while frozen.
+`gate.must_fail` decides what follows from a fault or an unwell run: nothing while frozen.
 
-The distance between two questions is drawn from the run's own id and the moment, so that a hundred tasks that were
-started together are not asked together, and the same history is asked at the same moments.
+The time between two questions depends on the run's id and the moment. So a hundred tasks that start together are not
+asked together. The same history gives the same moments.
 """
 
 from __future__ import annotations
@@ -24,30 +25,30 @@ from supervisor.core.instance import Health, Instance, Run
 from supervisor.core.states import State
 
 JITTER = 0.1
-"""A share of `every`, added or taken away."""
+"""The share of `every` that is added or subtracted at most."""
 
 SOON = 1.0
-"""Seconds until a question is repeated that nobody could put, unless `every` is shorter."""
+"""Seconds until the retry of a probe that could not be made, unless `every` is shorter."""
 
 
 def ready_probe(task: Task) -> Probe | None:
-    """The question that makes it ready."""
+    """Return the probe that makes the task ready."""
     return task.ready if isinstance(task.ready, Probe) else None
 
 
 def begun(task: Task, run: Run) -> Health:
-    """Its program runs: what it says of its watchdog from now on counts, also before it is ready."""
+    """Return the health when the program begins: its watchdog messages count from now on, also before it is ready."""
     return replace(run.health, period=task.watchdog or 0.0)
 
 
 def starting(task: Task, run: Run, now: float) -> Health:
-    """Its program runs, or a new supervisor found it before it was ready."""
+    """Return the health when the program runs, or when a new supervisor found it before it was ready."""
     probe = ready_probe(task)
     return replace(run.health, ask_at=now + probe.initial_delay if probe else None)
 
 
 def running(task: Task, run: Run, now: float) -> Health:
-    """It is ready: the watchdog begins, and the questions about its health."""
+    """Return the health when the run becomes ready: its watchdog and its probe begin."""
     old = run.health
     return replace(
         old, well=None, passed=0, failed=0, answer="",
@@ -56,9 +57,9 @@ def running(task: Task, run: Run, now: float) -> Health:
 
 
 def adopted(task: Task, run: Run, now: float) -> Health:
-    """A new supervisor has found it running: what is known of it stays, what it had to do begins anew.
+    """Return the health when a new supervisor adopts a run: known facts stay, its periods begin again.
 
-    Its questions are spread over a whole period: all runs are adopted at the same moment.
+    The first questions are spread over a whole period, because the supervisor adopts all runs at the same moment.
     """
     old, probe = run.health, task.health
     span = task.stop.grace if old.leaving else old.period
@@ -66,8 +67,23 @@ def adopted(task: Task, run: Run, now: float) -> Health:
     return replace(old, bark=now + span if span else None, ask_at=ask_at)
 
 
+def stalled(i: Instance, run: Run, seconds: float, now: float) -> Health:
+    """Return the health after the supervisor was suspended, perhaps with the run: the remaining times stay the same.
+
+    The answer to a question that was pending counts for nothing. The probe asks again.
+    """
+    h = run.health
+    probe = {State.STARTING: ready_probe(i.task), State.RUNNING: i.task.health}.get(i.state)
+    again = now + min(probe.every, SOON) if probe else None
+    return replace(
+        h,
+        bark=None if h.bark is None else h.bark + seconds,
+        ask_at=again if h.ask_at is None else h.ask_at + seconds,
+    )
+
+
 def redefined(old: Instance, task: Task, now: float) -> Health | None:
-    """A reload has changed the question while it runs; None: it has not."""
+    """Return the health after a reload has changed the probe of the run; None: it has not."""
     if old.run is None or old.task.health == task.health:
         return None
     ask_at = now + task.health.initial_delay if task.health else None
@@ -75,7 +91,7 @@ def redefined(old: Instance, task: Task, now: float) -> Health | None:
 
 
 def notified(i: Instance, run: Run, e: Notified, now: float) -> Health:
-    """What it has said. The watchdog runs only once it is ready; a fault of it is healed by a sign of life."""
+    """Return the health after a message. The watchdog is active once the run is ready; WATCHDOG=1 clears its fault."""
     h = run.health
     if e.status is not None:
         h = replace(h, says=e.status)
@@ -89,22 +105,22 @@ def notified(i: Instance, run: Run, e: Notified, now: float) -> Health:
     if e.stopping and not h.leaving:
         h = replace(h, leaving=True, bark=now + i.task.stop.grace)
     if e.trigger:
-        h = replace(h, fault="watchdog: it asked for its end itself (WATCHDOG=trigger)", bark=None)
+        h = replace(h, fault="watchdog: the task asked for its end (WATCHDOG=trigger)", bark=None)
     return h
 
 
 def barked(i: Instance, run: Run) -> Health:
-    """No sign of life came in time."""
+    """Return the health when no watchdog message came in time."""
     h = run.health
     if h.leaving:
-        fault = f"said that it is stopping, and did not end within {i.task.stop.grace:g} s"
+        fault = f"reported that it is stopping, but did not end within {i.task.stop.grace:g} s"
     else:
-        fault = f"watchdog: no sign of life for {h.period:g} s"
+        fault = f"watchdog: no WATCHDOG=1 for {h.period:g} s"
     return replace(h, bark=None, fault=fault)
 
 
 def answered(probe: Probe, run: Run, e: Probed, now: float) -> Health:
-    """One more answer, and the moment of the next question."""
+    """Return the health after one more answer, with the moment of the next question."""
     h = run.health
     if e.ok is None:
         return replace(h, ask_at=now + min(probe.every, SOON))
@@ -119,12 +135,12 @@ def answered(probe: Probe, run: Run, e: Probed, now: float) -> Health:
 
 
 def waits(run: Run) -> bool:
-    """Whether an answer counts: not of a question that was put before a pause or a reload, nor in a pause."""
+    """Return whether an answer counts: not in a pause, nor to a question from before a pause or a reload."""
     return run.health.ask_at is None and not run.paused
 
 
 def _share(run: Run, now: float) -> float:
-    """A number from -1 to 1 that depends on the run and the moment."""
+    """Return a number from -1 to 1 that depends on the run and the moment."""
     return crc32(f"{run.id} {now:.3f}".encode()) / 2**31 - 1
 
 
@@ -132,7 +148,7 @@ def _share(run: Run, now: float) -> float:
 
 
 def word(i: Instance) -> str | None:
-    """The column `health`: "ok", "unwell", or None as long as nothing is known."""
+    """Return the column `health`: "ok", "unwell", or None while nothing is known."""
     if i.run is None:
         return None
     h = i.run.health
@@ -141,8 +157,8 @@ def word(i: Instance) -> str | None:
     return "ok" if h.well else None
 
 
-def over(i: Instance) -> str:
-    """That it has lived for longer than it may, or "": a reload may have given it more time meanwhile."""
+def overrun(i: Instance) -> str:
+    """Return that the run has lived longer than its limit, or "": a reload may have raised the limit meanwhile."""
     if i.run is None or not i.run.overdue or i.run.overdue != i.task.limits.runtime:
         return ""
     return f"runtime: it has run for {i.run.overdue:g} s"
@@ -152,30 +168,30 @@ _UNWELL = "unwell: "
 
 
 def complaint(i: Instance) -> str:
-    """What its watchdog or its probe has against it, or ""."""
+    """Return what its watchdog or its probe reports as wrong, or ""."""
     h = i.run.health if i.run else Health()
     return h.fault or (f"{h.answer} ({h.failed} in a row)" if h.well is False and h.answer else "")
 
 
 def blamed(i: Instance) -> bool:
-    """Whether it is being stopped for nothing else than that."""
+    """Return whether it is being stopped only because of such a complaint."""
     return bool(i.run and i.run.blamed and complaint(i) and i.run.cause.removeprefix(_UNWELL) == complaint(i))
 
 
 def unwell(i: Instance) -> str:
-    """What is wrong with it, or ""."""
-    if text := over(i) or (i.run.health.fault if i.run else ""):
+    """Return what is wrong with it, or ""."""
+    if text := overrun(i) or (i.run.health.fault if i.run else ""):
         return text
     return f"{_UNWELL}{text}" if (text := complaint(i)) else ""
 
 
-def note(i: Instance) -> str:
-    """What a living run says of itself, and what its probe says that is not bad enough yet."""
+def describe(i: Instance) -> str:
+    """Return what a living run says of itself, and bad answers to its probe that do not make it unwell yet."""
     if i.run is None:
         return ""
     h = i.run.health
-    parts = [f"says: {h.says}"] if h.says else []
-    parts += ["reloading"] * h.reloading + ["it says that it is stopping"] * h.leaving
+    parts = [f"status: {h.says}"] if h.says else []
+    parts += ["reloading"] * h.reloading + ["it reports that it is stopping"] * h.leaving
     parts += [f"error: {h.errno}"] if h.errno else []
     if h.answer and h.well is not False:
         parts.append(f"{h.answer} ({h.failed} in a row)")

@@ -1,22 +1,28 @@
-"""Values: what `@dataclass(frozen=True, slots=True)` gives, at a tenth of what its import costs.
+"""Make classes of values like `@dataclass(frozen=True, slots=True)`, at a tenth of the cost of its import.
 
-`dataclasses` writes source code for each class and compiles it: with all that it imports, a third of the time to the
-first task. Here one small function for all classes does the same: fields in order, defaults, equality, hash, repr,
-pattern matching, pickling; a value cannot be changed, only replaced. Type checkers take it for a frozen dataclass
-(PEP 681). No inheritance, no mutable default, nothing computed.
+`dataclasses` writes source code for each class and compiles it. With its imports, this takes a third of the time to
+the first task. Here one small function does the same for all classes:
+
+- fields in order, defaults, equality, hash, repr, pattern matching, pickling;
+- a value cannot be changed, only replaced;
+- type checkers treat it as a frozen dataclass (PEP 681).
+
+There is no inheritance, no mutable default, and no computed field.
 """
 
 from __future__ import annotations
 
+from _weakref import ref  # `weakref` would import more
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar, dataclass_transform
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass_transform(frozen_default=True)
 def immutable(cls: type[T]) -> type[T]:
-    """Makes a class of annotations a class of values, taking what `__init__` needs from them."""
+    """Turn a class with annotations into a class of values; the annotations define its `__init__`."""
     names = tuple(cls.__annotations__)
     defaults = {name: cls.__dict__[name] for name in names if name in cls.__dict__}
     for name in defaults:
@@ -25,11 +31,12 @@ def immutable(cls: type[T]) -> type[T]:
     shared = {"__eq__": _equal, "__hash__": _hash, "__repr__": _repr, "__reduce__": _reduce, "__match_args__": names}
     for name, content in {**methods, **shared}.items():
         setattr(cls, name, content)
+    _kinds[cls] = defaults
     return cls
 
 
 def replace(old: T, **changes: object) -> T:
-    """The same value with other contents of some fields.
+    """Return a copy of the value with some fields changed.
 
     Raises:
         TypeError: it has no such field.
@@ -43,29 +50,57 @@ def replace(old: T, **changes: object) -> T:
     return new
 
 
+def once(function: Callable[[T], R]) -> Callable[[T], R]:
+    """Make a function that computes its result once for each value, and knows it as long as the value lives."""
+    known: dict[int, tuple[ref[T], R]] = {}
+
+    def look(value: T) -> R:
+        number = id(value)
+        if number not in known:
+            known[number] = ref(value, lambda _: known.pop(number)), function(value)
+        return known[number][1]
+
+    return look
+
+
 def names_of(kind: type) -> tuple[str, ...]:
-    """The names of the fields, in order."""
+    """Return the names of the fields, in order."""
     names: tuple[str, ...] = kind.__match_args__  # type: ignore[attr-defined]
     return names
 
 
+def not_default(one: object) -> dict[str, Any]:
+    """Return the fields that differ from their defaults, by name."""
+    defaults = _kinds[type(one)]
+    return {
+        name: inner for name, inner in one.__dict__.items() if name not in defaults or _differ(inner, defaults[name])
+    }
+
+
+def _differ(one: object, other: object) -> bool:
+    return one is not other and (type(one) is not type(other) or one != other)
+
+
 def plain(one: object) -> dict[str, Any]:
-    """Its fields by name; those that are values themselves likewise."""
-    return {name: plain(inner) if hasattr(inner, "__match_args__") else inner for name, inner in one.__dict__.items()}
+    """Return the fields by name; do the same with fields that are values themselves."""
+    return {name: plain(inner) if type(inner) in _kinds else inner for name, inner in one.__dict__.items()}
+
+
+_kinds: dict[type, dict[str, Any]] = {}
+"""All classes of values, with their defaults."""
 
 
 def _maker(kind: str, names: tuple[str, ...], defaults: dict[str, Any]) -> Callable[..., None]:
-    known, needed = frozenset(names), names[: len(names) - len(defaults)]
+    count = len(names)
+    by_name = [frozenset(names[given:]) for given in range(count + 1)]  # what may be named after so many contents
 
     def __init__(self: object, *contents: object, **named: object) -> None:  # noqa: N807
         fields = self.__dict__
+        fields.update(defaults)
         fields.update(zip(names, contents, strict=False))
-        twice = contents and named and not fields.keys().isdisjoint(named)
         fields.update(named)
-        if len(fields) < len(names):
-            fields.update({**defaults, **fields})
-        if twice or fields.keys() != known or len(contents) > len(names):
-            if missing := [name for name in needed if name not in fields]:
+        if len(fields) != count or len(contents) > count or (named and not named.keys() <= by_name[len(contents)]):
+            if missing := [name for name in names if name not in fields]:
                 raise TypeError(f"{kind} needs {', '.join(missing)}")
             raise TypeError(f"{kind} takes {', '.join(names)}; each once")
 

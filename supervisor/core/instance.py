@@ -1,7 +1,7 @@
-"""One running copy of a task: what is remembered of it between two events.
+"""Define an instance, one copy of a task, with all that the core remembers of it between two events.
 
-An `Instance` is a frozen value; `lifecycle.step` makes the next one. What concerns only the life
-from a fork to the end of its last process is in its `Run`, and is forgotten with it.
+An `Instance` is a frozen value; `lifecycle.step` makes the next one. Its `Run` has the facts of one life, from a fork
+to the end of its last process. The instance drops it at that end.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from supervisor.core.immutable import immutable, replace
 from supervisor.core.states import ALIVE, EDGES, WAITING, State
 
 ITS_OWN_END = "its own end"
-"""Who does not want it any more when nobody has asked for that: it has done what it was to do."""
+"""The value of `by` when no person has stopped the instance: it has done its work."""
 
 
 @immutable
 class Outcome:
-    """How a run ended; kept apart from where the instance is now.
+    """How a run ended; independent of the present state of the instance.
 
-    `code` and `signal` are both None when nobody saw the end, or when there was no program to end
-    (it could not be started); `reason` always says it in words.
+    `code` and `signal` are both None after an unknown end, or when the program could not be started. `reason` always
+    has it in words.
     """
 
     at: float  # monotonic seconds
@@ -29,49 +29,61 @@ class Outcome:
     signal: str | None = None
     core_dumped: bool = False
     duration: float = 0.0  # seconds from the fork
-    killed: tuple[str, ...] = ()  # whom SIGKILL met besides the main process: "sleep (pid 12)"
-    cpu: float | None = None  # seconds, of the leader and all that it waited for
-    memory: int | None = None  # bytes: the largest of those at its largest
-    asked: str = ""  # by whom or why it was asked to end, if it ended upon that: no failure of its own
+    killed: tuple[str, ...] = ()  # the processes that SIGKILL hit besides the main process: "sleep (pid 12)"
+    spared: tuple[str, ...] = ()  # the processes that the supervisor may not signal; they run on
+    cpu: float | None = None  # seconds, of the leader and the children that it waited for
+    memory: int | None = None  # bytes: the peak of the largest of these processes
+    asked: str = ""  # who stopped it, or why, if it ended after that: then it is no failure
 
 
 @immutable
 class Order:
-    """What a person added to one run: `supctl run NAME --env K=V -- ARG…`."""
+    """What one run has that others of its task have not: the firing that it is for, and the input of that.
 
-    arguments: tuple[str, ...] = ()
-    environment: tuple[tuple[str, str], ...] = ()
+    A run that is restarted, as it has failed, has the same.
+    """
+
+    arguments: tuple[str, ...] = ()  # `supctl run NAME -- ARG…`
+    environment: tuple[tuple[str, str], ...] = ()  # `--env K=V`
+    firing: str = ""  # the id of its firing; "": an earlier version of this program has started it by hand
+    due: float = 0.0  # of the firing, in seconds since 1970
+    missed: int = 0  # due times that passed without a run, and that this run is for
+    late: float = 0.0  # seconds by which its firing became a run too late
+    stdin: str = ""  # the path of the file that is its standard input; "": that of its task
+    attempt: int = 1  # of the firing, as its `interrupted`
+    interrupted: int = 0
+    text: str = ""  # its standard input itself
 
 
 @immutable
 class Health:
-    """What a run says of itself (sd_notify), what its probe says of it, and when it is looked at again."""
+    """The health of a run: its own messages (sd_notify), the answers to its probe, and the next moments to check it."""
 
     says: str = ""  # STATUS=
     errno: str = ""  # ERRNO=, in words
     reloading: bool = False  # RELOADING=1, until READY=1
     leaving: bool = False  # STOPPING=1
-    period: float = 0.0  # seconds between two signs of life; 0: none is asked for
+    period: float = 0.0  # seconds between two watchdog messages; 0: none is required
     well: bool | None = None  # None: not known yet
-    passed: int = 0  # good answers in a row, as far as they count
+    passed: int = 0  # good answers in a row, counted up to `successes` of the probe
     failed: int = 0  # bad ones
     answer: str = ""  # what was wrong with the last one; empty: it was good
-    fault: str = ""  # why it has to be stopped, apart from what the probe says: no sign of life
-    bark: float | None = None  # monotonic seconds; without a sign of life until then there is a fault
+    fault: str = ""  # why it must be stopped, apart from the probe: no watchdog message
+    bark: float | None = None  # monotonic seconds; without a watchdog message until then there is a fault
     ask_at: float | None = None  # monotonic seconds of the next question
 
 
 @immutable
 class Pause:
-    """Whether a run stands still (`supctl pause`), and how long it has in all. See `core.pause`."""
+    """Whether a run is paused (`supctl pause`), and for how long in total. See `core.pause`."""
 
-    since: float | None = None  # monotonic seconds; None: it does not
-    at: str = ""  # the same, as people read it
-    by: str = ""  # who has asked for that, or has let it go on
-    still: bool = False  # the kernel says so of its cgroup; without one: every process was sent SIGSTOP
+    since: float | None = None  # monotonic seconds; None: it is not paused
+    at: str = ""  # the same moment, as people read it
+    by: str = ""  # the person who has paused or resumed it
+    still: bool = False  # the kernel reports its cgroup as frozen; without a cgroup: every process was sent SIGSTOP
     left: float = 0.0  # seconds of its start_timeout
-    rested: float = 0.0  # seconds of earlier pauses
-    undone: bool = False  # it was let go on; the next supervisor sees to it once more
+    rested: float = 0.0  # seconds that do not count: in earlier pauses, and while the supervisor was suspended
+    undone: bool = False  # it was resumed; the next supervisor does it once more
 
 
 @immutable
@@ -80,38 +92,43 @@ class Run:
 
     number: int  # 1, 2, 3 … per instance
     id: str  # unique on this machine: "web:2/7@k3f9q1"
-    trigger: str  # start | restart | manual
+    trigger: str  # start | restart | manual | schedule | every
     attempt: int  # 1 for the first try of a row
     began: float  # monotonic seconds of the decision to start
     order: Order | None = None
     pid: int = 0  # 0 until the fork
-    group: int = 0  # its process group, where that is not the pid: another process is the main one now (MAINPID=)
-    birth: int = 0  # the kernel's start time of that pid, in clock ticks since boot: tells a reused pid
+    group: int = 0  # its process group, if that is not the pid: another process is the main one now (MAINPID=)
+    birth: int = 0  # the kernel's start time of that pid, in clock ticks since boot: shows whether the pid was reused
     program: bool = False  # the program runs (exec has succeeded)
     ready: float | None = None  # monotonic seconds since when it runs and is ready
     cause: str = ""  # why it is being stopped; the first cause wins
-    blamed: bool = False  # the cause is the run's own failure (not ready in time), not somebody's wish
+    blamed: bool = False  # the cause is the run's own failure (not ready in time), not a request
     outcome: Outcome | None = None  # how the leader ended, while processes of the run are left
     cgroup: str = ""  # the directory of its cgroup; empty: its processes are known by their marks
-    dumping: bool = False  # it was asked for a stack; the stop signal comes at the deadline
+    user: int = -1  # its user id; -1: the supervisor's own
+    dumping: bool = False  # it was asked for a stack dump; the stop signal comes at the deadline
     kills: int = 0  # how often SIGKILL was sent to all of it
-    killed: tuple[str, ...] = ()  # whom that met besides the leader
-    left: tuple[str, ...] = ()  # whom it did not end, and why: "sh (pid 13, state D)"
+    killed: tuple[str, ...] = ()  # the processes that it hit besides the leader
+    left: tuple[str, ...] = ()  # the processes that it did not end, and why: "sh (pid 13, state D)"
+    spared: tuple[str, ...] = ()  # those that we may not signal: a set-user-ID program, say. The run ends without them
+    refused: bool = False  # the supervisor may not signal its leader
     made_from: str = ""  # `definition.identity` of what it was started from
     health: Health = Health()
-    overdue: float = 0.0  # the `limits.runtime` that it has lived longer than; 0: none
+    overdue: float = 0.0  # the `limits.runtime` that it has exceeded; 0: none
     pause: Pause = Pause()
-    breach: str = ""  # the limit that it is beyond, as it was measured
+    breach: str = ""  # the limit that it exceeds, with the measured value
+    pool: str = ""  # whose slots it has, whatever a reload says meanwhile; "": none
+    slots: int = 0  # how many
 
     @property
     def paused(self) -> bool:
-        """Whether it stands still, or is about to."""
+        """Whether the run is paused, or will be at once."""
         return self.pause.since is not None
 
 
 @immutable
 class Instance:
-    """Where one copy of a task is, what is wanted of it, and what it has been through."""
+    """One copy of a task: its state, what is wanted of it, and its past."""
 
     task: Task
     index: int  # 1…replicas
@@ -120,16 +137,16 @@ class Instance:
     since: float = 0.0  # monotonic seconds of the last change of state
     deadline: float | None = None  # monotonic seconds; set exactly in the states of WAITING
     trigger: str = "start"  # why the next run will start
-    order: Order | None = None  # what a person added to the next run
-    by: str = ""  # who asked for what `wanted` says
+    order: Order | None = None  # what the next run is for
+    by: str = ""  # the author of `wanted`
     run: Run | None = None  # set exactly in the states of ALIVE
     runs: int = 0  # number of the last run
-    outdated: str = ""  # why the current run must make room for a new one; empty: it need not
-    retired: bool = False  # no longer in the config: leaves for good when its run is over
+    outdated: str = ""  # why a new run must replace the current one; empty: none must
+    retired: bool = False  # no longer in the config: the fleet removes it when its run is over
     restarts: int = 0  # restarts by the supervisor since a person last started it
     streak: int = 0  # short runs in a row: the exponent of the back-off
     failures: int = 0  # failed runs in a row
-    failed_at: tuple[float, ...] = ()  # when, as far as the window of give_up reaches
+    failed_at: tuple[float, ...] = ()  # the moments of failures within the window of give_up
     last: Outcome | None = None
 
     @property
@@ -151,7 +168,7 @@ class Instance:
 
     @property
     def end(self) -> float | None:
-        """When the run has lived for as long as it may; None: it may for ever, or that moment has been noticed."""
+        """When the run reaches its `limits.runtime`; None: it has none, or that moment has been handled."""
         runtime = self.task.limits.runtime
         if self.run is None or runtime is None or self.run.overdue == runtime:
             return None
@@ -159,7 +176,7 @@ class Instance:
 
     @property
     def alarm(self) -> float | None:
-        """When its health has to be looked at, whatever else happens; never for one that is being stopped or paused."""
+        """When the next health check is due; None for a run that is being stopped or is paused."""
         if self.run is None or self.run.paused or self.state not in (State.STARTING, State.RUNNING):
             return None
         moments = [at for at in (self.run.health.bark, self.run.health.ask_at, self.end) if at is not None]
@@ -176,7 +193,7 @@ class IllegalStepError(Exception):
 
 
 def become(old: Instance, state: State, now: float, deadline: float | None = None, **changes: object) -> Instance:
-    """The only way from one state to another. Checks the edge and that exactly waiting states have a deadline.
+    """Change the state; there is no other way. Check the edge, and that exactly the waiting states have a deadline.
 
     Raises:
         IllegalStepError: the tables in `states` do not permit it.

@@ -1,16 +1,16 @@
-"""The life of one instance: `step(instance, event, now) -> (instance, actions)`.
+"""Decide the life of one instance: `step(instance, event, now) -> (instance, actions)`.
 
-The laws, all of them kept here and nowhere else:
+This module alone keeps these rules:
 
-- A pure function. `now` is monotonic seconds; nothing else comes from outside.
-- `TABLE` has a handler for every pair of event and state: what to do, `_ignore` (it may happen and means
-  nothing), or `_cannot` (it would be a bug; raises). A test compares its keys with the full product.
+- `step` is a pure function. `now` is monotonic seconds; nothing else comes from outside.
+- `TABLE` has a handler for every pair of event and state. `_ignore`: the event may happen and means nothing.
+  `_cannot`: the event would be a bug; it raises. A test compares the keys with the full product.
 - Every change of state goes through `instance.become`, which checks the edge and the deadline.
 - An event that answers for a run never acts on another run.
-- Every road ends: stop signal, grace, SIGKILL, and SIGKILL again as long as something is left.
-- How a run ended (`Outcome`) is kept apart from where the instance is; the first cause wins.
+- Every stop ends: stop signal, grace, SIGKILL, and SIGKILL again as long as a process is left.
+- The end of a run (`Outcome`) is independent of the state of the instance. The first cause wins.
 
-A start always passes through HELD, where the fleet asks the gates; so there is one door, and no way around a freeze.
+A start always passes through HELD, where the fleet asks the gates. So no start can bypass a freeze.
 """
 
 from __future__ import annotations
@@ -27,16 +27,19 @@ from supervisor.core.states import State
 Step = tuple[Instance, tuple[actions.Action, ...]]
 
 KILL_AGAIN = 1.0
-"""Seconds until SIGKILL is repeated, doubled each time up to about a minute; only a process in state D needs that."""
+"""Seconds until the next SIGKILL, doubled each time up to about a minute. Only a process in state D needs it."""
 
 DUMP_TIME = 1.0
-"""Seconds between the dump signal and the stop signal, which would kill before the handler of the other one runs."""
+"""Seconds between the dump signal and the stop signal. Without them the run would die before it writes the dump."""
 
 DOUBLINGS = 6
 
+ORPHANED = "an earlier supervisor ended before it let the run begin"
+"""The cause of the end of a run that never got its go byte. It is no failure."""
+
 
 def step(instance: Instance, event: ev.Event, now: float) -> Step:
-    """What becomes of an instance when an event happens, and what is to be done about it, in order.
+    """Return the next value of an instance after an event, and the actions to do, in order.
 
     Raises:
         IllegalStepError: the event cannot happen in this state.
@@ -54,7 +57,8 @@ def _fresh(i: Instance) -> Instance:
 
 
 def _want(i: Instance, e: ev.Want, now: float) -> Step:
-    return become(_fresh(i), State.HELD, now, wanted=True, by=e.by, trigger=e.trigger, order=e.order), ()
+    order = e.order or i.order
+    return become(_fresh(i), State.HELD, now, wanted=True, by=e.by, trigger=e.trigger, order=order), ()
 
 
 def _want_held(i: Instance, e: ev.Want, now: float) -> Step:
@@ -62,7 +66,7 @@ def _want_held(i: Instance, e: ev.Want, now: float) -> Step:
 
 
 def _want_alive(i: Instance, e: ev.Want, now: float) -> Step:
-    """One that the config no longer has cannot be had back by that, only by a config that has it again."""
+    """Want a living instance up. This does not bring back a retired one; only a config that has it again does."""
     if i.retired:
         return i, ()
     trigger = i.trigger if i.wanted else e.trigger
@@ -73,7 +77,7 @@ def _want_stopping(i: Instance, e: ev.Want, now: float) -> Step:
     if i.retired:
         return i, ()
     i, _ = _want_alive(i, e, now)
-    return replace(i, run=replace(_run(i), cause=_run(i).cause or f"start asked by {e.by}", blamed=False)), ()
+    return replace(i, run=replace(_run(i), cause=_run(i).cause or f"start requested by {e.by}", blamed=False)), ()
 
 
 def _unwant(i: Instance, e: ev.Unwant, now: float) -> Step:
@@ -105,7 +109,10 @@ def _define(i: Instance, e: ev.Redefine, now: float) -> Step:
 
 def _reconsider(i: Instance, e: ev.Redefine, now: float) -> Step:
     again = i.state is State.FAILED or not same_process(i.task, e.task)
+    failed = i.state is State.FAILED
     i = replace(i, task=e.task, retired=False)
+    if failed and i.task.kind is Kind.TRIGGERED:  # it runs when it is triggered
+        return become(_fresh(i), State.STOPPED, now, wanted=False), ()
     return (become(_fresh(i), State.HELD, now), ()) if again and i.wanted else (i, ())
 
 
@@ -117,14 +124,22 @@ def _refresh(i: Instance, e: ev.Refresh, now: float) -> Step:
 
 
 def _admit(i: Instance, e: ev.Admit, now: float) -> Step:
-    run = Run(
-        i.runs + 1, e.run_id, i.trigger, attempt=i.streak + 1, began=now, order=i.order, made_from=identity(i.task)
-    )
+    attempt = _attempt(i)
+    run = Run(i.runs + 1, e.run_id, i.trigger, attempt, began=now, order=i.order, made_from=identity(i.task))
+    if share := i.task.pool:
+        run = replace(run, pool=share.name, slots=share.slots)
     i = become(
         i, State.STARTING, now, now + i.task.start_timeout, run=run, runs=run.number,
         restarts=i.restarts + (i.streak > 0), trigger="restart", order=None,
     )  # fmt: skip
     return i, (actions.Fork(i.key, run),)
+
+
+def _attempt(i: Instance) -> int:
+    """Return the number of the next run in its row. That of a firing counts only the runs that have failed."""
+    if i.order and i.order.firing and i.task.restart is Restart.NEVER:
+        return i.order.attempt
+    return i.streak + 1
 
 
 def _forked(i: Instance, e: ev.Forked, now: float) -> Step:
@@ -138,12 +153,16 @@ def _forked_too_late(i: Instance, e: ev.Forked, now: float) -> Step:
 
 
 def _started(i: Instance, e: ev.Started | ev.Adopted, now: float) -> Step:
-    """Its program runs; that makes it ready unless it has to say so, or a probe."""
+    """Note that its program runs. This makes it ready, unless its own message or a probe must do so."""
     run = _run(i)
-    i = replace(i, run=run if run.program else replace(run, program=True, health=health.begun(i.task, run)))
+    if isinstance(e, ev.Adopted) and not e.begun:
+        return replace(i, run=replace(run, cause=ORPHANED)), ()
+    user = e.user if isinstance(e, ev.Started) else run.user
+    begun = run if run.program else replace(run, program=True, user=user, health=health.begun(i.task, run))
+    i = replace(i, run=begun)
     if i.task.ready == "started":
         return _ready(i, now), pause.once_more(i)
-    # Adopted: what it said meanwhile is heard only now, and who was refused by then may say it again.
+    # Adopted: we read its earlier messages only now. A sender that was refused meanwhile may send again.
     again = now + i.task.start_timeout if isinstance(e, ev.Adopted) else i.deadline
     return _with(replace(i, deadline=again), health.starting(i.task, _run(i), now)), pause.once_more(i)
 
@@ -162,21 +181,25 @@ def _adopted(i: Instance, e: ev.Adopted, now: float) -> Step:
 
 
 def _started_stopping(i: Instance, e: ev.Started, now: float) -> Step:
-    return replace(i, run=replace(_run(i), program=True)), ()
+    return replace(i, run=replace(_run(i), program=True, user=e.user)), ()
 
 
 def _stop_anew(i: Instance, e: ev.Adopted, now: float) -> Step:
-    """Whether the earlier supervisor came to send the stop signal is not known: it is sent, perhaps once more.
+    """Send the stop signal, perhaps once more: the earlier supervisor may have died before it sent the signal.
 
-    The grace began with the decision, which stands in the journal; it neither stops nor begins anew with a supervisor.
-    One that was asked for a stack had no stop signal yet, so its grace begins now.
+    The grace began with the decision, which the journal has. A new supervisor neither interrupts nor restarts it.
+    In two cases the grace begins now:
+
+    - It ended while there was no supervisor: it is unknown whether the run had any of it.
+    - The run was asked for a stack dump, and so has had no stop signal yet.
     """
     run = _run(i)
-    if run.dumping:
+    if run.kills:
+        return i, ()
+    if run.dumping or (i.deadline is not None and i.deadline <= now):
         run = replace(run, dumping=False)
-        return replace(i, run=run, deadline=now + i.task.stop.grace), _stop_signal(i, run)
-    over = run.kills or (i.deadline is not None and i.deadline <= now)
-    return (i, ()) if over else (i, _stop_signal(i, run))
+        i = replace(i, run=run, deadline=now + i.task.stop.grace)
+    return i, _stop_signal(i, run)
 
 
 def _restart_due(i: Instance, e: ev.Due | ev.Hold, now: float) -> Step:
@@ -196,7 +219,7 @@ def _notified(i: Instance, e: ev.Notified, now: float) -> Step:
 
 
 def _notified_stopping(i: Instance, e: ev.Notified, now: float) -> Step:
-    """It may ask for more time, as with systemd; not once it is being killed."""
+    """Extend the grace if the run asks for more time, as systemd does; not once it has had SIGKILL."""
     i = _with(i, health.notified(i, _run(i), e, now))
     return (i if _run(i).kills else _extended(i, e, now)), ()
 
@@ -213,7 +236,7 @@ def _main_pid(i: Instance, e: ev.MainPid, now: float) -> Step:
 
 
 def _alarm(i: Instance, e: ev.Alarm, now: float) -> Step:
-    """A question is due, a sign of life overdue, its time over, or several of these."""
+    """Handle a due question, a missed watchdog message, an exceeded runtime, or several of these."""
     run = _run(i)
     if i.end is not None and i.end <= now:
         run = replace(run, overdue=i.task.limits.runtime)
@@ -249,7 +272,7 @@ def _exceeded(i: Instance, e: ev.Exceeded, now: float) -> Step:
 
 
 def _pause(i: Instance, e: ev.Pause, now: float) -> Step:
-    """Not before its program runs: until then it is a part of ours."""
+    """Pause the run, but not before its program runs: until then its process runs our code."""
     if _run(i).paused or not _run(i).program:
         return i, ()
     run = replace(_run(i), pause=pause.begun(i, e, now))
@@ -259,13 +282,22 @@ def _pause(i: Instance, e: ev.Pause, now: float) -> Step:
 def _resume(i: Instance, e: ev.Resume, now: float) -> Step:
     if not _run(i).paused:
         return i, ()
-    i = pause.over(i, e, now)
+    i = pause.resume(i, e, now)
     return i, (actions.Resume(i.key, _run(i)),)
 
 
 def _paused(i: Instance, e: ev.Paused, now: float) -> Step:
     run = _run(i)
     return (replace(i, run=replace(run, pause=replace(run.pause, still=True))) if run.paused else i), ()
+
+
+def _stalled(i: Instance, e: ev.Stalled, now: float) -> Step:
+    """Extend the deadlines of a run by the time for which the supervisor was suspended. A paused run needs none."""
+    old = _run(i)
+    if old.paused and i.state is not State.STOPPING:
+        return i, ()
+    run = replace(old, pause=pause.lost(old, e.seconds), health=health.stalled(i, old, e.seconds, now))
+    return replace(i, run=run, deadline=None if i.deadline is None else i.deadline + e.seconds), ()
 
 
 # -- down -------------------------------------------------------------------------------------------------------------
@@ -276,16 +308,16 @@ def _leave(i: Instance, e: ev.Leave, now: float) -> Step:
 
 
 def _too_slow(i: Instance, e: ev.Due, now: float) -> Step:
-    if _run(i).paused:  # that time does not pass for it; what is left of it is kept until it goes on
+    if _run(i).paused:  # this time does not count for a paused run; `resume` gives it the remaining time
         return replace(i, deadline=now + i.task.start_timeout), ()
     heard = f": {_run(i).health.answer}" if _run(i).health.answer else ""
     return _fail(i, f"not ready within {i.task.start_timeout:g} s{heard}", now)
 
 
 def _fail(i: Instance, cause: str, now: float) -> Step:
-    """It hangs: it may say where before it gets the stop signal, which would end it before it could.
+    """Stop a run that hangs. A task with a dump signal writes a stack dump before it gets the stop signal.
 
-    One that stands still goes on for that: with the signal already there, as with a stop signal.
+    A paused run continues for this. The signal is sent first, as with a stop signal.
     """
     if not i.task.dump_signal:
         return _terminate(i, now, cause=cause, blamed=True)
@@ -300,7 +332,7 @@ def _terminate(i: Instance, now: float, **why: object) -> Step:
 
 
 def _stop_signal(i: Instance, run: Run) -> tuple[actions.Action, ...]:
-    """What stands still goes on with the signal already there, so that it can act on it."""
+    """Return the stop signal; a paused run continues after it, so that it can act on the signal."""
     return (actions.Terminate(i.key, run, i.task.stop), *_going_on(i, run))
 
 
@@ -331,13 +363,28 @@ def _kill_stopping(i: Instance, e: ev.Kill | ev.Due, now: float) -> Step:
 
 
 def _not_started(i: Instance, e: ev.NotStarted, now: float) -> Step:
+    """Handle a start that failed: the program never ran, because something that it needs is missing.
+
+    This may change by itself (a disk is mounted). So the supervisor tries again even with `restart = "never"`, which is
+    about programs that ended. A triggered run is over: it was wanted now, not later. The supervisor starts an orphaned
+    run again at once, for the same firing; and later a run of a firing that it has abandoned, or for which the machine
+    had no process or memory. That is no failure of the task.
+    """
     lived = now - _run(i).began
-    return _conclude(i, Outcome(now, f"cannot start: {e.reason}", success=False, duration=lived), now), ()
+    if e.orphaned:
+        i = replace(i, run=replace(_run(i), cause=ORPHANED))
+        return _conclude(i, _asked(_run(i), Outcome(now, e.reason, success=False, duration=lived)), now), ()
+    outcome = Outcome(now, f"cannot start: {e.reason}", success=False, duration=lived)
+    order = _run(i).order
+    if i.task.kind is not Kind.TRIGGERED:
+        return _conclude(i, outcome, now, again=i.state is State.STARTING), ()
+    waits = i.state is State.STARTING and order is not None and bool(order.firing) and (e.abandoned or e.scarce)
+    return _conclude(i, outcome, now, again=waits, counts=not waits), ()
 
 
 def _exited(i: Instance, e: ev.Exited, now: float) -> Step:
-    """The leader ended by itself. What it left behind gets the stop signal and the grace."""
-    outcome = outcome_of(i, e.status, now)
+    """Handle the end of the leader by itself. The processes that it left behind get the stop signal and the grace."""
+    outcome = _asked(_run(i), outcome_of(i, e.status, now))
     if i.state is State.STARTING and i.task.ready != "started":
         outcome = replace(outcome, success=False, reason=f"{outcome.reason} before it was ready")
     if e.empty:
@@ -346,22 +393,24 @@ def _exited(i: Instance, e: ev.Exited, now: float) -> Step:
 
 
 def _exited_stopping(i: Instance, e: ev.Exited, now: float) -> Step:
-    """What it left behind gets the stop signal, if it has not had it yet, and the rest of the grace.
+    """Handle the end of the leader of a run that is being stopped.
 
-    The first outcome wins: a supervisor that takes over the rest of a run is told of its leader's end again.
+    The processes that it left behind get the stop signal, if they have not had it yet, and the rest of the grace. The
+    first outcome wins: a supervisor that takes over the remaining processes of a run learns of its leader's end again.
     """
     outcome = _run(i).outcome or _asked(_run(i), outcome_of(i, e.status, now))
     if e.empty:
         return _conclude(i, outcome, now), ()
-    deadline = now + i.task.stop.grace if _run(i).dumping else i.deadline  # nobody is left who could say where it hangs
+    deadline = now + i.task.stop.grace if _run(i).dumping else i.deadline  # no process is left to write the dump
     i = replace(i, run=replace(_run(i), outcome=outcome, dumping=False), deadline=deadline)
     return i, () if _run(i).kills else _stop_signal(i, _run(i))
 
 
 def _killed(i: Instance, e: ev.Killed, now: float) -> Step:
-    """Whom it met is told when the run is over; what it left, as long as it is there."""
+    """Note the result of SIGKILL. The end of the run reports the killed processes; the status reports those left."""
     killed = tuple(dict.fromkeys((*_run(i).killed, *e.names)))
-    return replace(i, run=replace(_run(i), killed=killed, left=e.left)), ()
+    spared = tuple(dict.fromkeys((*_run(i).spared, *e.spared)))
+    return replace(i, run=replace(_run(i), killed=killed, left=e.left, spared=spared, refused=e.refused)), ()
 
 
 def _emptied(i: Instance, e: ev.Emptied, now: float) -> Step:
@@ -372,7 +421,7 @@ def _emptied(i: Instance, e: ev.Emptied, now: float) -> Step:
 
 
 def outcome_of(i: Instance, status: ev.Status | None, now: float) -> Outcome:
-    """What an exit status means for this task; None: nobody saw it, which counts as a failure."""
+    """Return the meaning of an exit status for this task; None: unknown, which counts as a failure."""
     lived = now - _run(i).began
     if status is None:
         return Outcome(now, "ended unseen, exit status unknown", success=False, duration=lived)
@@ -388,40 +437,49 @@ def outcome_of(i: Instance, status: ev.Status | None, now: float) -> Outcome:
 
 
 def _asked(run: Run, outcome: Outcome) -> Outcome:
-    """Of a run that was being stopped when it ended."""
+    """Return the outcome of a run that was being stopped when it ended."""
     return outcome if run.blamed else replace(outcome, asked=run.cause)
 
 
-def _conclude(i: Instance, outcome: Outcome, now: float) -> Instance:
-    """The run is over: nothing of it is left. Where to go from here."""
+def _conclude(i: Instance, outcome: Outcome, now: float, *, again: bool = False, counts: bool = True) -> Instance:
+    """Choose the next state after the end of the last process.
+
+    Args:
+        i: the instance, whose run is over.
+        outcome: how the run ended.
+        now: monotonic seconds.
+        again: restart it whatever the policy is.
+        counts: whether a failure brings the task nearer to giving up.
+    """
     run = _run(i)
     if run.blamed:
         outcome = replace(outcome, success=False, reason=f"{run.cause}; {outcome.reason}")
-    outcome = replace(outcome, killed=run.killed)
+    outcome = replace(outcome, killed=run.killed, spared=run.spared)
     asked = bool(i.outdated or (run.cause and not run.blamed))
     i = replace(i, last=outcome, outdated="")
     if not i.wanted:
         return become(_fresh(i), State.STOPPED, now)
     if asked:
-        return become(_fresh(i), State.HELD, now)
-    return _by_policy(i, run, outcome, now)
+        return become(_fresh(i), State.HELD, now, order=i.order or run.order)
+    return _by_policy(i, run, outcome, now, again=again, counts=counts)
 
 
-def _by_policy(i: Instance, run: Run, outcome: Outcome, now: float) -> Instance:
-    """It ended by itself: the restart policy decides."""
+def _by_policy(i: Instance, run: Run, outcome: Outcome, now: float, *, again: bool, counts: bool) -> Instance:
+    """Choose the next state by the restart policy, after a run that ended by itself."""
     task = i.task
-    again = task.restart is Restart.ALWAYS or (task.restart is Restart.ON_FAILURE and not outcome.success)
-    lasted = outcome.duration >= task.backoff.reset_after
+    again = again or task.restart is Restart.ALWAYS or (task.restart is Restart.ON_FAILURE and not outcome.success)
+    lasted = outcome.duration - run.pause.rested >= task.backoff.reset_after
     i = replace(
         i,
         streak=1 if lasted else i.streak + 1,
         failures=0 if outcome.success else 1 if lasted else i.failures + 1,
-        failed_at=backoff.recent((*i.failed_at, *([] if outcome.success else [now])), now, task.give_up),
+        failed_at=backoff.recent((*i.failed_at, *([now] if counts and not outcome.success else [])), now, task.give_up),
     )
     if not again and (outcome.success or task.kind is Kind.TRIGGERED):
         return become(i, State.STOPPED, now, wanted=False, by=ITS_OWN_END)
     if not again or (not outcome.success and backoff.exhausted(i.failed_at, task.give_up)):
         return become(i, State.FAILED, now)
+    i = replace(i, order=i.order or run.order)
     wait = backoff.delay(task.backoff, i.streak, run.id)
     return become(i, State.BACKOFF, now, now + wait) if wait > 0 else become(i, State.HELD, now)
 
@@ -465,6 +523,7 @@ _ROWS: dict[type, tuple[Handler, ...]] = {
     ev.Kill:       (__,       __,        _kill,        _kill,        _kill_stopping,   __,               __),
     ev.Due:        (no,       no,        _too_slow,    no,           _due_stopping,    _restart_due,     no),
     ev.Alarm:      (__,       __,        _alarm,       _alarm,       __,               __,               __),
+    ev.Stalled:    (__,       __,        _stalled,     _stalled,     _stalled,         __,               __),
     ev.Forked:     (no,       no,        _forked,      no,           _forked_too_late, no,               no),
     ev.Started:    (no,       no,        _started,     no,           _started_stopping,no,               no),
     ev.Adopted:    (no,       no,        _started,     _adopted,     _stop_anew,       no,               no),
@@ -481,4 +540,4 @@ _ROWS: dict[type, tuple[Handler, ...]] = {
 # fmt: on
 
 TABLE: dict[type, dict[State, Handler]] = {event: dict(zip(_ORDER, row, strict=True)) for event, row in _ROWS.items()}
-"""The complete transition table: event, then state, to the handler."""
+"""The complete transition table: for each event and state the handler."""

@@ -1,7 +1,7 @@
-"""Output that could not be written (a full disk, a lost directory): what of it is news.
+"""Decide which losses of output are news. Output is lost when it cannot be written: a full disk, a lost directory.
 
-The scribe counts per instance, and goes on counting as long as it lasts. Each time that a sum has grown is an event;
-people are told of the first one, and again when nothing had been lost for an hour.
+The scribe counts the losses of each instance as long as they last. Each growth of a sum is an event. People get an
+alert for the first loss, and for a loss after an hour without one.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ Loss = dict[str, Any]
 """As JSON has it: `bytes`, `lines`, `why`, and `at`, the time of the last loss."""
 
 CALM = 3600.0
-"""Seconds without a loss after which the next one is told to people again."""
+"""Seconds without a loss after which the next one causes an alert again."""
 
 SHOWN = 86400.0
-"""Seconds for which the `why` column mentions the last loss: whoever looks in the morning sees the night."""
+"""Seconds for which the `why` column mentions the last loss: in the morning people see the losses of the night."""
 
 
-class News(NamedTuple):
-    """What was lost since the last look."""
+class NewLoss(NamedTuple):
+    """The loss since the last look."""
 
     key: str
     bytes: int
@@ -30,39 +30,39 @@ class News(NamedTuple):
 
     @property
     def says(self) -> str:
-        """In words."""
+        """Return the loss in words."""
         return f"{self.bytes} bytes ({self.lines} lines) of its output could not be written: {self.why}"
 
 
 class Losses:
-    """What is known of every instance."""
+    """The known losses of every instance."""
 
     def __init__(self, moment: Callable[[str], float]) -> None:
-        """`moment`: the monotonic moment of a time."""
+        """`moment`: returns the monotonic moment of a wall-clock time."""
         self._known: dict[str, Loss] = {}
         self._moment = moment
 
-    def recall(self, found: dict[str, Loss]) -> None:
-        """What an earlier supervisor was told already."""
+    def restore(self, found: dict[str, Loss]) -> None:
+        """Take over the losses that an earlier supervisor already knew."""
         self._known = found
 
-    def see(self, found: dict[str, Loss]) -> list[News]:
-        """What is new of these sums."""
+    def add(self, found: dict[str, Loss]) -> list[NewLoss]:
+        """Return the news of these sums."""
         before, self._known = self._known, found
         return [self._news(key, before.get(key), loss) for key, loss in found.items() if loss != before.get(key)]
 
-    def _news(self, key: str, before: Loss | None, loss: Loss) -> News:
-        if before is None or loss["bytes"] < before["bytes"]:  # it is counted afresh
-            return News(key, loss["bytes"], loss["lines"], loss["why"], first=True)
+    def _news(self, key: str, before: Loss | None, loss: Loss) -> NewLoss:
+        if before is None or loss["bytes"] < before["bytes"]:  # the scribe has begun a new count
+            return NewLoss(key, loss["bytes"], loss["lines"], loss["why"], first=True)
         first = self._moment(loss["at"]) - self._moment(before["at"]) >= CALM
-        return News(key, loss["bytes"] - before["bytes"], loss["lines"] - before["lines"], loss["why"], first)
+        return NewLoss(key, loss["bytes"] - before["bytes"], loss["lines"] - before["lines"], loss["why"], first)
 
     def of(self, key: str) -> Loss | None:
-        """All that an instance has lost."""
+        """Return the total loss of an instance."""
         return self._known.get(key)
 
-    def note(self, key: str, now: float) -> str:
-        """The words for the `why` column; empty when nothing was lost lately."""
+    def describe(self, key: str, now: float) -> str:
+        """Return the words for the `why` column; empty when there was no recent loss."""
         loss = self._known.get(key)
         if loss is None or now - self._moment(loss["at"]) >= SHOWN:
             return ""

@@ -1,18 +1,18 @@
-"""Which name was probably meant: for "did you mean …". A wrong guess is worse than none, so only a near miss counts."""
+"""Find the probable name for "did you mean …". A wrong guess is worse than none, so only a near miss counts."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 LONGEST = 80
-"""Characters of a word that are looked at; no name is longer."""
+"""Characters of a word that are compared; no name is longer."""
 
 PER_SLIP = 4
-"""Letters of a word that may have one slip of the keyboard; the first slip may be in a shorter one."""
+"""Letters of a word per allowed slip of the keyboard; a shorter word may have the first slip, too."""
 
 
 def nearest(word: str, names: Collection[str]) -> str:
-    """The name that was meant, or "": a slip, another case, a dash for an underscore, or a short form of only one."""
+    """Return the probable name, or "": a slip, another case, a dash for an underscore, or a short form of only one."""
     folded = {_fold(name): name for name in names}
     typed = _fold(word[:LONGEST])
     most, near = min(max(1, len(typed) // PER_SLIP), len(typed) // 2), ""
@@ -33,10 +33,13 @@ def _fold(word: str) -> str:
 
 
 def _slips(typed: str, name: str, most: int) -> int:
-    """Letters left out, put in, changed, or swapped with the next one: the least that explains it.
+    """Return the least number of letters left out, put in, changed, or swapped with the next one.
 
-    Of more than `most` only that it is more: the parent asks, with a thousand names. So what both begin with is left
-    out, only what is that near to the diagonal of the table is looked at, and no more of it once whole rows have more.
+    Above `most`, the result is just larger than `most`. The parent calls this with a thousand names, so it is fast:
+
+    - It skips the common beginning of both words.
+    - It computes only the cells of the table within `most` of the diagonal.
+    - It stops when whole rows are above `most`.
     """
     same = next((at for at, (a, b) in enumerate(zip(typed, name, strict=False)) if a != b), min(len(typed), len(name)))
     typed, name = typed[same:], name[same:]
@@ -53,4 +56,4 @@ def _slips(typed: str, name: str, most: int) -> int:
             row[j] = least
         if min(row) > most and min(before) > most:
             return most + 1
-    return row[-1]
+    return min(row[-1], most + 1)

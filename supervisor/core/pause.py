@@ -1,14 +1,14 @@
-"""Paused: every process of a run stands still until a person lets it go on (`supctl pause`, `supctl resume`).
+"""Pause a run: all its processes are suspended until a person resumes it (`supctl pause`, `supctl resume`).
 
-It is no state: a paused run is starting or running as before, holds its memory and its ports, and comes back at the
-very instruction at which it was. What is taken from it is time, so no time may be held against it:
+A pause is not a state: a paused run is starting or running as before. It keeps its memory and its ports, and continues
+at the same instruction. The pause takes time from the run, so this time does not count:
 
-- its watchdog, its probe and its `limits.runtime` rest, and its start_timeout goes on with what was left of it;
-- an answer to a question that was put before counts for nothing;
-- a stop ends the pause: first the signal, then it goes on, so that it can act on it; the grace is the usual one.
+- Its watchdog, its probe and its `limits.runtime` rest. Its start_timeout continues with the remaining time.
+- An answer to a question from before the pause counts for nothing.
+- A stop ends the pause. The signal is sent first; then the run continues and can act on it. The grace is the usual one.
 
-The journal has the pause before anything stands still, and its end before anything goes on. A supervisor that dies in
-between is followed by one that does it once more.
+The journal has the pause before any process is suspended. It has the end of the pause before any process continues. If
+a supervisor dies in between, the next one does it once more.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from supervisor.core.states import State
 
 
 def begun(i: Instance, e: ev.Pause, now: float) -> Pause:
-    """It is to stand still from now on."""
+    """Return the pause that begins now."""
     left = i.deadline - now if i.deadline is not None else 0.0
     rested = i.run.pause.rested if i.run else 0.0
     return Pause(since=now, at=e.at, by=e.by, left=max(left, 0.0), rested=rested)
 
 
-def over(i: Instance, e: ev.Resume, now: float) -> Instance:
-    """It goes on: its watchdog and its questions begin anew, as with a supervisor that has just found it."""
+def resume(i: Instance, e: ev.Resume, now: float) -> Instance:
+    """Resume the run: its watchdog and its probe begin again, as when a new supervisor adopts it."""
     old = i.run
     if old is None or old.pause.since is None:
         return i
@@ -40,8 +40,13 @@ def over(i: Instance, e: ev.Resume, now: float) -> Instance:
     return replace(i, run=replace(run, health=health.adopted(i.task, run, now)))
 
 
+def lost(run: Run, seconds: float) -> Pause:
+    """Return the pause with the time added for which the supervisor was suspended: it does not count, either."""
+    return replace(run.pause, rested=run.pause.rested + seconds)
+
+
 def once_more(i: Instance) -> tuple[actions.Action, ...]:
-    """What a supervisor that has found a run does about it: the earlier one may have died just before."""
+    """Return the actions that repeat a pause or resume: the earlier supervisor may have died just before them."""
     run = i.run
     if run is None or not (run.paused or run.pause.undone):
         return ()
@@ -52,17 +57,17 @@ def once_more(i: Instance) -> tuple[actions.Action, ...]:
 
 
 def _paused(i: Instance) -> Run | None:
-    """The run, if it stands still; one that is being stopped does not."""
+    """Return the run if it is paused; a run that is being stopped is not."""
     return i.run if i.run and i.run.paused and i.state is not State.STOPPING else None
 
 
-def note(i: Instance) -> str:
-    """For the `why` column."""
+def describe(i: Instance) -> str:
+    """Return the text for the `why` column."""
     run = _paused(i)
     return f"paused by {run.pause.by} since {run.pause.at}: supctl resume {i.name}" if run else ""
 
 
-def told(i: Instance) -> dict[str, str] | None:
-    """For `status --json`."""
+def as_json(i: Instance) -> dict[str, str] | None:
+    """Return the pause for `status --json`."""
     run = _paused(i)
     return {"since": run.pause.at, "by": run.pause.by} if run else None

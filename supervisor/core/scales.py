@@ -1,23 +1,26 @@
-"""Other numbers of instances than the config says: those of `supctl scale`, each until the config says another one."""
+"""Keep the scales of `supctl scale`: each replaces the `replicas` of the config until the config changes that."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from supervisor.core.definition import Config
+from supervisor.core.definition import Config, Kind
 from supervisor.core.immutable import replace
 
 
-def kept(scales: Mapping[str, int], config: Config) -> dict[str, list[int]]:
-    """As they are remembered: each with what the config says in its place."""
+def to_record(scales: Mapping[str, int], config: Config) -> dict[str, list[int]]:
+    """Return the scales for the journal: each with the number in the config that it replaces."""
     return {name: [replicas, config.tasks[name].replicas] for name, replicas in scales.items()}
 
 
 def standing(remembered: Mapping[str, Any], config: Config) -> dict[str, int]:
-    """Those that hold under this config: it says the same as when the scale was asked for."""
+    """Return the scales that hold under this config: its number is the same as when the scale was requested.
+
+    A triggered task has none.
+    """
     found: dict[str, int] = {}
-    said = {name: task.replicas for name, task in config.tasks.items()}
+    said = {name: task.replicas for name, task in config.tasks.items() if task.kind is not Kind.TRIGGERED}
     for name, scale in remembered.items():
         match scale:
             case [int(replicas), int(before)] if before == said.get(name) and replicas >= 0:
@@ -26,7 +29,7 @@ def standing(remembered: Mapping[str, Any], config: Config) -> dict[str, int]:
 
 
 def scaled(config: Config, scales: Mapping[str, int]) -> Config:
-    """The config with them on top."""
+    """Return the config with the scales applied."""
     tasks = {
         name: replace(task, replicas=scales[name]) if name in scales else task for name, task in config.tasks.items()
     }

@@ -1,4 +1,4 @@
-"""What a NAME on the command line means: a task, an instance, a group, or a glob (contract, section 7)."""
+"""Resolve a NAME of the command line: a task, an instance, a group, or a glob (contract, section 7)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from supervisor.core.instance import Instance
 from supervisor.core.nearest import nearest
 
 LONGEST = 100
-"""Characters of a name that are repeated to who asked for it; no task has a longer one."""
+"""Characters of an unknown name that the error message repeats; no task has a longer name."""
 
 
 class UnknownNameError(Exception):
-    """There is nothing of that name; the text says what is near."""
+    """Nothing has that name; the text suggests a similar one."""
 
 
 def select(fleet: Fleet, names: list[str]) -> list[Instance]:
-    """The instances that the names mean, each once, in the order of the config.
+    """Return the instances that the names match, each once, in the order of the config.
 
-    Helpers (`@scribe`) are the supervisor's own and are not meant by any name.
+    No name matches a helper (`@scribe`), which is part of the supervisor.
 
     Raises:
-        UnknownNameError: a name, or a glob, means nothing.
+        UnknownNameError: a name, or a glob, matches nothing.
     """
     chosen: set[str] = set()
     for name in names:
@@ -34,23 +34,23 @@ def select(fleet: Fleet, names: list[str]) -> list[Instance]:
 
 
 def tasks(fleet: Fleet, name: str) -> list[str]:
-    """The tasks that a name means, also those that have no instance now.
+    """Return the tasks that a name matches, also those that have no instance now.
 
     Raises:
-        UnknownNameError: it means nothing.
+        UnknownNameError: it matches nothing.
     """
     there = [instance.task.name for instance in select(fleet, [name])]
     return list(dict.fromkeys([*_tasks(fleet, name), *there]))
 
 
 def without_instances(fleet: Fleet, names: list[str]) -> list[str]:
-    """The tasks that the names mean (all of them without names) and that have no instance: `replicas` is 0."""
+    """Return the tasks without an instance (`replicas` is 0) that the names match; without names, all such tasks."""
     meant = {task for name in names for task in _tasks(fleet, name)} if names else fleet.tasks
     return [task for task in fleet.tasks if task in meant and not any(fleet.copies(task))]
 
 
 def everything(fleet: Fleet) -> list[Instance]:
-    """Every instance of every task, those of one task together."""
+    """Return every instance of every task; those of one task are together."""
     return [instance for instance in fleet.ordered() if not instance.task.helper]
 
 
@@ -63,7 +63,7 @@ def _matching(fleet: Fleet, name: str) -> list[str]:
 
 
 def _tasks(fleet: Fleet, name: str) -> list[str]:
-    """By their own names; a glob that would mean the first instance of a task means the task."""
+    """Return the tasks by their own names; a glob that matches the first instance of a task matches the task."""
     if name.startswith("@"):
         group = fleet.groups.get(name[1:])
         return list(group.tasks) if group else []

@@ -1,10 +1,10 @@
-"""Sizes as people write them."""
+"""Write sizes as people do."""
 
 from __future__ import annotations
 
 
 def words(size: int) -> str:
-    """Bytes as the config has them: 536870912 is 512M."""
+    """Return a number of bytes as the config has it: 536870912 is 512M."""
     unit = ""
     for larger in "KMG":
         if size % 1024:

@@ -1,8 +1,9 @@
-"""The states of an instance and the steps that are legal between them.
+"""Define the states of an instance, and the legal changes between them.
 
-`wanted` is not a state: it is what people and triggers ask for, kept in its own field. A state says
-where the instance is. Two facts follow from the state alone: whether a process exists, and whether
-there is a moment at which it must be left (a deadline).
+`wanted` is not a state. It has its own field: people and triggers set it. Two facts follow from the state alone:
+
+- whether a process exists;
+- whether the state has a deadline, a moment at which the instance must leave it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where an instance is. The comment says whether a process exists."""
+    """The state of an instance. The comment says whether a process exists."""
 
     STOPPED = "stopped"  # no process; not wanted up, or a triggered task between runs, or a startup task that is done
     HELD = "held"  # no process; wanted, but a gate is closed: freeze, dependency, shutdown
@@ -37,21 +38,21 @@ EDGES: frozenset[tuple[State, State]] = frozenset(
         (State.STARTING, State.STOPPING),  # asked to stop, or did not become ready in time, or left processes behind
         (State.STARTING, State.HELD),  # could not start, restart without delay
         (State.STARTING, State.BACKOFF),  # could not start, or ended before it was ready
-        (State.STARTING, State.FAILED),  # the same, and that was once too often
+        (State.STARTING, State.FAILED),  # the same, and its limit of failures is reached
         (State.STARTING, State.STOPPED),  # ended before it was ready, and no restart is due
         (State.RUNNING, State.STOPPING),  # asked to stop, or the leader ended and left processes behind
         (State.RUNNING, State.HELD),  # ended, restart without delay
         (State.RUNNING, State.BACKOFF),  # ended, restart after a delay
-        (State.RUNNING, State.FAILED),  # ended once too often
+        (State.RUNNING, State.FAILED),  # ended, and its limit of failures is reached
         (State.RUNNING, State.STOPPED),  # ended, and no restart is due
         (State.STOPPING, State.STOPPED),  # gone, as asked
         (State.STOPPING, State.HELD),  # gone, and wanted again
         (State.STOPPING, State.BACKOFF),  # gone after it had failed
-        (State.STOPPING, State.FAILED),  # gone after it had failed once too often
+        (State.STOPPING, State.FAILED),  # gone after it had failed, and its limit of failures is reached
         (State.BACKOFF, State.HELD),  # the delay is over, or a person asked, or a freeze came
         (State.BACKOFF, State.STOPPED),  # no longer wanted
         (State.FAILED, State.HELD),  # a person asked, or the definition changed
         (State.FAILED, State.STOPPED),  # no longer wanted
     }
 )
-"""Every legal change of state. A step outside of this table is a bug and raises."""
+"""Every legal change of state. A change outside this table is a bug and raises."""

@@ -1,7 +1,7 @@
-"""A storm: so many failed runs of so many tasks, so close together, that it is not one task that is broken.
+"""Detect a storm: many failed runs of many tasks within a short time, so that more than one task must be broken.
 
-`[supervisor] auto_freeze = { failures = 20, within = "1m" }` counts every failed run of every task. What counts is kept
-by one life of the supervisor only: after a crash the count begins afresh, as it does at a thaw.
+`[supervisor] auto_freeze = { failures = 20, within = "1m" }` counts every failed run of every task. The count begins at
+zero when the supervisor starts, also after a crash, and at a thaw.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from supervisor.core.definition import AutoFreeze
 from supervisor.core.duration import spoken
 
 NAMED = 5
-"""Tasks that a reason names, those with most failures first."""
+"""The number of tasks that a reason names, those with most failures first."""
 
 
 class Storm:
-    """The failures of the fleet, as far as the window reaches."""
+    """The failures of the fleet within the window."""
 
     def __init__(self) -> None:
         self.policy: AutoFreeze | None = None
         self._failures: deque[tuple[float, str]] = deque()
 
     def failed(self, task: str, now: float) -> None:
-        """A run of this task has failed."""
+        """Count a failed run of this task."""
         if self.policy is None:
             return
         self._failures.append((now, task))
@@ -31,7 +31,7 @@ class Storm:
             self._failures.popleft()
 
     def reason(self) -> str:
-        """Why everything has to be frozen, with the names; "" as long as it has not."""
+        """Return why everything must be frozen, with the names; "" when there is no storm."""
         policy = self.policy
         if policy is None or len(self._failures) < policy.failures:
             return ""
@@ -43,5 +43,5 @@ class Storm:
         return f"auto_freeze: {many} within {spoken(policy.within)}: {', '.join(named)}"
 
     def clear(self) -> None:
-        """Begins afresh."""
+        """Begin the count again."""
         self._failures.clear()

@@ -1,1 +1,1 @@
-"""Helpers: what can block and lasts, as children of the parent like any task. Each is a program of its own."""
+"""Helpers: programs for lasting work that can block. The parent runs each as a child, like any task."""

@@ -1,117 +1,143 @@
-"""The part of the scribe that measures what every run uses, every `sample` seconds.
+"""The part of @scribe that measures the resource usage of every run, every `sample` seconds.
 
-It finds the runs in the journal, so the parent is never woken by it. A round is done in slices of a few runs: between
-two of them the other parts have their turn, however many runs there are. The newest round is a file in the runtime
-directory, which `status` shows; each round goes into the history. While somebody looks (`supctl top`), it measures
-every second or two, for that file alone.
+It finds the runs in the journal, so it never wakes the parent. Each round is a quick look at every run, and a full look
+at a few of them in turn (`runs.usage`). The time between two rounds grows with the cost of a round. So the measurement
+never takes more than a small share of a processor (`usage.pace`). The sampler works in slices of a few milliseconds.
+Between two slices the other parts have their turn, however many runs there are.
+
+The sampler writes the newest round to a file in the runtime directory, which `status` shows. Each round goes into the
+history. When a client asks for newer figures, the parent sends MEASURE. Then a round for that file alone begins soon.
 """
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from heapq import nsmallest
 from typing import Any
 
 from supervisor.core.words import in_words
-from supervisor.helpers.historian import Database, Say
-from supervisor.helpers.part import Loop
-from supervisor.host import clock, gauge
-from supervisor.host.usage import Usage, rates, usage_of
-from supervisor.store import samples
-from supervisor.store.living import Living
-from supervisor.store.told import SAMPLES
+from supervisor.helpers.historian import Database
+from supervisor.helpers.rejects import Say
+from supervisor.host import clock
+from supervisor.host.parts import Loop
+from supervisor.registry.scribe import MEASURE
+from supervisor.runs import gauge
+from supervisor.runs.ownership import Strangers
+from supervisor.runs.usage import Meter
+from supervisor.store import layout, samples
+from supervisor.store.journal_reader import JournalReader
+from supervisor.store.statefile import SAMPLES
+from supervisor.usage import pace
 
 FIRST = 2.0
-"""Seconds until the first round, so that a fresh `status` soon has figures."""
+"""Seconds until the first round, so that `status` soon has figures after a start."""
 
-SLICE = 10
-"""Runs that are measured in one turn: some ten milliseconds."""
-
-WATCHED = 1.5
-"""Seconds between two rounds while somebody looks."""
+SLICE = 0.01
+"""Seconds of CPU after which the other parts have their turn."""
 
 
 class Sampler:
     """A part of @scribe."""
 
-    def __init__(self, runtime_dir: str, keeper: Database, say: Say) -> None:
+    def __init__(self, runtime_dir: str, database: Database, say: Say) -> None:
         self._runtime_dir = runtime_dir
-        self._keeper = keeper
+        self._database = database
         self._say = say
-        self._living = Living(f"{runtime_dir}/journal")
+        self._journal = JournalReader(layout.journal(runtime_dir))
         self._every = 0.0
-        self._next: float | None = None  # the next round, or its next slice
+        self._next: float | None = None  # the next round
+        self._steps: Iterator[None] | None = None  # the rest of the round that is on
+        self._cost = 0.0  # seconds of CPU, of the newest round
+        self._ended = 0.0  # when the newest round did
+        self._asked = False
         self._keep_at = 0.0  # from when on a round goes into the history
-        self._watched_until = 0.0
-        self._left: list[tuple[str, dict[str, Any]]] = []  # of the round that is on
-        self._round: dict[str, dict[str, Any]] = {}
-        self._census = gauge.Census()  # of the round, taken once a run without a cgroup is in it
-        self._before: dict[str, tuple[str, float, Usage]] = {}  # by instance: run, when, usage
+        self._meters: dict[str, Meter] = {}  # by instance
+        self._strangers = Strangers()
         self._troubled = False
 
     def attach(self, loop: Loop) -> None:
-        """See `Part.attach`. It has no descriptors."""
+        """See `Part.attach`. It registers no descriptor, but a signal."""
+        signal.signal(signal.Signals[MEASURE], lambda *_: self.ask())
 
-    def replaced(self) -> None:
-        """See `Part.replaced`. Everything here is found by its path each time."""
-
-    def planned(self, plan: dict[str, Any]) -> None:
-        """See `Part.planned`."""
-        every = float(plan.get("sample", 0.0))
+    def configure(self, manifest: dict[str, Any]) -> None:
+        """See `Part.configure`."""
+        every = float(manifest.get("sample", 0.0))
         if every == self._every:
             return
         self._every = every
         self._next = clock.now() + min(FIRST, every) if every else None
-        self._left = []
+        self._steps = None
 
-    def watched(self, until: float) -> None:
-        """Somebody looks, until then."""
-        self._watched_until = until
-        if self._every and not self._left and self._next is not None:
-            self._next = min(self._next, clock.now() + WATCHED)
+    def ask(self) -> None:
+        """Measure soon, as a client wants newer figures."""
+        self._asked = True
 
-    def deadline(self) -> float | None:
-        """See `Part.deadline`."""
-        return self._next
+    def next_deadline(self) -> float | None:
+        """See `Timed`."""
+        if self._steps is not None:
+            return 0.0
+        if self._next is None or not self._asked:
+            return self._next
+        return min(self._next, self._ended + pace.asked(self._cost))
 
     def due(self, now: float) -> None:
-        """See `Part.due`. One slice."""
-        if not self._left:
-            runs = self._living.runs()
-            self._left, self._round, self._census = list(runs.items()), {}, gauge.Census()
-            self._before = {key: before for key, before in self._before.items() if key in runs}
-        for key, run in self._left[:SLICE]:
-            self._measure(key, run)
-        del self._left[:SLICE]
-        if not self._left:
-            self._finish_round(now)
-            self._next = now + (min(WATCHED, self._every) if now < self._watched_until else self._every)
+        """See `Timed`. One slice."""
+        began = clock.cpu()
+        if self._steps is None:
+            self._steps, self._cost = self._round(now), 0.0
+        over = self._work(self._steps, began)
+        self._cost += clock.cpu() - began
+        if over:
+            self._steps, self._ended = None, clock.now()
+            self._next = self._ended + self._interval()
 
-    def _measure(self, key: str, run: dict[str, Any]) -> None:
-        cgroup = run.get("cgroup", "")
-        marked = () if cgroup else self._census.members(run, self._runtime_dir)
-        usage = usage_of(run["pid"], cgroup, marked)
-        if usage is None:
-            return
-        now = clock.now()
-        name, then, before = self._before.get(key, ("", 0.0, None))
-        if name != run["id"]:
-            then, before = run["began"], None
-        self._before[key] = (run["id"], now, usage)
-        self._round[key] = {"run": run["id"], **rates(before, usage, now - then)}
-
-    def _finish_round(self, now: float) -> None:
+    def _work(self, steps: Iterator[None], began: float) -> bool:
+        """Go on until the slice is over. Return whether the round is over."""
         try:
-            SAMPLES.write(self._runtime_dir, {"at": now, "every": self._every, "instances": self._round})
-            self._troubled = False
-        except OSError as error:
-            if not self._troubled:
-                self._say("warning", f"what runs use cannot be told to status: {in_words(error)}")
-            self._troubled = True
-        if now < self._keep_at or not self._keeper.path:
+            return all(clock.cpu() - began < SLICE for _ in steps)
+        except OSError as error:  # no descriptor is left, for example
+            self._trouble(f"the resource use of runs cannot be measured: {in_words(error)}")
+            return True
+
+    def _interval(self) -> float:
+        return pace.interval(self._every, self._cost, len(self._meters))
+
+    def _round(self, now: float) -> Iterator[None]:
+        runs = self._journal.runs()
+        census = gauge.Census(runs, self._runtime_dir, self._strangers)
+        self._meters = {key: self._meter(key, run) for key, run in runs.items()}
+        new = sum(not meter.full_at for meter in self._meters.values())
+        count = pace.in_full(len(runs), new, asked=self._asked)
+        full = set(nsmallest(count, runs, key=lambda key: self._meters[key].full_at))
+        asked, self._asked = self._asked, False
+        found: dict[str, dict[str, Any]] = {}
+        for key, run in runs.items():
+            if members := census.members(key):
+                sample = self._meters[key].measure(members, clock.now(), in_full=key in full, asked=asked)
+                found[key] = {"run": run["id"], **sample}
+            yield
+        SAMPLES.write(self._runtime_dir, {"at": now, "every": self._interval(), "instances": found})
+        self._troubled = False
+        yield
+        self._store(now, found)
+
+    def _meter(self, key: str, run: dict[str, Any]) -> Meter:
+        known = self._meters.get(key)
+        return known if known and known.run == run["id"] else Meter(run["id"], run.get("cgroup", ""), run["began"])
+
+    def _store(self, now: float, found: dict[str, dict[str, Any]]) -> None:
+        if now < self._keep_at or not self._database.path:
             return
-        self._keep_at = now + self._every - WATCHED / 2
-        found = {key: sample for key, sample in self._round.items() if not key.startswith("@")}
+        self._keep_at = now + self._every - pace.ASKED / 2
+        kept = {key: sample for key, sample in found.items() if not key.startswith("@")}
         at = now + clock.offset()
-        self._keeper.do(lambda connection: samples.write(connection, at, found))
+        self._database.do(lambda connection: samples.write(connection, at, kept))
+
+    def _trouble(self, what: str) -> None:
+        if not self._troubled:
+            self._say("warning", what)
+        self._troubled = True
 
     def finish(self) -> None:
         """See `Part.finish`. Nothing waits."""

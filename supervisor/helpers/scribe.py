@@ -1,10 +1,13 @@
-"""@scribe: the helper that does everything that touches a disk, so that no disk can hold up the parent.
+"""@scribe: the helper that does all work on disks, so that no disk can block the parent.
 
-One process, one loop, one thread, made of parts (`part.Part`), which are listed here. It may block as long as the disk
-likes: tasks that write then wait, the parent never does. It may be killed at any instruction, and its successor goes
-on where it was. It learns from the plan (`store.plan`) what there is to do.
+It is one process with one loop and one thread. It consists of parts (`host.parts.Part`), which this module lists. A
+disk may block it for any time: then tasks that write wait, but the parent never does. It may be killed at any
+instruction, and its successor continues its work. It reads its work from the manifest (`store.manifest`).
 
-    python -m supervisor.helpers.scribe RUNTIME_DIR
+For each file system other than that of the root directory it starts one more process of this program (`writers`). So a
+file system that does not answer delays only the output, or the history, that goes there.
+
+    python -m supervisor.helpers.scribe RUNTIME_DIR [DEVICE MEMORY]
 """
 
 from __future__ import annotations
@@ -13,117 +16,167 @@ import ctypes
 import fcntl
 import os
 import resource
+import select
 import signal
 import sys
 from contextlib import suppress
 from functools import partial
 
 from supervisor.core.words import in_words
-from supervisor.helpers.historian import Database, Historian, Said
+from supervisor.helpers.historian import Database, Historian, LastLines
 from supervisor.helpers.limiter import Limiter
-from supervisor.helpers.part import Loop, Part
 from supervisor.helpers.sampler import Sampler
+from supervisor.helpers.writers import Writers
 from supervisor.host.clock import now
-from supervisor.host.inotify import IN_MOVED_TO, Watch
+from supervisor.host.deadlines import Alarm
+from supervisor.host.descriptors import POLL
+from supervisor.host.inotify import IN_DELETE, IN_MOVED_TO, Watch
 from supervisor.host.log import Log
+from supervisor.host.mountpoints import MOUNTINFO
+from supervisor.host.parts import Busy, Loop, Part
+from supervisor.host.place import place_of
 from supervisor.logs.output import Output
-from supervisor.store import plan
-from supervisor.store.told import TROUBLES
+from supervisor.logs.share import OWN, Share
+from supervisor.store import layout, manifest
+from supervisor.store.troubles import Troubles
 
 REMOVED = (FileNotFoundError, FileExistsError)
-"""What it is like to make something in a directory while somebody removes that, and the supervisor makes it anew."""
+"""Errors of creating a file in a directory that is removed and that the supervisor creates again."""
+
+MANIFEST_AGAIN = 1.0
+"""Seconds until the next try to read the manifest."""
 
 
-def parts(runtime_dir: str) -> list[Part]:
-    """Everything that the scribe does, in the order in which it is told and ended."""
-    output = Output(runtime_dir)
+def parts(runtime_dir: str, troubles: Troubles, share: Share | None = None) -> list[Part]:
+    """Return the parts of @scribe, in the order in which they are informed and ended. No `share` means all work."""
+    share = share or Share(runtime_dir)
     say = Log().write
-    keeper = Database(say, partial(_troubled, runtime_dir))
-    _troubled(runtime_dir, "")  # what an earlier one has said is seen anew
-    sampler = Sampler(runtime_dir, keeper, say)
-    historian = Historian(runtime_dir, keeper, Said(output.reads, output.tails.of), sampler.watched)
-    return [output, Limiter(runtime_dir, say), sampler, historian]
-
-
-def _troubled(runtime_dir: str, why: str) -> None:
-    with suppress(OSError):  # no room, or somebody removes the directory; it is in the log anyway
-        TROUBLES.write(runtime_dir, {"why": why} if why else {})
+    output = Output(runtime_dir, troubles.report, share)
+    database = Database(say, partial(troubles.show, "history"))
+    sampler = Sampler(runtime_dir, database, say)
+    historian = Historian(runtime_dir, database, LastLines(output.reads, output.tails.of))
+    if share.device != OWN:
+        return [output, sampler, historian]
+    return [output, Limiter(runtime_dir, say), sampler, historian, Writers(runtime_dir, share, say)]
 
 
 class Scribe:
     """The parts, the loop under them, and what they all look at."""
 
-    def __init__(self, runtime_dir: str) -> None:
-        """Begins; what an earlier scribe has left undone is done first."""
+    def __init__(self, runtime_dir: str, device: str = OWN, busy: int = -1) -> None:
+        """Begin. Do first the work that an earlier scribe has left undone.
+
+        Args:
+            runtime_dir: the supervisor's.
+            device: the file system that this process is for.
+            busy: memory in which this process notes since when it is at work; -1: no process reads that.
+        """
         self._runtime_dir = runtime_dir
-        self._lock = _only_one(f"{runtime_dir}/scribe.lock")
+        self._parent = os.getppid()
+        self._lock_path = layout.scribe_lock(runtime_dir, device)
+        self._lock = _only_one(self._lock_path)
         self._loop = Loop()
+        self._loop.blind = self._blind
+        self._loop.busy = Busy(busy)
+        self._share = Share(runtime_dir, device)
         self._ended = False
         self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake)
         signal.signal(signal.SIGTERM, lambda *_: self._end())
-        signal.signal(signal.SIGHUP, lambda *_: self._replace())
-        self._replaced = False
-        self._watch = Watch(IN_MOVED_TO)
-        self._watch.set(((plan.folder(runtime_dir), plan.NAME),))
-        self.parts = parts(runtime_dir)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # deliver the signals that came during the start
+        self._watch = Watch(IN_MOVED_TO | IN_DELETE)
+        self._watch.set((os.path.split(layout.manifest(runtime_dir)), os.path.split(self._lock_path)))
+        self._reread = Alarm(lambda _: self._look_again())
+        self._manifest: dict[str, object] = {}
+        self._troubles = Troubles(runtime_dir, Log().write, device)
+        self.parts = parts(runtime_dir, self._troubles, self._share)
         for part in self.parts:
             part.attach(self._loop)
-        self._loop.watch(self._wake, lambda _: None)
-        self._loop.watch(self._watch.fd, lambda _: self._look())
-        self._tell()
+        self._loop.watch(self._wake, lambda _: self._woken())
+        self._loop.add_watch(self._watch, lambda _: self._check_manifest())
+        self._mounts = os.open(MOUNTINFO, os.O_RDONLY | os.O_CLOEXEC)
+        self._loop.watch(self._mounts, lambda _: self._mounted(), select.EPOLLPRI)
+        self._apply_manifest()
+
+    def _woken(self) -> None:
+        """Empty the pipe of the signals. Else the loop would never sleep again."""
+        os.read(self._wake, 65536)
 
     def _end(self) -> None:
         self._ended = True
 
-    def _replace(self) -> None:
-        self._replaced = True
+    def _blind(self, why: str) -> None:
+        says = f"@scribe looks for new output and ended runs only every {POLL:g} s: {why}"
+        self._troubles.report("inotify", says if why else "")
 
-    def _look_anew(self) -> None:
-        """The parent has made the runtime directory anew, which somebody had removed."""
-        self._replaced = False
-        os.makedirs(plan.folder(self._runtime_dir), mode=0o700, exist_ok=True)
-        self._lock = _only_one(f"{self._runtime_dir}/scribe.lock")
-        self._watch.set(((plan.folder(self._runtime_dir), plan.NAME),))
+    def _check_manifest(self) -> None:
+        """Look for a new manifest, or for none. While the kernel reports nothing, it is mostly the old one."""
+        if self._watch.concerned() and (not self._watch.why or manifest.read(self._runtime_dir) != self._manifest):
+            self._apply_manifest()
+
+    def _apply_manifest(self) -> None:
+        found = manifest.read(self._runtime_dir)
+        if not found or not self._has_place():
+            self._reread.at = now() + MANIFEST_AGAIN
+        if not found:  # it is being removed, or no descriptor is left: the last manifest stays valid
+            return
+        self._manifest = found
+        self._share.refresh()
+        here = self._share.owns(f"{found.get('state_dir', '')}/x")
+        without = {name: value for name, value in found.items() if name not in ("state_dir", "sample")}
         for part in self.parts:
-            part.replaced()
-        self._tell()
+            part.configure(found if here or not isinstance(part, Sampler | Historian) else without)
 
-    def _look(self) -> None:
-        if self._watch.concerned():
-            self._tell()
+    def _has_place(self) -> bool:
+        """Return whether the runtime directory is still the one that this process works in, or may become it again.
 
-    def _tell(self) -> None:
-        found = plan.read(self._runtime_dir)
-        for part in self.parts if found else ():  # without one, as somebody is removing it all, the last one holds
-            part.planned(found)
+        A supervisor that lives makes a removed directory anew, and then replaces its helpers. Without one, a later
+        supervisor never learns of this process: it would work beside another @scribe.
+        """
+        return os.getppid() == self._parent or place_of(self._lock_path) == place_of(self._lock)
+
+    def _look_again(self) -> None:
+        if self._has_place():
+            self._apply_manifest()
+        else:
+            self._end()
+
+    def _mounted(self) -> None:
+        """Handle a mount or an unmount."""
+        if self._share.refresh():
+            self._apply_manifest()
 
     def run(self) -> None:
-        """Until SIGTERM. SIGHUP: the runtime directory is another one."""
+        """Run until SIGTERM, or until the runtime directory was removed and its supervisor is gone."""
         while not self._ended:
-            self._loop.turn(self.parts, now)
-            if self._replaced:
-                with suppress(*REMOVED):  # once more: we are told once more
-                    self._look_anew()
+            self._loop.turn((*self.parts, self._reread), now)
         for part in self.parts:
             part.finish()
 
 
 def _only_one(path: str) -> int:
-    """Waits until no other scribe works in this runtime directory. The lock dies with its holder."""
+    """Wait until no other scribe works in this runtime directory. The kernel releases the lock when its holder dies."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.lockf(fd, fcntl.LOCK_EX)
     return fd
 
 
+def _as_a_writer(device: str = OWN, busy: str = "-1") -> tuple[str, int]:
+    """Read the command line. A process for one file system ends with the process that started it (prctl(2))."""
+    if device != OWN:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    return device, int(busy)
+
+
+PR_SET_PDEATHSIG = 1
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def _keep_buffers() -> None:
-    """What a block has taken of memory stays ours (mallopt(3)).
+    """Keep the memory of a block of output after its use (mallopt(3)).
 
-    As it is, it may be given back and faulted in again for each block, by chance of where it lies: that doubles the
-    processor time of a flood.
+    By default, malloc may return the memory to the kernel after each block, depending on its address. Then each block
+    causes page faults again, which doubles the processor time of a flood.
     """
     with suppress(AttributeError):  # another C library than glibc
         mallopt = ctypes.CDLL(None).mallopt
@@ -132,18 +185,18 @@ def _keep_buffers() -> None:
 
 
 def main() -> None:
-    """The program."""
+    """Run the program."""
     _keep_buffers()
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # two FIFOs and a file for each instance
     try:
-        os.makedirs(plan.folder(sys.argv[1]), mode=0o700, exist_ok=True)
-        scribe = Scribe(sys.argv[1])
+        os.makedirs(layout.outputs(sys.argv[1]), mode=0o700, exist_ok=True)
+        scribe = Scribe(sys.argv[1], *_as_a_writer(*sys.argv[2:]))
     except REMOVED as error:
-        sys.exit(f"@scribe: cannot begin in a runtime directory that somebody removes: {in_words(error)}")
+        sys.exit(f"@scribe: cannot start, the runtime directory was removed: {in_words(error)}")
     try:
         scribe.run()
-    except BrokenPipeError:  # nobody reads the supervisor's stdout any more
+    except BrokenPipeError:  # the supervisor's stdout has no reader any more
         sys.exit(0)
 
 

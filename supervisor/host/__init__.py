@@ -1,1 +1,1 @@
-"""The kernel: the only files that touch it. `interface` says what the parent needs, `linux` does it."""
+"""Access to the kernel. `interface` declares what the parent needs; `shell.linux` implements it."""

@@ -1,49 +1,59 @@
-"""Cgroups: the kernel itself knows which processes belong to a run, and kills all of them at once (cgroup-v2.rst).
+"""Cgroups: the kernel knows which processes belong to a run, and kills all of them at once (cgroup-v2.rst).
 
-Wherever the supervisor may write the unified hierarchy (as root, or where a service manager has delegated a part of it:
-`Delegate=yes`), it has one directory, and in it a fresh cgroup per run:
+The supervisor uses cgroups where it may write the unified hierarchy. It may do so as root, or where a service manager
+has delegated a part of it (`Delegate=yes`). There it makes one directory, and in it a new cgroup for each run:
 
     …/supervisor.service            our own cgroup, or that beside which DelegateSubgroup= has put us
-        supervisor-812-40721        the tree of one supervisor: its pid and birth, so that the next one knows it is over
+        supervisor-812-40721        the tree of one supervisor: its pid and birth show the next one that it has ended
             1731977               a run; named by the moment at which it was made, so that no name comes twice
 
 A cgroup is never used for a second run: after `cgroup.kill`, some kernels (6.12 to 6.18) kill whatever is cloned
-into it. The runs of a group that has limits are one level lower, in `@GROUP`, which has the limits of all of them. It
-goes with the last run in it; a new supervisor takes the one in which runs live, as two would allow twice as much.
+into it. The runs of a group that has limits are one level lower, in `@GROUP`, which has the limits of all of them.
+That cgroup is removed with the last run in it. A new supervisor takes over the one in which runs live: two of them
+would allow twice as much.
 
-Controllers are enabled only when a task has limits that need them, by its own child (`share`), from the tree upwards. A
-cgroup that has them must have no process of its own, so they can be had where the supervisor was put beside the tree
-(DelegateSubgroup=, systemd 254) or is in the root of the machine, and nowhere else: a supervisor that moved itself away
-could not be started again by a systemd that puts it where it was.
+Controllers are enabled only when a task has limits that need them. The child of that task enables them
+(`sandbox.cgroup_limits`), from the tree upwards. A cgroup that has controllers must have no process of its own. So
+they are available in two places only:
 
-So the supervisor does not move itself: it, its spawner and its helpers are where they were started, beside the tree.
-The units that we ship have systemd start it in a leaf.
+- where systemd has put the supervisor beside the tree (DelegateSubgroup=, systemd 254);
+- in the root cgroup of the machine.
+
+The supervisor, its spawner and its helpers never move to another cgroup. If the supervisor moved away, systemd could
+not start it again where it was. The units that we ship tell systemd to start it in a leaf, beside the tree.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
+
+from supervisor.core.size import words
+from supervisor.host.lookup import GONE, with_reserve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NEVER = "SUPERVISOR_CGROUPS"
-"""An environment variable that only tests set, to "no": the supervisor does without."""
+"""An environment variable that only tests set, to "no": then the supervisor uses no cgroups."""
 
 _TREE = "supervisor-"
 
+_NO_DIRECTORIES = 2
+"""The link count of a directory without subdirectories, in file systems that count them; in others it is 1."""
+
 
 class NoCgroupError(Exception):
-    """There is none to be had; the text says why."""
+    """No cgroup is available; the text says why."""
 
 
 # -- where ------------------------------------------------------------------------------------------------------------
 
 
 def plant(pid: int, birth: int) -> str:
-    """Makes the tree of the supervisor with this pid and birth. Returns its directory.
+    """Make the tree of the supervisor with this pid and birth. Return its directory.
 
     Raises:
         NoCgroupError: this is not possible here.
@@ -61,12 +71,12 @@ def plant(pid: int, birth: int) -> str:
 
 
 def tree_in(base: str, pid: int, birth: int) -> str:
-    """The tree of the supervisor with this pid and birth, that was started where `base` is."""
+    """Return the tree of the supervisor with this pid and birth that was started in `base`."""
     return f"{base}/{_TREE}{pid}-{birth}"
 
 
 def ground() -> str:
-    """The directory in which a supervisor that is started here makes its tree.
+    """Return the directory in which a supervisor that is started here makes its tree.
 
     Raises:
         NoCgroupError: it makes none.
@@ -75,15 +85,15 @@ def ground() -> str:
         raise NoCgroupError(f"{NEVER}=no")
     base = home()
     if not os.access(base, os.W_OK):
-        raise NoCgroupError(f"cannot make a cgroup in {base}: not ours to write")
+        raise NoCgroupError(f"cannot make a cgroup in {base}: no permission to write")
     return base
 
 
 def home() -> str:
-    """The directory of the cgroup in which the tree belongs.
+    """Return the directory of the cgroup in which the tree belongs.
 
     Raises:
-        NoCgroupError: no unified hierarchy is mounted where we are in it.
+        NoCgroupError: no mount of the unified hierarchy shows our own cgroup.
     """
     own = _own()
     for root, place in _mounts():
@@ -91,19 +101,42 @@ def home() -> str:
             found = (place + "/" + own[len(root.rstrip("/")) :].lstrip("/")).rstrip("/")
             above = os.path.dirname(found)
             return above if _delegated(above) and not _delegated(found) else found
-    raise NoCgroupError("no cgroup v2 is mounted that has our own in it")
+    raise NoCgroupError("no mounted cgroup v2 hierarchy contains our own cgroup")
 
 
 def _own() -> str:
-    with open("/proc/self/cgroup") as file:
-        for line in file:
-            if line.startswith("0::"):
-                return line[3:].rstrip("\n")
+    if own := of_process("self"):
+        return own
     raise NoCgroupError("this kernel has no cgroup v2")
 
 
+def of_process(pid: int | str) -> str:
+    """Return the cgroup of a process or zombie, as the hierarchy names it; "" when the process is gone.
+
+    Raises:
+        OSError: it is not known, because no descriptor is left.
+    """
+    try:
+        fd = os.open(f"/proc/{pid}/cgroup", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            lines = os.read(fd, 65536).split(b"\n")
+        finally:
+            os.close(fd)
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return next((os.fsdecode(line[3:]) for line in lines if line.startswith(b"0::")), "")
+
+
+def in_hierarchy(directory: str) -> str:
+    """Return the name of the cgroup with this directory, as `of_process` gives it; "" when it is not mounted."""
+    for root, place in _mounts():
+        if directory.startswith(place + "/"):
+            return root.rstrip("/") + directory[len(place) :]
+    return ""
+
+
 def _mounts() -> Iterator[tuple[str, str]]:
-    """The part of the hierarchy that is mounted, and where, of each mount (proc_pid_mountinfo(5))."""
+    """Yield for each mount the part of the hierarchy that it shows, and its mount point (proc_pid_mountinfo(5))."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             words, _, kind = line.partition(" - ")
@@ -119,7 +152,7 @@ def _plain(path: str) -> str:
 
 
 def _delegated(directory: str) -> bool:
-    """Whether a service manager says so: systemd marks the top of what it delegates, and only that."""
+    """Whether a service manager has delegated this cgroup: systemd marks only the top of what it delegates."""
     try:
         return os.getxattr(directory, "user.delegate") == b"1"
     except OSError:
@@ -127,14 +160,14 @@ def _delegated(directory: str) -> bool:
 
 
 def mounted() -> str:
-    """The top of the hierarchy that is mounted; "" when there is none."""
+    """Return the top of the mounted hierarchy; "" when none is mounted."""
     with suppress(OSError):
         return next((place for _, place in _mounts()), "")
     return ""
 
 
 def in_the_way(base: str) -> str:
-    """Why a cgroup gives no controllers to those in it: in words."""
+    """Say in words why a cgroup gives no controllers to the cgroups in it."""
     return f"the supervisor is itself in {base}; DelegateSubgroup= of systemd 254 helps"
 
 
@@ -151,7 +184,7 @@ def disks_share() -> bool:
 
 
 def make(path: str) -> None:
-    """The cgroup of one run, and the tree if that was removed meanwhile."""
+    """Make the cgroup of one run, and the tree if it was removed."""
     try:
         os.mkdir(path)
     except FileNotFoundError:
@@ -159,20 +192,27 @@ def make(path: str) -> None:
 
 
 def remove(path: str) -> bool:
-    """Removes a cgroup and what a task made in it. False when processes are left in it."""
+    """Remove a cgroup and the cgroups that a task made in it. False when processes are, or may be, left in it."""
     try:
         os.rmdir(path)
     except FileNotFoundError:
         return True
     except OSError:
-        below = list(_below(path))
+        try:
+            below = _below(path)
+        except OSError:  # not known: the caller tries again
+            return False
         removed = [remove(inner) for inner in below]
         return bool(removed) and all(removed) and remove(path)
     return True
 
 
 def clear_old(tree: str, is_alive: Callable[[int, int], bool]) -> None:
-    """Removes what supervisors that are no more have left empty beside our tree."""
+    """Remove the empty trees that ended supervisors have left beside our tree.
+
+    Raises:
+        OSError: the trees cannot be listed.
+    """
     for path in _below(os.path.dirname(tree)):
         name = os.path.basename(path)
         pid, _, birth = name.removeprefix(_TREE).partition("-")
@@ -181,36 +221,48 @@ def clear_old(tree: str, is_alive: Callable[[int, int], bool]) -> None:
 
 
 def tree_of(run: str) -> str:
-    """The tree in which the cgroup of a run is."""
+    """Return the tree in which the cgroup of a run is."""
     above = os.path.dirname(run)
     return os.path.dirname(above) if os.path.basename(above).startswith("@") else above
 
 
 def runs(tree: str) -> list[str]:
-    """The cgroups of all runs of a tree, also of those that are in a group."""
+    """Return the cgroups of all runs of a tree, also of those that are in a group.
+
+    Raises:
+        OSError: they cannot be listed.
+    """
     groups = [path for path in _below(tree) if os.path.basename(path).startswith("@")]
     return [path for place in (tree, *groups) for path in _below(place) if os.path.basename(path).isdigit()]
 
 
-def _below(path: str) -> Iterator[str]:
+@with_reserve
+def _below(path: str) -> list[str]:
+    """Return the cgroups in this one; none when it is gone.
+
+    Raises:
+        OSError: they cannot be listed.
+    """
     try:
+        if os.stat(path).st_nlink == _NO_DIRECTORIES:  # takes a third of the time of listing it
+            return []
         with os.scandir(path) as entries:
-            yield from [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except OSError:
-        return
+            return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError as error:
+        if error.errno in GONE:
+            return []
+        raise
 
 
 def _count(directory: str, name: str, event: str) -> int:
-    """How often that has happened, by a file of the kernel that counts events (memory.events)."""
+    """Return how often an event has happened, from a file in which the kernel counts events (memory.events)."""
     words = _read(directory, name).split()
     count = words[words.index(event) + 1 :][:1] if event in words else []
     return int(count[0]) if count and count[0].isdecimal() else 0
 
 
 def _exhausted(directory: str) -> str:
-    """The memory limit of this very cgroup, if processes died of it; "" if not, or it has none any more."""
-    from supervisor.core.size import words  # noqa: PLC0415 - hardly ever
-
+    """Return this cgroup's own memory limit if processes died of it. "" if none did, or the limit is gone."""
     limit = _read(directory, "memory.max")
     if _count(directory, "memory.events.local", "oom") == 0 or not limit.isdecimal():
         return ""
@@ -218,19 +270,45 @@ def _exhausted(directory: str) -> str:
 
 
 def _read(directory: str, name: str) -> str:
-    """A file of a cgroup; empty when there is none."""
+    """Return the content of a cgroup's file, for people; empty when there is none, or it cannot be read."""
     try:
-        with open(f"{directory}/{name}") as file:
-            return file.read().strip()
+        return _content(f"{directory}/{name}").decode().strip()
     except OSError:
         return ""
+
+
+@with_reserve
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+@with_reserve
+def _write(path: str, data: bytes) -> None:
+    """Write to a file of a cgroup. A cgroup that is gone is no error.
+
+    Raises:
+        OSError: the kernel did not take it.
+    """
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, data)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
 
 
 # -- one run ----------------------------------------------------------------------------------------------------------
 
 
 class Cgroup:
-    """The cgroup of one run, which may be gone already."""
+    """The cgroup of one run, which may be gone already.
+
+    Only "it is gone" means that nothing is in it. All methods raise OSError when the content is not known.
+    """
 
     __slots__ = ("path", "watched")
 
@@ -239,43 +317,53 @@ class Cgroup:
         self.watched = -1  # the descriptor that `watch` has opened
 
     def watch(self) -> int:
-        """A descriptor that tells by EPOLLPRI when a look at `alive` is due; every look tells it again.
+        """Return a descriptor that signals EPOLLPRI when `alive` must be asked; asking arms it again.
 
-        The kernel holds back what follows within 10 ms of an earlier change, so what is known to have happened
-        is looked at, not waited for.
+        The kernel delays the signal for a change within 10 ms of an earlier one. So a caller that knows of a change
+        asks at once, and does not wait.
         """
         if self.watched < 0:
             self.watched = os.open(f"{self.path}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
         return self.watched
 
     def alive(self) -> bool:
-        """Whether any process is in it. What is about to die, and can do nothing any more, does not count."""
+        """Whether any process is in it. A process that is dying, and can do nothing any more, does not count."""
+        return b"populated 1" in self._events() and bool(self._inside(self.path))
+
+    def _events(self) -> bytes:
+        """Return the content of `cgroup.events`; empty when the cgroup is gone."""
         try:
-            populated = b"populated 1" in os.pread(self.watch(), 200, 0)
-        except OSError:  # removed
-            return False
-        return populated and bool(self._inside(self.path))
+            if self.watched < 0:
+                return _content(f"{self.path}/cgroup.events")
+            return os.pread(self.watched, 200, 0)
+        except OSError as error:
+            if error.errno in GONE:
+                return b""
+            raise
 
     def pids(self) -> list[int]:
-        """Every process in it that we can see."""
+        """Return every process in it that we can see."""
         return [pid for pid in self._inside(self.path) if pid]
 
     def _inside(self, path: str) -> list[int]:
-        """Also in cgroups below, which a task may have made; one that another pid namespace hides is 0."""
+        """Return also those in cgroups below, which a task may have made. A pid hidden by its namespace is 0."""
         try:
-            with open(f"{path}/cgroup.procs", "rb") as file:
-                found = [int(pid) for pid in file.read().split()]
-        except OSError:
-            return []
+            found = [int(pid) for pid in _content(f"{path}/cgroup.procs").split()]
+        except OSError as error:
+            if error.errno in GONE:
+                return []
+            if error.errno != errno.EOPNOTSUPP:  # a threaded cgroup: the one above it lists its processes
+                raise
+            found = []
         for inner in _below(path):
             found += self._inside(inner)
         return found
 
     def out_of_memory(self) -> str:
-        """That the kernel has killed in it for want of memory, and whose limit it was; "" if it has not.
+        """Say whether the kernel killed processes in it for lack of memory, and whose limit that was; "" if not.
 
-        `memory.events` counts for all that is below as well, `memory.events.local` what a cgroup's own limit has done:
-        a group has not killed what one of its members has done to itself.
+        `memory.events` also counts what happens in the cgroups below. `memory.events.local` counts only kills by a
+        cgroup's own limit. So a kill by the limit of one member does not count as a kill by the group's limit.
         """
         if _count(self.path, "memory.events", "oom_kill") == 0:
             return ""
@@ -287,34 +375,19 @@ class Cgroup:
         return f"{shared} of {name}" if shared else "out of memory"
 
     def kill(self) -> None:
-        """SIGKILL to all of it; no fork escapes."""
-        try:
-            fd = os.open(f"{self.path}/cgroup.kill", os.O_WRONLY | os.O_CLOEXEC)
-        except OSError:  # removed
-            return
-        try:
-            os.write(fd, b"1")
-        finally:
-            os.close(fd)
+        """Send SIGKILL to all processes in it; no fork escapes."""
+        _write(f"{self.path}/cgroup.kill", b"1")
 
     def freeze(self, *, frozen: bool) -> None:
-        """Has all of it stand still, or go on; also what a task moved into cgroups of its own below."""
-        with suppress(OSError):  # removed
-            fd = os.open(f"{self.path}/cgroup.freeze", os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.write(fd, b"1" if frozen else b"0")
-            finally:
-                os.close(fd)
+        """Freeze or thaw all processes in it, also those that a task moved into its own cgroups below."""
+        _write(f"{self.path}/cgroup.freeze", b"1" if frozen else b"0")
 
     def frozen(self) -> bool:
-        """Whether all of it stands still; one in the middle of a system call needs a moment."""
-        try:
-            return b"frozen 1" in os.pread(self.watch(), 200, 0)
-        except OSError:  # removed
-            return False
+        """Whether all processes in it are frozen; a process in the middle of a system call needs a moment."""
+        return b"frozen 1" in self._events()
 
     def close(self) -> None:
-        """Looks no longer."""
+        """Close the descriptor of `watch`."""
         if self.watched >= 0:
             os.close(self.watched)
             self.watched = -1

@@ -1,20 +1,21 @@
-"""Which controllers of cgroup v2 the runs of a supervisor can have, and in words why not more; asked by the config.
+"""Tell the config which controllers of cgroup v2 the runs of a supervisor can have, and why not more.
 
-A cgroup gives controllers to those below it only when it has no process of its own (cgroup-v2.rst), and the supervisor
-does not move (`cgroup`). So it depends on where it is started. Who reads the config of a supervisor that runs is where
-that is, and knows. Who checks one beforehand, in some shell, does not: then what systemd would do for the unit that we
-ship counts as well.
+A cgroup gives controllers to the cgroups below it only when it has no process of its own (cgroup-v2.rst). The
+supervisor never moves to another cgroup (`cgroup`). So the controllers depend on the cgroup in which it is started.
+
+A running supervisor reads its config in that cgroup, so it knows them. `supervisor --check` in a shell is in another
+cgroup. Then the controllers that systemd would give to the unit that we ship count as well.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 from contextlib import suppress
 from functools import cache
 
 from supervisor.core.immutable import immutable
 from supervisor.host import cgroup
+from supervisor.host.output_of import FailedError, output_of
 
 SUBGROUP = 254
 """The first version of systemd that knows DelegateSubgroup=."""
@@ -22,59 +23,59 @@ SUBGROUP = 254
 
 @immutable
 class Offer:
-    """The controllers that can be had here; `why`: what is in the way of others that the kernel has."""
+    """The controllers that are available here; `why` says why the others of the kernel are not."""
 
     controllers: frozenset[str]
     why: str = ""
 
 
 def of_the_kernel() -> frozenset[str]:
-    """All that are at the top of the hierarchy that is mounted."""
-    return _have(cgroup.mounted())
+    """Return all controllers at the top of the mounted hierarchy."""
+    return _available(cgroup.mounted())
 
 
 def of_this_process() -> Offer:
-    """What the runs of a supervisor get that is started where we are."""
+    """Return the controllers for the runs of a supervisor that is started in our cgroup."""
     try:
         base = cgroup.ground()
     except cgroup.NoCgroupError as error:
         return Offer(frozenset(), str(error))
-    is_root = not os.path.exists(f"{base}/cgroup.type")  # of the machine: only there processes are in nobody's way
+    is_root = not os.path.exists(f"{base}/cgroup.type")  # of the machine: only there processes do no harm
     if is_root or not _read(f"{base}/cgroup.procs"):
-        return Offer(_have(base), f"{base} is given no more")
+        return Offer(_available(base), f"{base} has no other controllers")
     return Offer(frozenset(_read(f"{base}/cgroup.subtree_control").split()), cgroup.in_the_way(base))
 
 
 def of_a_unit() -> Offer | None:
-    """What those of our unit get, that of the system or of a user; None: no systemd runs here."""
+    """Return the controllers for the runs of our systemd unit (system or user); None: no systemd runs here."""
     version = systemd()
     if not version:
         return None
     if version < SUBGROUP:
-        what = "so it leaves the supervisor in the cgroup that has to be without processes"
+        what = "so the supervisor is in a cgroup that must have no processes"
         return Offer(frozenset(), f"systemd {version} has no DelegateSubgroup= ({SUBGROUP}), {what}")
     top, uid = cgroup.mounted(), os.geteuid()
     if uid:
         top += f"/user.slice/user-{uid}.slice/user@{uid}.service"
-    return Offer(_have(top), f"systemd gives {top} no more")
+    return Offer(_available(top), f"systemd gives {top} no other controllers")
 
 
 @cache
 def systemd() -> int:
-    """The version of the service manager; 0: it is none, or not systemd (sd_booted(3))."""
+    """Return the version of systemd; 0: the service manager is another one, or there is none (sd_booted(3))."""
     if os.path.isdir("/run/systemd/system"):
-        with suppress(OSError, ValueError, IndexError, subprocess.SubprocessError):
-            said = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, timeout=10, check=True)
-            return int(said.stdout.split()[1].partition("~")[0].partition(".")[0])
+        with suppress(OSError, ValueError, IndexError, FailedError):
+            said = output_of(("systemctl", "--version")).decode()
+            return int(said.split()[1].partition("~")[0].partition(".")[0])
     return 0
 
 
-def _have(directory: str) -> frozenset[str]:
+def _available(directory: str) -> frozenset[str]:
     return frozenset(_read(f"{directory}/cgroup.controllers").split()) if directory else frozenset()
 
 
 def _read(path: str) -> str:
-    """A file of a cgroup; empty when there is none."""
+    """Return the content of a cgroup's file; empty when there is none."""
     try:
         with open(path) as file:
             return file.read().strip()

@@ -1,34 +1,38 @@
-"""Time: monotonic for decisions, RFC 3339 in UTC for people and for what outlives a boot."""
+"""Time: monotonic for decisions, RFC 3339 in UTC for people and for data that outlives a boot."""
 
 from __future__ import annotations
 
 import time
 
+from supervisor.host.lookup import with_reserve
+
 now = time.monotonic
 wall = time.time
 sleep = time.sleep
+cpu = time.thread_time
 
 
 def stamp(at: float | None = None) -> str:
-    """RFC 3339 with milliseconds ("2026-11-21T14:02:11.123Z") of a monotonic moment, by today's wall clock."""
+    """Return a monotonic moment as RFC 3339 with milliseconds ("2026-11-21T14:02:11.123Z"), by today's wall clock."""
     wall = time.time() + (0.0 if at is None else at - now())
     return rfc3339(wall)
 
 
 def offset() -> float:
-    """What makes seconds since 1970 of a monotonic moment, by today's wall clock."""
+    """Return the seconds that turn a monotonic moment into seconds since 1970, by today's wall clock."""
     return time.time() - now()
 
 
 def rfc3339(wall: float) -> str:
-    """RFC 3339 with milliseconds of seconds since 1970."""
+    """Return seconds since 1970 as RFC 3339 with milliseconds."""
     millis = round(wall * 1000)
     whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(millis // 1000))
     return f"{whole}.{millis % 1000:03d}Z"
 
 
+@with_reserve
 def moment(text: str) -> float:
-    """The monotonic moment of an RFC 3339 time, by today's wall clock.
+    """Return the monotonic moment of an RFC 3339 time, by today's wall clock.
 
     Raises:
         ValueError: it is not RFC 3339.
@@ -39,14 +43,14 @@ def moment(text: str) -> float:
 
 
 class Stamps:
-    """RFC 3339 for who needs it a thousand times a second: most of it is made once a second."""
+    """RFC 3339 for callers that need it a thousand times a second: it makes the greater part once a second."""
 
     def __init__(self) -> None:
         self._second = -1
         self._text = ""
 
     def of(self, wall: float) -> str:
-        """Of seconds since 1970."""
+        """Return seconds since 1970 as RFC 3339."""
         second = int(wall)
         if second != self._second:
             self._second, self._text = second, time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))

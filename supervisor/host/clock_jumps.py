@@ -1,9 +1,11 @@
-"""The moments at which the wall clock leaves the monotonic one: somebody sets it, or the machine has been suspended.
+"""Notice jumps of the wall clock: it was set, or the machine was suspended.
 
-Decisions are made by the monotonic clock, which stands still while the machine sleeps and knows of no one who sets a
-clock. What people were told as a time of day ("frozen until 14:30") has to be worked out anew then. The kernel tells of
-it by a timer of the wall clock that is never due (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET), so nobody is woken for
-anything else.
+The supervisor decides by the monotonic clock. That clock stops while the machine sleeps, and it cannot be set. After a
+jump, each time of day that was shown ("frozen until 14:30") is at another monotonic moment. The parent computes
+that moment again.
+
+The kernel reports a jump through a timer of the wall clock that never expires (timerfd_create(2),
+TFD_TIMER_CANCEL_ON_SET). So the parent is woken for nothing else.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import os
 CLOCK_REALTIME = 0
 TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET = 1, 2
 NEVER = 1 << 40
-"""Seconds since 1970: in some 35000 years."""
+"""Seconds since 1970: a moment about 35000 years ahead."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -23,7 +25,7 @@ class WallClock:
     """The timer."""
 
     def __init__(self) -> None:
-        """Begins to watch.
+        """Begin to watch.
 
         Raises:
             OSError: no descriptor is left.
@@ -34,7 +36,7 @@ class WallClock:
         self._arm()
 
     def was_set(self) -> bool:
-        """Whether it was, since this was last asked; asked when the descriptor is readable."""
+        """Whether the clock was set since the last call. Call it when the descriptor is readable."""
         try:
             os.read(self.fd, 8)
         except BlockingIOError:

@@ -1,18 +1,24 @@
 """The mark of a run: a number that every process of it inherits, whatever it does to itself.
 
 A process may leave its process group, its session and its parent, empty its environment and close its descriptors.
-What it still has then are its resource limits. One of them is free: RLIMIT_LOCKS limits nothing since Linux 2.4.25
-(getrlimit(2)), but is still kept, inherited over fork and exec, and shown to everybody in /proc/PID/limits. So the soft
-limit of each child is set to a number made from the id of its run. The hard limit stays as it was.
+But it keeps its resource limits. One of them is free: RLIMIT_LOCKS limits nothing since Linux 2.4.25 (getrlimit(2)).
+The kernel still keeps it, passes it on over fork and exec, and shows it to everybody in /proc/PID/limits. So each child
+sets this soft limit to a number made from the id of its run. The hard limit stays as it was.
 
-A cgroup is better where there is one: it cannot be left, and all that is in it is killed at once.
+The mark is no secret, and anyone can set it. So it proves nothing by itself. It counts only for processes of the run's
+user, or for orphans that the kernel has given to us (`runs.proctree`). It never identifies the sender of an sd_notify
+message (`runs.notify_sender`).
+
+A cgroup is better where there is one. No process can leave it, and the kernel kills all processes in it at once.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 from contextlib import contextmanager
+from resource import getrlimit, setrlimit
+
+from supervisor.host.lookup import CLOSED, GONE, with_reserve
 
 TYPE_CHECKING = False  # the spawner must stay small
 if TYPE_CHECKING:
@@ -21,58 +27,65 @@ if TYPE_CHECKING:
 RLIMIT_LOCKS = 10
 
 COUNT = 0xFFFF << 1
-"""The bits of the mark of a question that tell it from others to the same run."""
+"""The bits of a question's mark that distinguish it from other questions to the same run."""
 
 _ROW = b"Max file locks"
 
 
 def number(run_id: str, runtime_dir: str) -> int:
-    """The mark of a run: 62 bits of FNV-1a, odd, so never 0.
+    """Return the mark of a run: 62 bits of FNV-1a, odd, so never 0.
 
-    The same run id may be given by two supervisors of one machine; the same runtime directory they never have.
+    Two supervisors of one machine may use the same run id. They never have the same runtime directory.
     """
     found = 0xCBF29CE484222325
-    for byte in f"{runtime_dir.rstrip('/')} {run_id}".encode():
+    for byte in os.fsencode(f"{runtime_dir.rstrip('/')} {run_id}"):
         found = (found ^ byte) * 0x100000001B3 % (1 << 64)
     return found >> 2 | 1
 
 
 def question(run_id: str, runtime_dir: str, count: int = 0) -> int:
-    """The mark of a question to a run: a command that is asked is none of its processes.
+    """Return the mark of a question to a run: the command of a question is not one of the run's processes.
 
-    Of an earlier one something may still be dying while the next is asked, so each has a `count`.
+    Processes of an earlier question may still be dying while the next one is asked. So each question has a `count`.
     """
     return number(f"{run_id}?", runtime_dir) & ~COUNT | count << 1 & COUNT
 
 
-def put(mark: int) -> None:
-    """Gives it to the calling process. One that may not (a hard limit is in the way) is known by less."""
+def set_own(mark: int) -> None:
+    """Give the mark to the calling process. If a hard limit prevents that, there is less evidence of its run."""
     try:
-        resource.setrlimit(RLIMIT_LOCKS, (mark, resource.getrlimit(RLIMIT_LOCKS)[1]))
+        setrlimit(RLIMIT_LOCKS, (mark, getrlimit(RLIMIT_LOCKS)[1]))
     except (OSError, ValueError):
         return
 
 
 @contextmanager
-def given(mark: int) -> Iterator[None]:
-    """Whom the calling process forks meanwhile has it; itself has its own again afterwards."""
-    before = resource.getrlimit(RLIMIT_LOCKS)
-    put(mark)
+def inherited_by_children(mark: int) -> Iterator[None]:
+    """Give the mark to children that the caller forks in this context. Restore the caller's own mark afterwards."""
+    before = getrlimit(RLIMIT_LOCKS)
+    set_own(mark)
     try:
         yield
     finally:
-        resource.setrlimit(RLIMIT_LOCKS, before)
+        setrlimit(RLIMIT_LOCKS, before)
 
 
+@with_reserve
 def of(pid: int) -> int:
-    """The mark of a process, also of a zombie; 0 when it has none or is gone."""
+    """Return the mark of a process or zombie; 0 when it has none, is gone, or we may not look at it.
+
+    Raises:
+        OSError: it is not known, because no descriptor or memory is left.
+    """
     try:
         fd = os.open(f"/proc/{pid}/limits", os.O_RDONLY)
         try:
             _, row, rest = os.read(fd, 4096).partition(_ROW)
         finally:
             os.close(fd)
-    except OSError:
-        return 0
+    except OSError as error:
+        if error.errno in GONE | CLOSED:
+            return 0
+        raise
     soft = rest.split(None, 1)[0] if row else b""
     return int(soft) if soft.isdigit() else 0

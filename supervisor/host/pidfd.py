@@ -1,7 +1,7 @@
-"""How a process ended that is not our child: from Linux 6.15 on the kernel tells whoever holds a pidfd of it.
+"""Get the exit status of a process that is not our child, from a pidfd of it (Linux 6.15 or later).
 
-The status is there once the process has been reaped by whoever is its parent, not while it is a zombie
-(ioctl PIDFD_GET_INFO with PIDFD_INFO_EXIT, linux/pidfd.h). Older kernels refuse the call; then nobody knows.
+The call is ioctl PIDFD_GET_INFO with PIDFD_INFO_EXIT (linux/pidfd.h). The kernel gives the status once the parent of
+the process has reaped it, not while it is a zombie. Older kernels refuse the call; then the status is not known.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from supervisor.core.events import Status
 _PIDFD_GET_INFO = 0xC048FF0B
 _EXIT = 1 << 3
 _INFO = Struct("Q52xi8x")
-"""struct pidfd_info: the mask of what is asked and what is told, … and the exit code as wait(2) has it."""
+"""struct pidfd_info: the mask of requested and returned fields, … and the exit code in the form of wait(2)."""
 
 
 def status_of(pidfd: int) -> Status | None:
-    """How it ended, or None: it lives, is not reaped yet, or this kernel does not tell."""
+    """Return the exit status. None: the process lives, is not reaped yet, or this kernel does not tell."""
     try:
         mask, code = _INFO.unpack(fcntl.ioctl(pidfd, _PIDFD_GET_INFO, _INFO.pack(_EXIT, 0)))
     except OSError:
@@ -29,7 +29,7 @@ def status_of(pidfd: int) -> Status | None:
 
 
 def kernel_tells() -> bool:
-    """Whether this kernel knows the call, asked of ourselves."""
+    """Whether this kernel knows the call. It is tried on our own process."""
     pidfd = os.pidfd_open(os.getpid())
     try:
         fcntl.ioctl(pidfd, _PIDFD_GET_INFO, _INFO.pack(_EXIT, 0))
@@ -41,14 +41,14 @@ def kernel_tells() -> bool:
 
 
 def from_wait(code: int) -> Status:
-    """A status of wait(2) in words."""
+    """Convert a status of wait(2) to a `Status`."""
     if os.WIFSIGNALED(code):
         return Status(None, signal_name(os.WTERMSIG(code)), os.WCOREDUMP(code))
     return Status(os.WEXITSTATUS(code))
 
 
 def signal_name(number: int) -> str:
-    """The name of a signal; real-time signals without one of their own are "SIGRTMIN+3"."""
+    """Return the name of a signal; a real-time signal without its own name is like "SIGRTMIN+3"."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -1,7 +1,7 @@
-"""The title of a process, which `ps` shows: by setproctitle.
+"""Set the title of a process, which `ps` shows, with setproctitle.
 
-Its package imports `logging`, for the case that its extension is missing: 15 ms and 2 MB in a process that lives as
-long as the machine. So the extension is loaded without the package around it.
+The package setproctitle imports `logging`, for the case that its extension is missing. That costs 15 ms, and 2 MB in a
+process that lives as long as the machine. So this module loads the extension without the package.
 """
 
 from __future__ import annotations
@@ -10,14 +10,19 @@ from functools import cache
 from importlib.machinery import PathFinder
 from types import ModuleType
 
+from supervisor.core.text import visible
+from supervisor.host.lookup import with_reserve
 
+
+@with_reserve
 def show(text: str) -> None:
-    """Names this process.
+    """Set the title of this process.
 
     Raises:
         ImportError: setproctitle, or its extension for this Python, is not installed.
+        OSError: it cannot be loaded now.
     """
-    _extension().setproctitle(text)
+    _extension().setproctitle(visible(text))
 
 
 @cache

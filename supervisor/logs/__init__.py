@@ -1,1 +1,1 @@
-"""What tasks say: from FIFOs into files, the journal, or the supervisor's own output; and back, for `supctl logs`."""
+"""Task output: from FIFOs into files, the journal or the supervisor's stdout, and back for `supctl logs`."""

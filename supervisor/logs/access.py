@@ -1,4 +1,4 @@
-"""Whose a log file is, and who may read it: the same for what lies beside it."""
+"""Owner and read access of a log file and of the files beside it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ MODE = 0o640
 
 
 class Rules(NamedTuple):
-    """How a file is kept."""
+    """The settings of a log file."""
 
     format: str = "plain"
     max_size: int = 10 << 20
     keep: int = 10
     compress: bool = True
     gid: int = -1  # the group that may read it
-    user: str | None = None  # whose rights open it: of a path that the config names
+    user: str | None = None  # the user whose rights open it, for a path that the config names
 
 
 def share(fd: int, found: os.stat_result, gid: int) -> None:
-    """Lets a group read it, whatever the umask is; a mode that somebody gave it later stays."""
+    """Let a group read the file, whatever the umask is. A mode that was set later stays."""
     with suppress(OSError):
         if found.st_gid != gid:
             os.fchown(fd, -1, gid)
@@ -32,10 +32,10 @@ def share(fd: int, found: os.stat_result, gid: int) -> None:
 
 
 def opened(where: str, flags: int) -> int:
-    """It may lie in a directory of somebody else, who may have put anything there: nothing that could hold us up.
+    """Open a regular file without ever blocking. Its directory may belong to a user who puts anything there.
 
     Raises:
-        OSError: it cannot be opened, or is no file.
+        OSError: it cannot be opened, or is not a regular file.
     """
     fd = os.open(where, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, MODE)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -46,7 +46,7 @@ def opened(where: str, flags: int) -> int:
 
 @contextmanager
 def as_user(name: str | None) -> Iterator[None]:
-    """With the rights of this user, and back; of somebody else only root can do that, and for others nothing changes.
+    """Take the rights of this user, then give them back. Only root can do so; for others nothing changes.
 
     Raises:
         OSError: there is no such user any more.

@@ -1,7 +1,7 @@
-"""The supervisor's own stdout, for `log.to = "inherit"`: each line after the name of its task, in a colour of its own.
+"""The supervisor's own stdout, for `log.to = "inherit"`. Each line follows the coloured name of its task.
 
-It is somebody else's pipe or terminal, who may stop to read. So nothing is written that might have to wait: what does
-not fit now stays in the FIFO of the task, and the other tasks, whose lines go to files, are not held up.
+stdout may be a pipe or a terminal whose reader stops reading. So the scribe never makes a write that could block.
+Output that does not fit now stays in the FIFO of the task. It does not delay other tasks, whose lines go to files.
 """
 
 from __future__ import annotations
@@ -9,21 +9,22 @@ from __future__ import annotations
 import os
 import select
 import stat
+from contextlib import suppress
 
 from supervisor.logs.file import Loss
 from supervisor.logs.format import Origin, prefixed
 
 ATOMIC = 4096
-"""PIPE_BUF: a pipe that poll(2) calls writable takes as much without waiting."""
+"""PIPE_BUF: a pipe that poll(2) calls writable takes this many bytes without blocking."""
 
 COLOURS = ("36", "33", "32", "35", "34", "31", "96", "93", "92", "95", "94", "91")
 
 
 class Console:
-    """One for all tasks."""
+    """The stdout that all tasks share."""
 
     def __init__(self, fd: int = 1) -> None:
-        """`fd`: where it goes."""
+        """Write to the descriptor `fd`."""
         self._fd = fd
         self._file = stat.S_ISREG(os.fstat(fd).st_mode)
         self._colour = os.isatty(fd) and not os.environ.get("NO_COLOR")
@@ -33,14 +34,14 @@ class Console:
         self._colours: dict[str, str] = {}
         self._open_by = ""
 
-    def know(self, key: str) -> None:
-        """There is this instance: names are as wide as the widest."""
+    def register(self, key: str) -> None:
+        """Learn the name of an instance. All names are padded to the widest one."""
         if key not in self._colours:
             self._colours[key] = COLOURS[len(self._colours) % len(COLOURS)]
             self._width = max(self._width, len(key.removesuffix(":1")))
 
     def append(self, origin: Origin, data: bytes) -> tuple[int, Loss]:
-        """Writes lines. Returns how many bytes of them are through, and what is lost of those."""
+        """Write lines. Return how many of their bytes are done with, and how many of these are lost."""
         prefix, done, who = self._prefix(origin.key), 0, f"{origin.run} {origin.stream}"
         while done < len(data) and self._writable():
             goes_on = self._open_by == who
@@ -58,13 +59,14 @@ class Console:
         return done, Loss(0, 0, "")
 
     def end(self, origin: Origin) -> None:
-        """Nothing more comes from there: its last line ends."""
-        if self._open_by == f"{origin.run} {origin.stream}":
-            self._open_by = ""
-            os.write(self._fd, b"\n")
+        """End the last line of a stream that has ended. If the write would block, the next line ends it."""
+        if self._open_by == f"{origin.run} {origin.stream}" and self._writable():
+            with suppress(BlockingIOError):
+                os.write(self._fd, b"\n")
+                self._open_by = ""
 
     def _piece(self, data: bytes, begin: int, prefix: bytes, *, goes_on: bool) -> tuple[int, bytes]:
-        """As much of it as may be written at once: its end, and what is written."""
+        """Return the end of the piece that one write may take, and the bytes to write."""
         room = len(data) if self._file else ATOMIC - len(prefix) - 1
         while True:
             end = min(len(data), begin + room)
@@ -76,7 +78,7 @@ class Console:
             room //= 2
 
     def _prefix(self, key: str) -> bytes:
-        self.know(key)
+        self.register(key)
         name = key.removesuffix(":1").ljust(self._width)
         return f"\033[{self._colours[key]}m{name} | \033[0m".encode() if self._colour else f"{name} | ".encode()
 

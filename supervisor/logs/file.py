@@ -1,12 +1,15 @@
-"""A log file: appended to in whole blocks, rotated by size, made again when somebody removed it.
+"""A log file. The scribe appends whole blocks, rotates the file by size, and makes it again after its removal.
 
-Somebody else may rename it (logrotate), truncate it (`copytruncate`) or remove it: twice a second, while something is
-written, the name is looked up again. What cannot be written (a full disk, a lost directory) is dropped and counted, as
-no task shall wait for a disk; the file itself says so as soon as there is room.
+Another program may rename the file (logrotate), truncate it (`copytruncate`) or remove it. So the scribe looks the name
+up again twice a second while it writes.
+
+No task shall wait for a disk. So the scribe drops and counts output that it cannot write (a full disk, a lost
+directory). As soon as there is room, it writes a line about the loss into the file.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -14,17 +17,21 @@ from typing import NamedTuple
 
 from supervisor.host.clock import Stamps
 from supervisor.logs.access import MODE, Rules, as_user, share
+from supervisor.logs.compress import Compressor
 from supervisor.logs.format import FORMATS, Buffers, Origin
 from supervisor.logs.index import Index
 from supervisor.logs.ledger import Ledger
-from supervisor.logs.rotate import Compressor, rotate
+from supervisor.logs.rotate import rotate
 
 LOOK_EVERY = 0.5
-"""Seconds between two looks whether the name still leads to the file."""
+"""Seconds between two checks whether the name still leads to the file."""
+
+NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
+"""Errors that say nothing about the disk: the output can wait in its FIFO."""
 
 
 class Loss(NamedTuple):
-    """What could not be written, and why."""
+    """The amount of output that could not be written, and the reason."""
 
     bytes: int
     lines: int
@@ -35,38 +42,41 @@ class LogFile:
     """One file; several streams may write to it."""
 
     def __init__(self, path: str, rules: Rules, ledger: Ledger, compressor: Compressor) -> None:
-        """Nothing is opened before something is written."""
+        """Open nothing yet: the first write opens the file."""
         self.path = path
         self.rules = rules
-        self.lost = Loss(0, 0, "")  # since it could last be written
-        self._lost_by: Origin | None = None  # whose output was the last of it
+        self.lost = Loss(0, 0, "")  # since the last successful write
+        self._lost_by: Origin | None = None  # the origin of the last lost output
         self._ledger = ledger
         self._compressor = compressor
         self._stamps = Stamps()
         self._fd = -1
         self._looked = 0.0
-        self._open_by = ""  # the FIFO whose line is not at its end yet
+        self._open_by = ""  # the FIFO whose line has no end yet
         self._regular = True
         self._index = Index(path)
-        self._run = ""  # to which the index says that the end of the file belongs
-        self._size = -1  # of the file after we have last written
+        self._run = ""  # the run to which the end of the file belongs, as the index says
+        self._size = -1  # of the file after our last write
 
     @property
     def most(self) -> int:
-        """Bytes of a block that make sense for a file of this size."""
+        """Return how many bytes a block may have, given the size limit of the file."""
         return max(4096, self.rules.max_size)
 
     def append(self, fifo: str, origin: Origin, block: bytes, take: int, moment: tuple[float, float]) -> Loss:
-        """Appends the first `take` bytes of a block. Returns what of them is lost, and why.
+        """Append the first `take` bytes of a block. Return how many of them are lost, and why.
 
-        The ledger's entry is left open: the caller closes it when the block is taken out of its FIFO.
+        The ledger's entry stays open. The caller closes it after it has taken the block out of its FIFO.
 
         Args:
-            fifo: the name of the FIFO that it comes from.
+            fifo: the name of the FIFO that the block comes from.
             origin: the same, for the reader.
-            block: begins with what is to be written; the rest is the begin of a line.
-            take: the bytes that count.
+            block: the bytes to write, then possibly the beginning of a line.
+            take: how many bytes to write.
             moment: monotonic and wall time.
+
+        Raises:
+            OSError: no descriptor is left (`NO_DESCRIPTOR`). No byte is written or lost; a later call may succeed.
         """
         goes_on = self._open_by == fifo
         buffers = FORMATS[self.rules.format](block, take, origin, self._stamps.of(moment[1]), goes_on)
@@ -77,14 +87,16 @@ class LogFile:
         try:
             found = self._ready(moment[0], length)
             if origin.run != self._run or found.st_size != self._size:
-                self._note(found, found.st_size + ends_another, origin.run)
+                self._index_run(found, found.st_size + ends_another, origin.run)
             if self.lost.bytes:
-                found = self._confess(found, origin, moment[1])
+                found = self._write_loss(found, origin, moment[1])
             if self._regular:
                 self._ledger.open(fifo, self.path, found, length, block if take == len(block) else block[:take])
             self._write(buffers, length, found.st_size)
         except OSError as error:
             self.close()
+            if error.errno in NO_DESCRIPTOR:
+                raise
             loss = Loss(take, block.count(b"\n", 0, take), error.strerror or str(error))
             self.lost = Loss(self.lost.bytes + loss.bytes, self.lost.lines + loss.lines, loss.why)
             self._lost_by = origin
@@ -94,16 +106,29 @@ class LogFile:
             self._open_by = ""
         return Loss(0, 0, "")
 
-    def confess(self, moment: tuple[float, float]) -> None:
-        """Says what is missing, if there is room again, though nobody writes any more."""
+    @property
+    def missing(self) -> dict[str, str | int]:
+        """Return the loss that the file does not report yet. A successor takes it over with `restore_loss`."""
+        origin, lost = self._lost_by, self.lost
+        of = {"key": origin.key, "run": origin.run, "stream": origin.stream} if origin else {}
+        return {"bytes": lost.bytes, "lines": lost.lines, "why": lost.why, **of}
+
+    def restore_loss(self, missing: dict[str, str | int]) -> None:
+        """Take over a loss that an earlier @scribe has not reported."""
+        texts = [str(missing.get(name, "")) for name in ("key", "run", "stream")]
+        self.lost = Loss(int(missing["bytes"]), int(missing["lines"]), str(missing["why"]))
+        self._lost_by = Origin(*texts)
+
+    def report_loss(self, moment: tuple[float, float]) -> None:
+        """Report a loss in the file if there is room again, although no task writes any more."""
         if self.lost.bytes and self._lost_by:
             try:
-                self._confess(self._ready(moment[0], 0), self._lost_by, moment[1])
+                self._write_loss(self._ready(moment[0], 0), self._lost_by, moment[1])
             except OSError:
                 self.close()
 
     def end(self, fifo: str) -> None:
-        """Nobody writes to this FIFO any more: a last line without a newline gets one, but in a raw file."""
+        """End the last line of a FIFO that has no writer any more. A raw file gets no newline."""
         if self._open_by == fifo:
             self._open_by = ""
             if self.rules.format != "raw" and self._fd >= 0:
@@ -111,16 +136,16 @@ class LogFile:
                     self._size += os.write(self._fd, b"\n")
 
     def close(self) -> None:
-        """Closes it; the next block opens it again."""
+        """Close the file; the next block opens it again."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
         self._open_by = self._run = ""
 
     def _ready(self, now: float, length: int) -> os.stat_result:
-        """The file, opened, and rotated if the block would make it too large."""
+        """Open the file, and rotate it if the block would make it too large. Return its stat."""
         if self._fd >= 0 and now - self._looked >= LOOK_EVERY:
-            self._look_again()
+            self._check_replaced()
             self._looked = now
         if self._fd < 0:
             self._open()
@@ -133,7 +158,7 @@ class LogFile:
             found = os.fstat(self._fd)
         return found
 
-    def _look_again(self) -> None:
+    def _check_replaced(self) -> None:
         try:
             same = os.path.samestat(os.stat(self.path), os.fstat(self._fd))
         except OSError:
@@ -156,7 +181,7 @@ class LogFile:
                 os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
                 fd = os.open(self.path, flags, MODE)
             found = os.fstat(fd)
-            own = not self.rules.user or found.st_uid == os.geteuid()  # or a link to what he may only write to
+            own = not self.rules.user or found.st_uid == os.geteuid()  # else a link
         self._regular = stat.S_ISREG(found.st_mode)
         if self._regular and own and self.rules.gid >= 0:
             share(fd, found, self.rules.gid)
@@ -166,21 +191,21 @@ class LogFile:
             self._index.begin(found, self.rules, anew=found.st_size < self._size)
             self._size = found.st_size
         if self._regular and self.rules.compress:
-            self._compressor.add(self.path, self.rules.user)  # what a scribe before has left
+            self._compressor.add(self.path, self.rules.user)  # a previous scribe may have left files
         if self._regular and found.st_size and self.rules.format != "raw" and not _ends_with_a_line(fd):
-            os.write(fd, b"\n")  # a scribe was killed in the middle of a long line
+            os.write(fd, b"\n")  # a previous scribe was killed in the middle of a long line
 
-    def _note(self, found: os.stat_result, begin: int, run: str) -> None:
-        """What is written next, from this offset on, is said by this run."""
+    def _index_run(self, found: os.stat_result, begin: int, run: str) -> None:
+        """Note in the index that the output from this offset on belongs to this run."""
         if not self._regular:
             return
-        if found.st_size < self._size:  # somebody has truncated it
+        if found.st_size < self._size:  # it was truncated
             self._index.begin(found, self.rules, anew=True)
-        self._index.note(begin, run, self.rules)
+        self._index.record(begin, run, self.rules)
         self._run = run
 
-    def _confess(self, found: os.stat_result, origin: Origin, wall: float) -> os.stat_result:
-        """Says in the file what is missing here."""
+    def _write_loss(self, found: os.stat_result, origin: Origin, wall: float) -> os.stat_result:
+        """Write a line about the lost output into the file."""
         lost = self.lost
         text = f"[supervisor: {lost.bytes} bytes ({lost.lines} lines) are missing here: {lost.why}]\n".encode()
         self._open_by = ""
@@ -190,7 +215,7 @@ class LogFile:
         return os.fstat(self._fd)
 
     def _write(self, buffers: Buffers, length: int, size: int) -> None:
-        """All of it or, in a regular file, nothing.
+        """Write all buffers; a regular file gets all of them or nothing.
 
         Raises:
             OSError: there is no room.
@@ -211,9 +236,9 @@ class LogFile:
 
 
 def _ends_with_a_line(fd: int) -> bool:
-    """Whether the last byte of a file is a newline; one that cannot be read is taken at its best."""
+    """Return whether the last byte of a file is a newline; True for a file that cannot be read."""
     try:
-        with open(f"/proc/self/fd/{fd}", "rb") as file:  # its name may be another one's by now
+        with open(f"/proc/self/fd/{fd}", "rb") as file:  # by now another file may have its name
             file.seek(-1, os.SEEK_END)
             return file.read(1) == b"\n"
     except OSError:

@@ -1,7 +1,7 @@
-"""How lines are written: in blocks, never line by line where it can be helped.
+"""The formats of log lines. The scribe writes blocks, not single lines, wherever it can.
 
-A block is what one look at a FIFO has brought. It ends with a line, but for a line that is longer than a block, or
-that has no end yet: that one is written in pieces. A piece that goes on with a line gets no stamp of its own.
+A block is the result of one look at a FIFO. It usually ends at the end of a line. A line that is longer than a block,
+or that has no end yet, is written in pieces. A piece that continues a line gets no time stamp.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ class Origin(NamedTuple):
 Buffers = list[bytes | memoryview]
 
 Format = Callable[[bytes, int, Origin, str, bool], Buffers]
-"""Makes what is written of (block, bytes of it that count, origin, stamp, whether it goes on with a line).
+"""Makes the buffers to write, from (block, bytes to take of it, origin, stamp, whether it continues a line).
 
-What does not count has no newline in it: it is the begin of a line.
+The bytes after those to take contain no newline: they are the beginning of a line.
 """
 
 
 def raw(data: bytes, take: int, _origin: Origin, _stamp: str, _goes_on: bool) -> Buffers:
-    """The bytes as they are."""
+    """Return the bytes as they are."""
     return [data if take == len(data) else memoryview(data)[:take]]
 
 
 def plain(data: bytes, take: int, origin: Origin, stamp: str, goes_on: bool) -> Buffers:
-    """Each line after the time and the name of its stream."""
+    """Put the time and the name of the stream before each line."""
     return prefixed(data, take, f"{stamp} {origin.stream} ".encode(), goes_on=goes_on)
 
 
 def prefixed(data: bytes, take: int, prefix: bytes, *, goes_on: bool = False) -> Buffers:
-    """Each line after a prefix. One replacement over the whole block; what does not count is left out afterwards."""
+    """Put a prefix before each line. Replace once over the whole block, then cut off what is not to be taken."""
     body = memoryview(data.replace(b"\n", b"\n" + prefix))
     if data[take - 1] == 0x0A:
         body = body[: len(body) - (len(data) - take) - len(prefix)]
@@ -47,7 +47,7 @@ def prefixed(data: bytes, take: int, prefix: bytes, *, goes_on: bool = False) ->
 
 
 def as_json(data: bytes, take: int, origin: Origin, stamp: str, _goes_on: bool) -> Buffers:
-    r"""One object a line. What is no UTF-8 is shown as \xNN; a piece of a line that goes on has "partial": true."""
+    r"""Make a JSON object of each line. Bytes that are not UTF-8 become \xNN. A piece of a line has "partial": true."""
     text = data[:take].decode("utf-8", "backslashreplace")
     task, _, index = origin.key.rpartition(":")
     head = f'{{"time":"{stamp}","task":{encode_basestring(task)},"instance":{index},"run":"{origin.run}"'

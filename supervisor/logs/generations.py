@@ -1,8 +1,9 @@
-"""The generations of a log: the file and what it was rotated to, found in their order while somebody rotates.
+"""The generations of a log: the file and its rotated files, in their order, even during a rotation.
 
-Numbers change while one looks, and a compressed one is another file. A rotation gives higher numbers only, and the
-highest first. So who looks at one number after the other, from the newest, cannot miss a generation, but may meet one
-again; and if a number is still that of the same generation after its neighbour was opened, that one is the neighbour.
+Numbers change while a reader looks, and compression makes another file. A rotation only raises numbers, and the highest
+first. So a reader that goes from the newest number up cannot miss a generation. It may meet the same generation twice.
+A reader opens a generation's neighbour, then checks the generation's number again. If the number is unchanged, the
+opened file is the neighbour.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
-from supervisor.logs.places import rotated
+from supervisor.logs.names import rotated
 
 TRAILER = struct.Struct("<II")
-"""The end of a gzip file: CRC and length of what it was made from."""
+"""The end of a gzip file: CRC and length of the original."""
 
 Found = tuple[int, BinaryIO]
 """A generation, opened, and its number: 0 is the newest."""
 
 
 def opened(path: str, number: int) -> BinaryIO | None:
-    """The generation of this number; while it is being compressed, the original."""
+    """Open the generation of this number; during its compression, the original."""
     for place in (f"{path}.{number}", f"{path}.{number}.gz") if number else (path,):
-        if not os.path.isfile(place):  # nor is a FIFO opened, which somebody may have put there, and which would wait
+        if not os.path.isfile(place):  # never open a FIFO at this path: it would block
             continue
         with suppress(FileNotFoundError):
             return gzip.open(place, "rb") if place.endswith(".gz") else open(place, "rb")  # type: ignore[return-value]
@@ -35,7 +36,7 @@ def opened(path: str, number: int) -> BinaryIO | None:
 
 
 def from_the_newest(path: str, first: int = 0) -> Iterator[Found]:
-    """Every generation from this number on."""
+    """Yield every generation from this number on."""
     number: int | None = first
     while number is not None:
         file = opened(path, number)
@@ -47,15 +48,15 @@ def from_the_newest(path: str, first: int = 0) -> Iterator[Found]:
 
 
 def oldest(path: str) -> Found | None:
-    """The first of all."""
+    """Return the oldest generation."""
     return newer(path, lambda number, file: False)[0]
 
 
 def newer(path: str, wanted: Callable[[int, BinaryIO], bool]) -> tuple[Found | None, bool]:
-    """What comes just after the one that is wanted, seen from the newest, and whether that one was found.
+    """Search from the newest for the wanted generation. Return the next newer one, and whether the search succeeded.
 
-    A newest one that is still empty does not count: if it is somebody else who has rotated, the scribe may still be
-    writing to the one before.
+    An empty newest file does not count. If another program has rotated the log, the scribe may still write to the
+    generation before.
     """
     last: Found | None = None
     for number, file in from_the_newest(path):
@@ -72,7 +73,7 @@ def newer(path: str, wanted: Callable[[int, BinaryIO], bool]) -> tuple[Found | N
 
 
 def after(path: str, old: BinaryIO, number: int) -> tuple[Found | None, bool]:
-    """The generation after this one, which had this number, and whether this one was found. As `newer`."""
+    """Return the generation after this one, which had this number, and whether this one was found. See `newer`."""
     if number > 1 and (neighbour := opened(path, number - 1)):
         if _is(path, number, old):
             return (number - 1, neighbour), True
@@ -81,7 +82,7 @@ def after(path: str, old: BinaryIO, number: int) -> tuple[Found | None, bool]:
 
 
 def before(path: str, old: BinaryIO, number: int) -> Found | None:
-    """The generation before this one, which had this number; None: there is none, or this one is gone."""
+    """Return the generation before this one, which had this number. None: there is none, or this one is gone."""
     found: int | None = number
     while found is not None:
         neighbour = next(from_the_newest(path, found + 1), None)
@@ -110,7 +111,7 @@ def _is(path: str, number: int, old: BinaryIO) -> bool:
 
 
 def same(one: BinaryIO, other: BinaryIO) -> bool:
-    """Whether two files are one generation: they are one file, or `other` is what `one` was compressed to."""
+    """Return whether two files are one generation: the same file, or `other` is the compressed form of `one`."""
     plain, packed = os.fstat(one.fileno()), os.fstat(other.fileno())
     if isinstance(one, gzip.GzipFile) or not isinstance(other, gzip.GzipFile):
         return os.path.samestat(plain, packed)
@@ -121,7 +122,7 @@ def same(one: BinaryIO, other: BinaryIO) -> bool:
 
 
 def trailer(packed: BinaryIO) -> tuple[int, int]:
-    """CRC and length (modulo 2^32) of what a gzip file was made from."""
+    """Return CRC and length (modulo 2^32) of the original of a gzip file."""
     size = os.fstat(packed.fileno()).st_size
     data = os.pread(packed.fileno(), TRAILER.size, max(0, size - TRAILER.size))
     crc, length = TRAILER.unpack(data) if len(data) == TRAILER.size else (0, -1)
@@ -129,7 +130,7 @@ def trailer(packed: BinaryIO) -> tuple[int, int]:
 
 
 def _crc(fd: int) -> int:
-    """That of a whole file, wherever it is read just now."""
+    """Return the CRC of a whole file, whatever its current position is."""
     crc = at = 0
     while piece := os.pread(fd, 1 << 20, at):
         crc, at = zlib.crc32(piece, crc), at + len(piece)

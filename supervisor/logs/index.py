@@ -1,20 +1,21 @@
-"""The index of a log: which run has said what, in a small file beside it (web.log has .web.log.runs).
+"""The index of a log: which run wrote which part, in a small file beside the log (web.log has .web.log.runs).
 
-A line of a log does not say of which run it is, and its time is that at which it was read, which may be long after the
-run has ended. So the scribe, before it writes the first block of another run, notes where that begins:
+A line of a log does not name its run. Its time is the time at which the scribe read it. That may be long after the run
+has ended. So the scribe notes where the output of another run begins, before it writes the first block of that run:
 
-    4 2621 0 web:1/7@k3f9q1               generation, inode, offset: from here on it is said by this run
+    4 2621 0 web:1/7@k3f9q1               generation, inode, offset: from here on the output is of this run
     4 2621 81920 web:1/8@k3f9q1
-    4 2621 1048501 1764448435000000000    the generation has ended: its size, and when it was last written to
+    4 2621 1048501 1764448435000000000    the generation has ended: its size, and the time of the last write
     5 2622 0 web:1/8@k3f9q1
 
-Generations are counted; their names change. The one that is written to is known by its inode; one that was rotated by
-its size and time, which it keeps when it is compressed. So it does not matter who rotates, as long as names are as ours
-and nothing is copied. What was truncated, copied, removed or given another name is not found again; that is said.
+Generations have numbers, because their file names change. A reader recognizes the current generation by its inode. It
+recognizes a rotated one by size and time, which compression keeps. So any program may rotate the log, if it uses our
+names and copies nothing. A reader cannot find a generation that was truncated, copied, removed or named otherwise. It
+reports that.
 
-A note is there before what it tells of: a scribe that dies in between has told of nothing, and the next one notes anew.
-Generations that have been rotated out are forgotten now and then; of runs that are also in later ones it is kept that
-something is gone (generation 0).
+The scribe writes a note before the output. If it dies in between, the note covers no output, and the next scribe writes
+a new one. Now and then the scribe forgets generations that have been rotated out. If a run is also in later ones, the
+index keeps the fact that a part of it is gone (generation 0).
 """
 
 from __future__ import annotations
@@ -27,55 +28,55 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from supervisor.logs.access import Rules, as_user, opened, share
-from supervisor.logs.places import rotated
+from supervisor.logs.names import rotated
 from supervisor.logs.rotate import write_all
 
 MOST = 4 << 20
-"""Bytes of an index that has noted some hundred thousand runs: it is begun anew, rather than read at length."""
+"""Bytes of an index that has noted some hundred thousand runs. The scribe begins a new one, which is faster to read."""
 
 WAITING = 100
-"""Notes that wait for room. Of more it is only kept that nobody knows."""
+"""Notes that may wait for room. For further notes the index only says that the run is unknown (`NOBODY`)."""
 
 NOBODY = "?@"
-"""The run of what was written while nothing could be noted for long."""
+"""The run of output that was written while the index had no room for long."""
 
 LAST = 4096
 """Bytes from the end of an index that hold its last line."""
 
 
 def place(path: str) -> str:
-    """The index of a log."""
+    """Return the path of the index of a log."""
     folder, name = os.path.split(path)
     return os.path.join(folder, f".{name}.runs")
 
 
 class Mark(NamedTuple):
-    """One line."""
+    """One line of an index."""
 
     generation: int
     inode: int
     offset: int
-    run: str = ""  # from this offset on
-    ended: int = 0  # at this time, in ns, and of this size; 0: not
+    run: str = ""  # the run of the output from this offset on
+    ended: int = 0  # when the generation ended, in ns (`offset` is its size); 0: it has not
 
     def line(self) -> str:
-        """As it is written."""
+        """Return the line as the index has it."""
         return f"{self.generation} {self.inode} {self.offset} {self.run or self.ended}\n"
 
 
 class Part(NamedTuple):
-    """Something that a run has said in one generation."""
+    """A part of a run's output in one generation."""
 
     generation: int
     begin: int
     until: int | None  # where another run begins
     inode: int
-    is_last: bool  # of the generations
-    size: int  # of the generation, once it was rotated
-    ended: int  # when that was last written to, in ns; 0: it has not been rotated
+    is_last: bool  # whether this is the newest generation
+    size: int  # of the generation, after its rotation
+    ended: int  # the time of its last write, in ns; 0: it has not been rotated
 
     def end(self, sizes: dict[int, int]) -> int:
-        """The offset at which it ends; of a file that is written to by its size now. -1: that is gone."""
+        """Return the offset of its end; for the current file, the size now. -1: that file is gone."""
         if self.ended:
             return self.size if self.until is None else self.until
         size = sizes.get(self.inode, -1) if self.is_last else -1
@@ -83,7 +84,7 @@ class Part(NamedTuple):
 
 
 def parts(every: list[Mark], run: str) -> list[Part]:
-    """All that a run has said, in its order, by the marks of a log."""
+    """Return all parts of a run's output, in order, from the marks of a log."""
     ends = {mark.generation: mark for mark in every if mark.ended}
     found: list[Part] = []
     for mark, after in pairwise([*every, Mark(-1, 0, 0)]):
@@ -96,7 +97,7 @@ def parts(every: list[Mark], run: str) -> list[Part]:
 
 
 def read(path: str) -> list[Mark]:
-    """The index of a log; empty where there is none."""
+    """Read the index of a log; empty if there is none."""
     try:
         with FileIO(opened(place(path), os.O_RDONLY)) as file:
             return list(marks(file.read(2 * MOST)))
@@ -105,7 +106,7 @@ def read(path: str) -> list[Mark]:
 
 
 def marks(data: bytes) -> Iterator[Mark]:
-    """The lines of an index; one that is torn counts for nothing."""
+    """Yield the lines of an index; skip an incomplete line."""
     for line in data.splitlines():
         words = line.decode(errors="replace").split(" ")
         with suppress(ValueError):
@@ -117,18 +118,18 @@ def marks(data: bytes) -> Iterator[Mark]:
 
 
 class Index:
-    """The one of a log, as the scribe writes it. What there is no room for waits until there is some."""
+    """The index of a log, as the scribe writes it. Notes wait in memory while there is no room."""
 
     def __init__(self, path: str) -> None:
-        """Nothing is opened before something is written."""
+        """Open nothing yet: the first write opens the file."""
         self._path = path
         self._place = place(path)
         self._generation = self._inode = 0
-        self._ended = 0  # when the last generation was last written to, in ns
+        self._ended = 0  # the time of the last write to the last generation, in ns
         self._waiting: dict[tuple[int, int, bool], str] = {}  # by generation and offset
 
     def begin(self, found: os.stat_result, rules: Rules, *, anew: bool = False) -> None:
-        """The log was opened, and is this file. `anew`: it is shorter than it was, be it under the same inode."""
+        """Note that the log is now this open file. `anew`: it is shorter than before, maybe with the same inode."""
         last = self._last()
         same = last.inode == found.st_ino and last.offset <= found.st_size and not last.ended
         self._generation, self._inode = last.generation, found.st_ino
@@ -139,8 +140,8 @@ class Index:
             with suppress(OSError):
                 self._forget(rules)
 
-    def note(self, offset: int, run: str, rules: Rules) -> None:
-        """From here on the log is this run's."""
+    def record(self, offset: int, run: str, rules: Rules) -> None:
+        """Note that the output from this offset on belongs to this run."""
         self._write(Mark(self._generation, self._inode, offset, run), rules)
 
     def _last(self) -> Mark:
@@ -152,7 +153,7 @@ class Index:
             return Mark(0, 0, 0)
 
     def _end(self, last: Mark, rules: Rules) -> None:
-        """A generation has another name now: if it is found, it is known again also when it has been compressed."""
+        """Note size and time of a rotated generation, so that a reader recognizes it also after compression."""
         for where in rotated(self._path).values():
             with suppress(OSError):
                 found = os.stat(where)
@@ -175,7 +176,7 @@ class Index:
             self._waiting = {}
 
     def _forget(self, rules: Rules) -> None:
-        """Leaves out the generations that are there no longer, as soon as they are more than those that are."""
+        """Leave out the generations that no longer exist, as soon as they outnumber those that do."""
         if os.stat(self._place).st_size > MOST:
             with as_user(rules.user):
                 os.unlink(self._place)
@@ -195,7 +196,7 @@ class Index:
 
 
 def _append(where: str, data: bytes, rules: Rules) -> None:
-    """After a line that is torn begins another one."""
+    """Append to the index. After an incomplete line, begin a new one."""
     with as_user(rules.user):
         fd = opened(where, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:

@@ -1,8 +1,10 @@
-"""The journal: each line is an entry of systemd's, with fields of its own for task, instance, run and stream.
+"""systemd's journal: each line becomes an entry, with fields for task, instance, run and stream.
 
-The native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL): one datagram an entry; one that is too long for a datagram
-goes as a sealed memory file, as sd_journal_send(3) does it. stdout is written with priority info, stderr with warning,
-unless the line begins with a priority of its own ("<3>", sd-daemon(3)).
+The scribe uses the native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL). Each entry is one datagram. An entry that is
+too long for a datagram goes as a sealed memory file, as with sd_journal_send(3).
+
+Lines of stdout have priority info, those of stderr have warning. A line may begin with another priority ("<3>",
+sd-daemon(3)), which then counts.
 
     journalctl SUPERVISOR_TASK=web SUPERVISOR_STREAM=err
 """
@@ -26,25 +28,25 @@ _F_ADD_SEALS, _ALL_SEALS = 1033, 0xF
 
 
 class JournalSink:
-    """One for all tasks."""
+    """The connection to the journal that all tasks share."""
 
     def __init__(self, place: str = PLACE) -> None:
-        """Connects to nothing yet."""
+        """Connect to nothing yet."""
         self._place = place
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
 
     def append(self, origin: Origin, data: bytes) -> tuple[int, Loss]:
-        """Sends lines. Returns how many bytes of them are through, as it may not wait, and what is lost of those."""
+        """Send lines without blocking. Return how many of their bytes are done with, and what is lost of those."""
         done, lines, why = 0, 0, ""
         head = _fields(origin)
         while done < len(data):
             end = data.find(b"\n", done) + 1 or len(data)
             try:
                 self._send(entry(head, data[done:end].removesuffix(b"\n"), origin.stream))
-            except BlockingIOError:  # it is busy: the rest waits in the FIFO
+            except BlockingIOError:  # the journal is busy: the remaining lines wait in the FIFO
                 break
             except OSError as error:
-                lines, why = lines + 1, f"the journal: {error.strerror}"
+                lines, why = lines + 1, f"journald: {error.strerror}"
             done = end
         return done, Loss(done if why else 0, lines, why)
 
@@ -67,7 +69,7 @@ class JournalSink:
             os.close(fd)
 
     def close(self) -> None:
-        """Gives the socket back."""
+        """Close the socket."""
         with suppress(OSError):
             self._socket.close()
 
@@ -82,7 +84,7 @@ def _fields(origin: Origin) -> bytes:
 
 
 def entry(head: bytes, line: bytes, stream: str) -> bytes:
-    """One entry; the message may hold anything, so it goes with its length."""
+    """Make one entry. The message may hold any bytes, so its length goes before it."""
     own = _PRIORITY.match(line)
     priority = own[1] if own else b"6" if stream == "out" else b"4"
     text = line[own.end() :] if own else line

@@ -1,10 +1,14 @@
-"""The ledger: one entry, of the block that is being written now, in a file of the runtime directory (memory).
+"""The ledger: one entry, for the block that is being written now, in a file of the runtime directory (memory).
 
-It is opened before the write and closed when the block is taken out of its FIFO. A scribe that finds an open entry
-knows by the size of the file whether its predecessor had written: all of the block, some of it (which is taken back),
-or nothing. All of it: then by a look at the FIFO whether the block was taken out as well.
-That look compares begin and end of the block. Only a block that repeats itself (a flood of one and the same line)
-can look like the next one; it is kept rather than taken out: the worst that can happen is that it is there twice.
+The scribe opens the entry before the write. It closes the entry when it has taken the block out of its FIFO. A scribe
+that finds an open entry learns from the size of the log file how much its predecessor had written:
+
+- nothing;
+- a part of the block: the scribe takes that part back;
+- all of the block: the scribe looks whether the block is still in the FIFO.
+
+That look compares the beginning and the end of the block. Only a block that repeats itself (a flood of one line) can
+look like the next one. The scribe then leaves it in the FIFO. At worst the log has it twice.
 """
 
 from __future__ import annotations
@@ -14,30 +18,31 @@ import os
 import struct
 from contextlib import suppress
 
-from supervisor.logs.places import rotated
+from supervisor.core.words import in_words
+from supervisor.logs.names import rotated
 from supervisor.logs.pump import Pump
 
 _ENTRY = struct.Struct("<B5Q64s64s2H")
 _EDGE = 64
 _SIZE = 8192
-"""Bytes: an entry, and two of the longest names."""
+"""Bytes for an entry and two names of the greatest length."""
 
 
 class Ledger:
-    """The file, mapped: an entry costs no system call, and is there as soon as it is made, also when we are killed."""
+    """The mapped file. An entry costs no system call. It exists at once, also when this process is killed."""
 
     def __init__(self, path: str) -> None:
-        """Opens it, or makes it."""
+        """Open the file, or make it."""
         self._path = path
-        self._map = _mapped(path)
+        self._map, self.why = _mapped(path)  # why the entries do not outlive this process; "": they do
 
     def reopen(self) -> None:
-        """Somebody has removed it. Between two blocks there is nothing in it to be kept."""
+        """Make the file again after its removal. Between two blocks it holds nothing to keep."""
         self._map.close()
-        self._map = _mapped(self._path)
+        self._map, self.why = _mapped(self._path)
 
     def open(self, fifo: str, path: str, file: os.stat_result, length: int, block: bytes) -> None:
-        """A block of this FIFO is about to be appended to this file; it makes it `length` bytes longer."""
+        """Note that a block of this FIFO will be appended to this file. The file then grows by `length` bytes."""
         names = os.fsencode(fifo), os.fsencode(path)
         head, tail = block[:_EDGE], block[-_EDGE:]
         numbers = (file.st_dev, file.st_ino, file.st_size, length, len(block))
@@ -46,38 +51,39 @@ class Ledger:
         self._map[0] = 1
 
     def close(self) -> None:
-        """The block is written and taken out."""
+        """Close the entry: the block is written, and is no longer in its FIFO."""
         self._map[0] = 0
 
-    def settle(self, folder: str, pump: Pump) -> None:
-        """Finishes what the scribe before has begun: what is in the FIFO afterwards has not been written."""
+    def finish(self, folder: str, pump: Pump) -> None:
+        """Finish the block of the previous scribe. Afterwards no byte in the FIFO has been written."""
         entry = self._map[:]
         if entry[0] == 1:
             _open, device, inode, size, length, count, head, tail, *lengths = _ENTRY.unpack_from(entry)
-            rest = entry[_ENTRY.size :]
+            rest = entry[_ENTRY.size :].replace(b"\0", b"?")  # only a damaged name has one
             fifo, path = os.fsdecode(rest[: lengths[0]]), os.fsdecode(rest[lengths[0] : sum(lengths)])
-            if _written(path, (device, inode), size, length):
-                _take_out(f"{folder}/{fifo}", pump, count, (head, tail))
+            if _written(path, (device, inode), size, length) and not pump.why:  # else the block is in no FIFO any more
+                _consume(f"{folder}/{fifo}", pump, count, (head, tail))
         self.close()
 
 
-def _mapped(path: str) -> mmap.mmap:
-    """The file in memory. Where there is no room for it, memory that ends with us: better than no output at all.
+def _mapped(path: str) -> tuple[mmap.mmap, str]:
+    """Map the file, and return "" as the reason. Without room for it, return memory of this process, and why.
 
-    All of it is asked for beforehand, as a page that cannot be had when it is written to ends the process (SIGBUS).
+    The function allocates the whole file first. A write to a page that cannot be allocated ends the process (SIGBUS).
     """
-    with suppress(OSError):
+    try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(fd, 0, _SIZE)
-            return mmap.mmap(fd, _SIZE)
+            return mmap.mmap(fd, _SIZE), ""
         finally:
             os.close(fd)
-    return mmap.mmap(-1, _SIZE)
+    except OSError as error:
+        return mmap.mmap(-1, _SIZE), in_words(error)
 
 
 def _written(path: str, file: tuple[int, int], size: int, length: int) -> bool:
-    """Whether a file has got all of a block; what it has of a part is taken back."""
+    """Return whether a file has all of a block. If it has only a part, take that part back."""
     for place in (path, *rotated(path).values()):
         with suppress(OSError):
             found = os.stat(place)
@@ -89,7 +95,7 @@ def _written(path: str, file: tuple[int, int], size: int, length: int) -> bool:
 
 
 def _cut(place: str, found: os.stat_result, size: int) -> None:
-    """This file, and no other that has its name by now: it may lie in a directory of a task's user."""
+    """Cut this file, and no other that has its name by now. It may lie in a directory of a task's user."""
     fd = os.open(place, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if os.path.samestat(os.fstat(fd), found):
@@ -98,16 +104,16 @@ def _cut(place: str, found: os.stat_result, size: int) -> None:
         os.close(fd)
 
 
-def _take_out(fifo: str, pump: Pump, count: int, edges: tuple[bytes, bytes]) -> None:
-    """Takes a block out of a FIFO, if it is still in it."""
+def _consume(fifo: str, pump: Pump, count: int, edges: tuple[bytes, bytes]) -> None:
+    """Take a block out of a FIFO, if it is still there."""
     try:
         fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:  # all of it was taken out, and then the FIFO was removed
+    except OSError:  # the FIFO was emptied, then removed
         return
     try:
         block = pump.peek(fd, count) or b""
         there = len(block) == count and edges == (block[:_EDGE].ljust(_EDGE, b"\0"), block[-_EDGE:].ljust(_EDGE, b"\0"))
         if there and block not in (block + block)[1:-1]:
-            pump.take(fd, count)
+            pump.consume(fd, count)
     finally:
         os.close(fd)

@@ -1,7 +1,7 @@
-"""Names: of the FIFOs of a run, of the files of an instance, of what a file is rotated to. Pure.
+"""Names of a run's FIFOs, of an instance's log files, and of rotated files. Pure.
 
-A run has its own FIFOs ("web:2.7@k3f9q1.err"), so what it says can be told from what the next one says, and the
-kernel tells when nobody can say anything more.
+Each run has its own FIFOs ("web:2.7@k3f9q1.err"). So its output does not mix with that of the next run. The kernel also
+reports when the last writer has gone.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ OUT, ERR = "out", "err"
 
 
 def fifo_name(run: str, stream: str) -> str:
-    """The FIFO of a stream of a run: "web:2/7@k3f9q1" has "web:2.7@k3f9q1.out"."""
+    """Return the FIFO of a stream of a run: "web:2/7@k3f9q1" has "web:2.7@k3f9q1.out"."""
     return f"{run.replace('/', '.')}.{stream}"
 
 
 def run_of(fifo: str) -> tuple[str, str] | None:
-    """Run and stream of a FIFO's name; None for another name."""
+    """Return run and stream of a FIFO's name; None for any other name."""
     base, _, stream = fifo.rpartition(".")
     key, _, number = base.rpartition(".")
     if stream not in (OUT, ERR) or not key or "@" not in number:
@@ -27,13 +27,13 @@ def run_of(fifo: str) -> tuple[str, str] | None:
 
 
 def number_of(run: str) -> int:
-    """The number of a run in its id."""
+    """Return the number of a run, from its id."""
     number = run.rpartition("/")[2].partition("@")[0]
     return int(number) if number.isdecimal() else 0
 
 
 def files(key: str, to: str, stderr: str, log_dir: str) -> dict[str, str]:
-    """The file of each stream of an instance; nothing for one that is no file."""
+    """Return the file of each stream of an instance. A stream that does not go to a file has no entry."""
     if to in ("none", "inherit", "journal"):
         return {}
     task, _, index = key.rpartition(":")
@@ -47,7 +47,7 @@ def files(key: str, to: str, stderr: str, log_dir: str) -> dict[str, str]:
 
 
 def rotated(path: str) -> dict[int, str]:
-    """What a file was rotated to, by number, 1 the newest; of NAME.3 and NAME.3.gz the first is the complete one."""
+    """Return the rotated files by number; 1 is the newest. Of NAME.3 and NAME.3.gz take the complete one, NAME.3."""
     folder, name = os.path.split(path)
     pattern = re.compile(re.escape(name) + r"\.(\d+)(\.gz)?")
     found: dict[int, str] = {}

@@ -1,237 +1,277 @@
-"""Output: what tasks write, from their FIFOs to where the plan says. A part of @scribe.
+"""Move the output of tasks from their FIFOs to the destinations of the manifest. A part of @scribe.
 
-A FIFO is looked at when the kernel tells that something came; one block of it is dealt with, then the others have
-their turn. What is no whole line yet stays in the FIFO for a moment, so that the lines of two streams do not cut each
-other; then it is shown as far as it is. Between stdout and stderr, two FIFOs, the order is that of arrival, as
-well as it can be told; only `format = "raw"` with `stderr = "merged"` is one FIFO, and keeps the order byte by byte.
+The scribe reads a FIFO when the kernel reports new output. It handles one block; then the other FIFOs have their
+turn. An unfinished line stays in the FIFO for a moment, so that the lines of two streams do not mix. Then the scribe
+writes it as it is.
 
-When nobody can write to a FIFO any more and nothing is in it, the run has said its last word: the FIFO is removed.
-The newest of an instance stays until the instance itself has gone: it may be one that its child is about to open, or
-that is used again (`host.fifo`).
+stdout and stderr are two FIFOs. The scribe writes their output in the order of arrival, as far as it can know that
+order. Only `format = "raw"` with `stderr = "merged"` is one FIFO, and keeps the order byte by byte.
+
+A run's output ends when its FIFO is empty and has no writer any more. The scribe then removes the FIFO. The newest FIFO
+of an instance stays until the instance itself has gone. Its child may be about to open it, or a later run may use it
+again (`runs.fifos`).
 """
 
 from __future__ import annotations
 
-import grp
 import os
 import select
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from supervisor.core.words import in_words
 from supervisor.host import clock
-from supervisor.host.inotify import IN_CREATE, Watch
+from supervisor.host.deadlines import Alarm, first, nearest, overdue
 from supervisor.logs.access import Rules
+from supervisor.logs.compress import Compressor
 from supervisor.logs.console import Console
-from supervisor.logs.file import LogFile, Loss
-from supervisor.logs.format import Origin
-from supervisor.logs.journal import JournalSink
+from supervisor.logs.destinations import Destinations
+from supervisor.logs.file import LogFile
+from supervisor.logs.intake import Intake
+from supervisor.logs.journald import JournalSink
 from supervisor.logs.ledger import Ledger
-from supervisor.logs.places import OUT, files, number_of, run_of
-from supervisor.logs.pump import TALKATIVE, Pump, enlarged, room_of
-from supervisor.logs.rotate import Compressor
+from supervisor.logs.lost import Lost
+from supervisor.logs.names import ERR, OUT, fifo_name
+from supervisor.logs.pump import TALKATIVE, Pump, enlarged
+from supervisor.logs.share import Share
+from supervisor.logs.stream import PATIENCE, Stream
 from supervisor.logs.tail import Tails
-from supervisor.store import plan as plans
-from supervisor.store.told import LOSSES
+from supervisor.store import layout
+from supervisor.store.troubles import Tell
 
 if TYPE_CHECKING:
-    from supervisor.helpers.part import Loop
-
-PATIENCE = 0.25
-"""Seconds that the begin of a line waits for the rest of it."""
+    from supervisor.host.parts import Loop
 
 SHORTEST_BREATH, LONGEST_BREATH = 0.00005, 0.016
-"""Seconds. A task that writes all the time is not worth a wake-up for each write: so far apart are soon enough for a
-reader, and cost a fraction of the processor time."""
+"""Shortest and longest pause between two wake-ups, in seconds.
+
+A task that writes all the time needs no wake-up for each write. Such pauses are short enough for a reader, and save
+most of the processor time."""
 
 HALF = 0.5
-"""Of what a FIFO can hold: as long as it is no fuller, its task never waits. One with a whole block in it is full."""
+"""A part of a FIFO's capacity. A task never waits while its FIFO is no fuller. One that holds a whole block is full."""
 
 LONG_LINE = 64 * 1024
-"""Bytes from which the begin of a line waits no longer."""
+"""Bytes from which an unfinished line waits no longer."""
 
-REPORT_SOON = 0.5
-"""Seconds from a loss to its report: others of the same moment come with it."""
+SOON = 0.005
+"""Seconds until the next look at an unfinished line in a FIFO that was full just now. Its writer may be waking up."""
 
-REPORT_EVERY = 10.0
-"""Seconds between two reports of what could not be written, which all wake the supervisor."""
+UNWATCHED = 0.1
+"""Seconds between two looks at a FIFO that the kernel does not report on."""
 
-CONFESS_EVERY = 2.0
-"""Seconds between two looks whether there is room to say in a file what is missing there."""
+RENEW_EVERY = 5.0
+"""Seconds between two tries to get what the kernel refused (tee, the ledger, a place in the epoll)."""
+
+PAGE = 4096
+"""Bytes that a full pipe may lack, because its last page need not be full."""
+TAKE_OVER_EVERY = 0.5
+"""Seconds between two tries to take a FIFO that another process still reads."""
 
 AGAIN = 0.05
-"""Seconds until the next try on who could not take anything (the journal, a terminal)."""
-
-
-class Stream:
-    """One FIFO."""
-
-    __slots__ = ("alone", "ended", "fd", "fifo", "file", "grown", "origin", "retired", "room", "sure", "tail", "to")
-
-    def __init__(self, folder: str, fifo: str, run: str, stream: str) -> None:
-        """Opens it for reading only, so that the kernel tells when the last writer has gone.
-
-        Raises:
-            OSError: it is gone.
-        """
-        self.fifo = fifo
-        self.origin = Origin(run.rpartition("/")[0], run, stream)
-        self.fd = os.open(f"{folder}/{fifo}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        self.grown = False
-        self.room = room_of(self.fd)
-        self.retired = False  # its instance is no longer in the plan
-        self.alone = False  # nobody can write to it any more, but for who opens it anew
-        self.sure = False  # whether that is known: the last writer may have gone before it was opened here
-        self.ended = False  # nobody can write to it, and it is empty
-        self.tail = b""
-        self.to = ""  # where it goes: as `log.to`
-        self.file: LogFile | None = None  # and the file, where it is one
+"""Seconds until the next try to write to a destination that would block (the journal, a terminal)."""
 
 
 class Output:
-    """Every FIFO of the runtime directory."""
+    """Handles every FIFO of the runtime directory."""
 
-    def __init__(self, runtime_dir: str) -> None:
-        """Finishes what the scribe before has begun."""
+    def __init__(self, runtime_dir: str, tell: Tell = lambda _subject, _why: None, share: Share | None = None) -> None:
+        """Finish the block that the previous scribe has begun.
+
+        Args:
+            runtime_dir: the supervisor's.
+            tell: gets a subject and what does not work now; "" when it works again.
+            share: the FIFOs that this process reads; default: those of @scribe itself.
+        """
         self._runtime_dir = runtime_dir
-        self._losses: dict[str, dict[str, Any]] = LOSSES.read(runtime_dir)
-        self._report_at: float | None = None  # when the losses are written down
-        self._reported = -REPORT_EVERY  # when they last were
-        self._confess_at: float | None = None  # when it is tried to say in the files what is missing
+        self._tell = tell
+        self._share = share or Share(runtime_dir)
+        self._renewal = Alarm(self._renew)  # tries again to get what was refused
+        self._waits: dict[str, str] = {}  # FIFOs whose file cannot be opened (no descriptor), and why
         self.tails = Tails(runtime_dir)
-        self._folder = plans.folder(runtime_dir)
+        self._folder = layout.outputs(runtime_dir)
         self._pump = Pump()
-        self._ledger = Ledger(f"{runtime_dir}/scribe.ledger")
-        self._ledger.settle(self._folder, self._pump)
-        self._compressor = Compressor()
+        self._ledger = Ledger(layout.scribe_ledger(runtime_dir, self._share.device))
+        self._ledger.finish(self._folder, self._pump)
+        self._destinations = Destinations(self._opened)
+        self._lost = Lost(runtime_dir, self._share.device, self._pump, self._destinations.files)
+        self._compressor = Compressor(lambda why: tell("compression", why))
         self._console = Console()
         self._journal = JournalSink()
         self._streams: dict[str, Stream] = {}
-        self._newest: dict[tuple[str, str], str] = {}  # FIFO of an instance and stream
-        self._files: dict[str, LogFile] = {}
+        self._newest: dict[tuple[str, str], str] = {}  # the newest FIFO of each instance and stream
         self._ready: dict[str, None] = {}
         self._later: dict[str, float] = {}
-        self._plan: dict[str, Any] = {}
-        self._fullest = 0.0  # FIFO of this turn, as a part of what it can hold
+        self._fullest = 0.0  # the fullest FIFO of this turn, as a part of its capacity
         self._breath = LONGEST_BREATH
-        self._last = 0.0  # turn
-        self._watch = Watch(IN_CREATE)
-        self._watch.set(((self._folder, "*.out"), (self._folder, "*.err")))
+        self._pressed = False  # whether a FIFO of this turn is still more than half full
+        self._last = 0.0  # the time of the last turn
+        self._intake = Intake(self._folder, self._begin, lambda why: tell("output", why))
         self._watcher: Loop | None = None
+        self._targets: tuple[object, ...] = ()  # of the last manifest: they decide the destinations of the streams
+        self._takeover = Alarm(self._take_over)  # of the FIFOs that another process still reads
+        self._others = (*self._lost.alarms, self._renewal, self._takeover, self._intake)
 
     # -- as a part of the scribe --------------------------------------------------------------------------------------
 
     def attach(self, loop: Loop) -> None:
         """See `Part`."""
         self._watcher = loop
-        loop.watch(self._watch.fd, lambda _: self._look())
-        loop.watch(self._compressor.fd, lambda _: self._compressor.finished())
-        self._open(None)
+        loop.add_watch(self._intake.watch, lambda _: self._intake.open_reported(clock.now()))
+        self._intake.begin(clock.now())
+        self._renew(clock.now())
 
-    def planned(self, plan: dict[str, Any]) -> None:
+    def configure(self, manifest: dict[str, Any]) -> None:
         """See `Part`."""
-        self._plan = plan
-        instances = set(plan.get("instances", ()))
-        for fifo, stream in self._streams.items():
+        self._destinations.manifest = manifest
+        instances = set(manifest.get("instances", ()))
+        for fifo, stream in list(self._streams.items()):
             stream.retired = stream.origin.key not in instances
             self._ready[fifo] = None
             self._route(stream)
-        used = {stream.file.path for stream in self._streams.values() if stream.file}
-        for path in self._files.keys() - used:
-            self._files.pop(path).close()
+            if not self._share.owns(self._destinations.path(stream.origin)):
+                self._hand_off(stream)
+        before, self._targets = self._targets, (*self._destinations.targets(), self._share.changes)
+        if before != self._targets:
+            self._intake.begin(clock.now())
+        self._destinations.close_unused(self._streams.values())
 
-    def replaced(self) -> None:
-        """See `Part`. The FIFOs of runs that go on have no name any more, but are still what these write to."""
-        self._ledger.reopen()
-        self._watch.set(((self._folder, "*.out"), (self._folder, "*.err")))
-        self._open(None)
-
-    def deadline(self) -> float | None:
-        """See `Part`."""
+    def next_deadline(self) -> float | None:
+        """See `Timed`."""
         if self._ready:
             return 0.0
-        moments = [*self._later.values(), *(at for at in (self._report_at, self._confess_at) if at is not None)]
-        return min(moments, default=None)
+        return first((*self._later.values(), nearest((*self._others, self._compressor))))
 
     def due(self, now: float) -> None:
-        """See `Part`. One block for each stream that has something."""
-        if self._report_at is not None and self._report_at <= now:
-            self._report(now)
-        if self._confess_at is not None and self._confess_at <= now:
-            self._confess(now)
+        """See `Timed`. Handle one block of each stream that has output, and do one step of the other work."""
+        for part in overdue(self._others, now):
+            part.due(now)
         late = [fifo for fifo, moment in self._later.items() if moment <= now]
-        ready, self._ready = self._ready, {}
+        ready, self._ready = dict.fromkeys(late) | self._ready, {}
         for fifo in late:
             del self._later[fifo]
-            ready.pop(fifo, None)
-            self._deal_with(fifo, now, patient=False)
-        self._fullest = 0.0
+        self._fullest, self._pressed = 0.0, False
         for fifo in ready:
-            self._deal_with(fifo, now, patient=True)
+            self._deal_with(fifo, now)
+        self._compressor.busy = bool(self._fullest)
+        for part in overdue((self._compressor,), now):
+            part.due(now)
         if self._fullest:
             self._breathe(now)
         self._last = now
 
     def _breathe(self, now: float) -> None:
-        """Lets the FIFOs fill meanwhile, to the half or a block: the fuller one was, the shorter is the next breath."""
+        """Sleep while the FIFOs fill, up to a half or a block. The fuller a FIFO was, the shorter is the next sleep."""
         self._breath *= max(0.5, min(2.0, HALF / self._fullest))
         self._breath = max(SHORTEST_BREATH, min(LONGEST_BREATH, self._breath))
-        if now - self._last < 2 * LONGEST_BREATH and self._breath > SHORTEST_BREATH and not self._ready:
+        if now - self._last < 2 * LONGEST_BREATH and self._breath > SHORTEST_BREATH and not self._pressed:
             clock.sleep(self._breath)
 
+    def _renew(self, now: float) -> None:
+        """Try again to get what the kernel refused (tee, the ledger, a place in the epoll).
+
+        With tee, a look takes no bytes out. With the ledger, the next scribe knows what was written.
+        """
+        if self._pump.why:
+            self._pump.renew()
+        if self._ledger.why:
+            self._ledger.reopen()
+        unwatched = [stream for stream in self._streams.values() if stream.unwatched]
+        for stream in unwatched:
+            self._listen(stream)
+        pump, ledger = self._pump.why, self._ledger.why
+        epoll = next((stream.unwatched for stream in unwatched), "")
+        self._tell("tee", f"if @scribe dies, output that it has read may be lost: {pump}" if pump else "")
+        self._tell("ledger", f"if @scribe dies, output may be written twice: {ledger}" if ledger else "")
+        self._tell("epoll", f"some output is read only every {UNWATCHED:g} s: {epoll}" if epoll else "")
+        self._renewal.at = now + RENEW_EVERY if pump or ledger or epoll else None
+
     def reads(self, run: str) -> bool:
-        """Whether more of this run may come."""
-        return any(stream.origin.run == run and not stream.ended for stream in self._streams.values())
+        """Return whether more output of this run may come. If another process reads it, its FIFOs show that."""
+        fifos = {fifo_name(run, stream) for stream in (OUT, ERR)}
+        if any(not self._streams[fifo].ended for fifo in fifos & self._streams.keys()):
+            return True
+        others = fifos - self._streams.keys()
+        return not self.tails.of(run) and any(os.path.exists(f"{self._folder}/{fifo}") for fifo in others)
 
     def finish(self) -> None:
-        """See `Part`. What is in the FIFOs now, and no more than that: a task that goes on finds the next scribe."""
-        self._look()
-        for fifo in list(self._streams):
+        """See `Part`. Write only the bytes that the FIFOs hold now. The next scribe reads later output."""
+        self._intake.open_reported(clock.now())
+        for fifo, stream in list(self._streams.items()):
             for _ in range(8):
                 self._ready.pop(fifo, None)
-                self._deal_with(fifo, clock.now(), patient=True)
+                if self._pump.holds(stream.fd):
+                    stream.until = 0.0  # no other place has these bytes
+                self._deal_with(fifo, clock.now())
                 if fifo not in self._ready:
                     break
-        for file in self._files.values():
-            file.confess((clock.now(), clock.wall()))
+        self._compressor.close()
+        for file in self._destinations.files():
+            self._lost.report_in(file, clock.now())
             file.close()
-        if self._report_at is not None:
-            self._report(clock.now())
+        self._lost.finish()
 
-    def _look(self) -> None:
-        """New FIFOs."""
-        self._open(self._watch.names())
+    def _begin(self, fifo: str, run: str, kind: str) -> None:
+        """Read a FIFO from now on, if this process has to write its output.
 
-    def _open(self, names: list[str] | None) -> None:
-        for fifo in self._by_age() if names is None else sorted(names, key=_in_order):
-            found = run_of(fifo)
-            if found and fifo not in self._streams:
-                with suppress(OSError):
-                    self._begin(Stream(self._folder, fifo, *found))
-
-    def _by_age(self) -> list[str]:
-        """All that are there. Numbers of runs may have begun anew, with another journal: then it is another epoch."""
-        there: list[str] = []
-        epochs: dict[str, int] = {}
-        for fifo in os.listdir(self._folder):
-            with suppress(FileNotFoundError):
-                moment = os.stat(f"{self._folder}/{fifo}").st_mtime_ns
-                epochs[_epoch(fifo)] = max(moment, epochs.get(_epoch(fifo), 0))
-                there.append(fifo)
-        return sorted(there, key=lambda fifo: (epochs[_epoch(fifo)], *_in_order(fifo)))
-
-    def _begin(self, stream: Stream) -> None:
-        self._streams[stream.fifo] = stream
-        self._route(stream)
-        self._ready[stream.fifo] = None
+        Raises:
+            OSError: it cannot be opened.
+        """
+        if fifo in self._streams:
+            return
+        stream = Stream(self._folder, fifo, run, kind)
         who = (stream.origin.key, stream.origin.stream)
-        self._newest[who] = stream.fifo
-        for fifo, older in self._streams.items():
-            if older.ended and (older.origin.key, older.origin.stream) == who:
+        older = self._streams.get(self._newest.get(who, ""))
+        self._newest[who] = fifo
+        if older and older.ended:  # it is removed now
+            self._ready[older.fifo] = None
+        if not self._share.owns(self._destinations.path(stream.origin)):
+            os.close(stream.fd)
+            return
+        self._streams[fifo] = stream
+        self._route(stream)
+        self._ready[fifo] = None
+        stream.taken = self._share.lock(stream.fd)
+        if not stream.taken:
+            self._takeover.no_later_than(clock.now() + TAKE_OVER_EVERY)
+        self._listen(stream)
+
+    def _route(self, stream: Stream) -> None:
+        self._destinations.route(stream)
+        if stream.to == "inherit":
+            self._console.register(stream.origin.key)
+
+    def _opened(self, path: str, rules: Rules) -> LogFile:
+        file = LogFile(path, rules, self._ledger, self._compressor)
+        self._lost.restore(file)
+        return file
+
+    def _listen(self, stream: Stream) -> None:
+        """Add a FIFO to the epoll. If the kernel has no room for it there, look at the FIFO now and then."""
+        try:
+            if self._watcher:
+                self._watcher.watch(stream.fd, self._reader(stream.fifo), select.EPOLLIN | select.EPOLLET)
+            stream.unwatched = ""
+        except OSError as error:
+            stream.unwatched = in_words(error)
+            self._renewal.no_later_than(clock.now() + RENEW_EVERY)
+
+    def _take_over(self, now: float) -> None:
+        """Try again to take the FIFOs of another process, which may hang, until it gives them up."""
+        left = False
+        for fifo, stream in self._streams.items():
+            if not stream.taken:
+                stream.taken = self._share.lock(stream.fd)
+                left = left or not stream.taken
                 self._ready[fifo] = None
-        if self._watcher:
-            edge = select.EPOLLIN | select.EPOLLET
-            self._watcher.watch(stream.fd, self._reader(stream.fifo), edge)
+        self._takeover.at = now + TAKE_OVER_EVERY if left else None
+
+    def _hand_off(self, stream: Stream) -> None:
+        """Leave a stream to another process: its output goes to a file system that the other process writes to."""
+        self._forget(stream)
+        self._share.unlock(stream.fd)
+        os.close(stream.fd)
 
     def _reader(self, fifo: str) -> Callable[[int], None]:
         def ready(events: int) -> None:
@@ -243,86 +283,125 @@ class Output:
 
     # -- a block ------------------------------------------------------------------------------------------------------
 
-    def _deal_with(self, fifo: str, now: float, *, patient: bool) -> None:
-        """One block of one stream. A `patient` look leaves the begin of a line where it is, for a moment."""
+    def _deal_with(self, fifo: str, now: float) -> None:
+        """Handle one block of one stream. An unfinished line stays in the FIFO for a moment."""
         stream = self._streams.get(fifo)
-        if stream is None or not self._plan:
+        if stream is None or not self._destinations.manifest or not stream.taken:
             return
-        file = stream.file
-        most = min(self._pump.most, file.most) if file else self._pump.most
+        most = min(self._pump.most, stream.file.most) if stream.file else self._pump.most
         block = self._pump.peek(stream.fd, most)
         if not block:
-            stream.alone, stream.sure = False, True
+            stream.alone, stream.sure, stream.left = False, True, 0
             if block is not None:
-                self._ended(stream, file)
+                self._ended(stream, stream.file)
+            elif stream.unwatched:
+                self._later[fifo] = now + UNWATCHED
             return
         stream.ended = False
         self._fullest = max(self._fullest, 1.0 if len(block) == most else len(block) / stream.room)
         if len(block) >= TALKATIVE and not stream.grown:
             stream.grown = True
             stream.room = enlarged(stream.fd, sum(one.grown for one in self._streams.values()))
+        take = self._whole_lines(stream, block, most, now)
+        if take < len(block) and not stream.sure:
+            self._ask_for_the_end(stream)
+        done = self._put(stream, stream.file, block, take, now) if take else 0
+        if take and done < len(block):
+            stream.until = now + PATIENCE  # the patience for another line
+        stream.left = len(block) - done
+        if done < take:  # the sink takes no more now
+            self._later[fifo] = now + AGAIN
+        else:
+            self._revisit(stream, len(block), most, now)
+
+    def _whole_lines(self, stream: Stream, block: bytes, most: int, now: float) -> int:
+        """Return the bytes of a block to write now: up to its last newline, or all if no newline is to be expected."""
         take = block.rfind(b"\n") + 1
-        if not take and (not patient or stream.alone or len(block) >= min(most, LONG_LINE)):
-            take = len(block)
-        elif take < len(block):
-            self._later.setdefault(fifo, now + PATIENCE)
-            if not stream.sure:
-                self._ask_for_the_end(stream)
         if take:
-            self._put(stream, file, block, take, now)
-            if len(block) == most or stream.alone or (take == len(block) and not stream.sure):
-                self._ready[fifo] = None
+            return take
+        if not stream.left:
+            stream.until = now + PATIENCE
+        full = len(block) >= min(most, LONG_LINE, stream.room - PAGE)
+        return len(block) if full or stream.alone or stream.until <= now else 0
+
+    def _revisit(self, stream: Stream, seen: int, most: int, now: float) -> None:
+        """Make sure that the scribe looks at a FIFO again as long as it holds any bytes.
+
+        The kernel reports the end of a write. If a write waits for room and then goes on, the kernel reports it only if
+        the FIFO was empty in between. So a FIFO is ready until a look has found nothing new in it.
+
+        Such a write may also go on in a FIFO that holds an unfinished line. So the scribe looks at that FIFO again
+        soon, then less and less often. At last it writes the unfinished line as it is, which empties the FIFO.
+        """
+        fifo, left = stream.fifo, stream.left
+        waiting = self._pump.unread(stream.fd)
+        pressed = waiting >= most or waiting > HALF * stream.room
+        self._pressed = self._pressed or pressed
+        stream.pause = SOON if pressed or seen > HALF * stream.room else min(2 * stream.pause, PATIENCE)
+        if waiting > left or stream.alone or not (left or stream.sure):
+            self._ready[fifo] = None
+        if left:
+            self._later[fifo] = min(stream.until, now + stream.pause)
+        elif stream.unwatched:
+            self._later[fifo] = now + UNWATCHED
+        else:
+            self._later.pop(fifo, None)
 
     def _ask_for_the_end(self, stream: Stream) -> None:
-        """Has the kernel tell (EPOLLHUP) if nobody writes to it, also when the run was over before it was opened here.
+        """Make the kernel report (EPOLLHUP) that a FIFO has no writer, also if the run ended before we opened it.
 
-        It tells that writers have gone only if some have come since; so one comes, and goes. Else the last words of
-        such a run, without a newline, would wait for more while the next run speaks.
+        The kernel reports the end of writers only if a writer has come since our open. So this function opens the FIFO
+        for writing and closes it again. Otherwise the last words of such a run, without a newline, would wait for more
+        output while the next run already writes.
         """
-        with suppress(OSError):  # the FIFO has no name any more
+        try:
             os.close(os.open(f"{self._folder}/{stream.fifo}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        except FileNotFoundError:  # no process can open it any more
+            pass
+        except OSError:  # no descriptor is left: the next look at this line asks again
+            return
         stream.sure = True
 
-    def _put(self, stream: Stream, file: LogFile | None, block: bytes, take: int, now: float) -> None:
+    def _put(self, stream: Stream, file: LogFile | None, block: bytes, take: int, now: float) -> int:
+        """Write the first bytes of a block and take them out. Return how many: a sink may take fewer."""
         done = take
         if file:
             moment = (now, clock.wall())
-            loss = file.append(stream.fifo, stream.origin, block, take, moment)
+            missing = file.lost.bytes
+            try:
+                loss = file.append(stream.fifo, stream.origin, block, take, moment)
+            except OSError as error:  # no descriptor is left: it waits
+                self._wait(stream.fifo, f"{file.path}: {error.strerror}")
+                return 0
+            self._wait(stream.fifo, "")
+            if missing and not file.lost.bytes:
+                self._lost.record(file)
         else:
             data = block if take == len(block) else block[:take]
             sink = self._journal if stream.to == "journal" else self._console
             done, loss = sink.append(stream.origin, data)
-            if done < take:
-                self._later[stream.fifo] = now + AGAIN
-        self._pump.take(stream.fd, done)
+        if loss.bytes:
+            self._lost.add(stream, loss, block if done == len(block) else block[:done])
+        self._pump.consume(stream.fd, done)
         if file:
             self._ledger.close()
         stream.tail = self.tails.grown(stream.tail, block, done)
-        if loss.bytes:
-            self._lose(stream.origin.key, loss)
+        return done
 
-    def _lose(self, key: str, loss: Loss) -> None:
-        before = self._losses.get(key, {"bytes": 0, "lines": 0})
-        total = {"bytes": before["bytes"] + loss.bytes, "lines": before["lines"] + loss.lines}
-        self._losses[key] = {**total, "why": loss.why, "at": clock.stamp()}
-        if self._confess_at is None:
-            self._confess_at = clock.now() + CONFESS_EVERY
-        if self._report_at is None:
-            self._report_at = max(clock.now() + REPORT_SOON, self._reported + REPORT_EVERY)
-
-    def _confess(self, now: float) -> None:
-        for file in self._files.values():
-            file.confess((now, clock.wall()))
-        self._confess_at = now + CONFESS_EVERY if any(file.lost.bytes for file in self._files.values()) else None
-
-    def _report(self, now: float) -> None:
-        """For `status`, the events and the notices."""
-        self._report_at, self._reported = None, now
-        with suppress(OSError):
-            LOSSES.write(self._runtime_dir, self._losses)
+    def _wait(self, fifo: str, why: str) -> None:
+        """Report that a stream waits for its file (`why`), or no longer waits ("")."""
+        if why:
+            self._waits[fifo] = why
+        elif self._waits:
+            self._waits.pop(fifo, None)
+        else:
+            return
+        first, reason = next(iter(self._waits.items()), ("", ""))
+        key = first.rpartition("@")[0].rpartition(".")[0]
+        self._tell("files", f"the output of {key} waits for its file: {reason}; tried again" if first else "")
 
     def _ended(self, stream: Stream, file: LogFile | None) -> None:
-        """Nobody can write to it now, and nothing is left in it."""
+        """End a stream whose FIFO has no writer now, and is empty."""
         if not stream.ended:
             stream.ended = True
             self._later.pop(stream.fifo, None)
@@ -330,62 +409,24 @@ class Output:
                 file.end(stream.fifo)
             elif stream.to == "inherit":
                 self._console.end(stream.origin)
-            self.tails.keep(stream.origin, stream.tail)
+            self.tails.add(stream.origin, stream.tail)
             stream.tail = b""
         who = (stream.origin.key, stream.origin.stream)
         if stream.retired or self._newest[who] != stream.fifo:
             self._remove(stream)
 
-    def _remove(self, stream: Stream) -> None:
+    def _forget(self, stream: Stream) -> None:
         del self._streams[stream.fifo]
         self._ready.pop(stream.fifo, None)
         self._later.pop(stream.fifo, None)
         if self._watcher:
             self._watcher.unwatch(stream.fd)
+
+    def _remove(self, stream: Stream) -> None:
+        self._forget(stream)
+        self._share.unlock(stream.fd)
         with suppress(FileNotFoundError):
             os.unlink(f"{self._folder}/{stream.fifo}")
+        self._pump.forget(stream.fd)
+        self._wait(stream.fifo, "")
         os.close(stream.fd)
-
-    # -- where it goes ------------------------------------------------------------------------------------------------
-
-    def _route(self, stream: Stream) -> None:
-        """Finds out where a stream goes by the plan of now."""
-        key, kind = stream.origin.key, stream.origin.stream
-        task = self._plan.get("tasks", {}).get(key.rpartition(":")[0], {})
-        log = task.get("log", {})
-        stream.to, stream.file = log.get("to", "file"), None
-        if stream.to == "inherit":
-            self._console.know(key)
-        where = files(key, stream.to, log.get("stderr", "merged"), self._plan.get("log_dir", ""))
-        path = where.get(kind) or where.get(OUT)
-        if path:
-            rules = self._rules(task, log)
-            stream.file = self._files.get(path)
-            if stream.file is None:
-                stream.file = self._files[path] = LogFile(path, rules, self._ledger, self._compressor)
-            elif stream.file.rules != rules:
-                stream.file.close()
-                stream.file.rules = rules
-
-    def _rules(self, task: dict[str, Any], log: dict[str, Any]) -> Rules:
-        given = {name: log[name] for name in ("format", "max_size", "keep", "compress") if name in log}
-        user = task.get("user") if log.get("to", "file") != "file" else None
-        return Rules(**given, gid=_gid(self._plan.get("group")), user=user)
-
-
-def _epoch(fifo: str) -> str:
-    return fifo.rpartition("@")[2].partition(".")[0]
-
-
-def _in_order(fifo: str) -> tuple[int, str, bool]:
-    """Of one moment: the older run first, its stdout first."""
-    base, _, stream = fifo.rpartition(".")
-    run = run_of(fifo)
-    return number_of(run[0]) if run else 0, base, stream != OUT
-
-
-def _gid(group: str | None) -> int:
-    try:
-        return grp.getgrnam(group).gr_gid if group else -1
-    except KeyError:
-        return -1

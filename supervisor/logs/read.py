@@ -1,7 +1,7 @@
-"""Reading a log: the lines that there are, the last ones of them, and those that come, over all of its generations.
+"""Read a log over all of its generations: existing lines, the last lines, and new lines.
 
-For `supctl logs`, which reads the files itself: the supervisor is not asked for a line of them, and need not even run.
-Lines of the formats "plain" and "json" know when they were said and by which stream; those of "raw" do not.
+`supctl logs` uses this module. It reads the files itself, so the supervisor need not even run. Lines of the formats
+"plain" and "json" contain their time and stream; "raw" lines do not.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from contextlib import suppress
 from typing import BinaryIO, NamedTuple
 
 from supervisor.logs import generations
-from supervisor.logs.places import rotated
+from supervisor.logs.names import rotated
 
 _PLAIN = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (out|err) ")
 
 DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
-"""What reading a compressed file that is not whole, or not what it was, ends with."""
+"""The errors of reading an incomplete or damaged compressed file."""
 
 FIRST_STEP = 64 * 1024
-"""Bytes that are read from the end of a file for its last lines, doubled as long as they are not enough."""
+"""Bytes to read from the end of a file for its last lines. The reader doubles them until they are enough."""
 
 
 class Line(NamedTuple):
-    """One line; `at` and `stream` are "" where the file does not say."""
+    """One line. `at` and `stream` are "" if the file does not contain them."""
 
     at: str
     stream: str
@@ -37,7 +37,7 @@ class Line(NamedTuple):
 
 
 def parse(raw: bytes, stream: str = "") -> Line:
-    """A line of any format, without its newline. `stream`: of a file that holds only this one."""
+    """Parse a line of any format, without its newline. `stream`: the only stream of the file, if there is just one."""
     stamped = _PLAIN.match(raw)
     if stamped:
         return Line(stamped[1].decode(), stamped[2].decode(), raw[stamped.end() :])
@@ -49,16 +49,16 @@ def parse(raw: bytes, stream: str = "") -> Line:
 
 
 class Reader:
-    """The lines of a file, over rotations, truncations and new beginnings; each once, and in their order.
+    """Reads the lines of a log over rotations, truncations and new files, each line once and in order.
 
-    The generation that is read is held open, so all of it is read, whatever becomes of its name. Which one comes after
-    it is found out when it is at its end.
+    The reader holds the current generation open. So it reads all of it, whatever happens to its name. It looks for the
+    next generation at the end of this one.
     """
 
     def __init__(self, path: str, missing: Callable[[str], object], *, whole: bool = False) -> None:
-        """`missing` is told, at that place, why lines may be missing.
+        """Begin at the end of the log, at the beginning of a line; with `whole`, at the oldest line.
 
-        Begins at the end of what is there now, at the begin of a line; or, `whole`, with the oldest line that there is.
+        The reader calls `missing` at the place where lines may be missing, with the reason.
         """
         self.path = path
         self._missing = missing
@@ -73,7 +73,7 @@ class Reader:
         self._begin = self._file.tell() if self._file else 0
 
     def last(self, count: int) -> list[bytes]:
-        """The last lines before those of `more`, over as many generations as it takes. To be asked before it."""
+        """Return the last lines before those of `more`, over as many generations as needed. Call it before `more`."""
         found: deque[bytes] = deque(maxlen=count)
         at = (self._number, self._file) if self._file else None
         while at and len(found) < count:
@@ -85,34 +85,34 @@ class Reader:
         return list(found)
 
     def more(self) -> Iterator[bytes]:
-        """The lines that have come, in as many generations as there are now."""
+        """Yield the new lines, over all generations that exist now."""
         yield from self._grown()
         for _ in range(len(rotated(self.path)) + 1):
             after, known = self._after()
             if not after:
                 return
-            yield from self._grown()  # what was written before the other one was begun
+            yield from self._grown()  # lines that were written before the next generation began
             if not known:
-                yield from self._gap("a file that was read was removed, and maybe the next ones: see log.keep")
+                yield from self._gap("a file was removed while it was read, perhaps also the next ones: see log.keep")
             if self._file:
                 self._file.close()
             self._number, self._file = after
             self._damaged = False
             yield from self._grown()
 
-    def rest(self) -> Iterator[bytes]:
-        """The begin of a line whose rest has not come yet."""
+    def unfinished(self) -> Iterator[bytes]:
+        """Yield the unfinished line at the end."""
         if self._rest:
             yield self._rest
         self._rest = b""
 
     def close(self) -> None:
-        """Gives the file back."""
+        """Close the file."""
         if self._file:
             self._file.close()
 
     def _grown(self) -> Iterator[bytes]:
-        """The whole lines up to the end of this generation."""
+        """Yield the whole lines up to the end of this generation."""
         if self._file is None or self._damaged:
             return
         packed = isinstance(self._file, gzip.GzipFile)
@@ -130,14 +130,14 @@ class Reader:
             yield from self._gap(damage(self._file, error))
 
     def _gap(self, why: str) -> Iterator[bytes]:
-        """The begin of a line has lost its rest."""
-        yield from self.rest()
+        """Yield an unfinished line whose end is lost, and report the gap."""
+        yield from self.unfinished()
         self._missing(why)
 
     def _after(self) -> tuple[generations.Found | None, bool]:
-        """The generation after this one, and whether nothing is missing between the two.
+        """Return the generation after this one, and whether nothing is missing between the two.
 
-        If this one is nowhere any more, it is the oldest of those that were written to later.
+        If this one no longer exists, return the oldest generation with a later last write.
         """
         old = self._file
         if not old:
@@ -150,14 +150,14 @@ class Reader:
         return after, os.fstat(old.fileno()).st_nlink > 0
 
     def _tail(self, file: BinaryIO, count: int) -> list[bytes]:
-        """The last lines of a generation: of the one that is read, those before its begin."""
+        """Return the last lines of a generation; for the current one, those before the place where reading began."""
         if isinstance(file, gzip.GzipFile):
             kept: deque[bytes] = deque(maxlen=count)
             try:
                 file.seek(0)
                 kept.extend(line.rstrip(b"\n") for line in file)
             except DAMAGE as error:
-                if file is not self._file:  # of that one `more` will tell
+                if file is not self._file:  # `more` reports that one
                     self._missing(damage(file, error))
             return list(kept)
         fd, step = file.fileno(), FIRST_STEP
@@ -170,7 +170,7 @@ class Reader:
 
 
 def _to_end(file: BinaryIO) -> None:
-    """To the begin of its last line, if that one has no end yet."""
+    """Go to the end of a file, or to the beginning of an unfinished last line."""
     if isinstance(file, gzip.GzipFile):
         with suppress(*DAMAGE):
             deque(file, maxlen=0)
@@ -185,7 +185,7 @@ def _to_end(file: BinaryIO) -> None:
 
 
 def _between(fd: int, begin: int, end: int) -> bytes:
-    """Bytes of a file, wherever it is read just now; fewer, if it was truncated."""
+    """Return bytes of a file, whatever its current position is; fewer if it was truncated."""
     data = b""
     while len(data) < end - begin and (piece := os.pread(fd, end - begin - len(data), begin + len(data))):
         data += piece
@@ -193,7 +193,7 @@ def _between(fd: int, begin: int, end: int) -> bytes:
 
 
 def damage(file: BinaryIO, error: Exception) -> str:
-    """What to say of a file that cannot be read to its end."""
+    """Return the message for a file that cannot be read to its end."""
     return f"{file.name} is damaged: {error}"
 
 

@@ -1,4 +1,4 @@
-"""What one run has said, byte by byte, wherever it is by now: by the index of its log."""
+"""Read exactly the output of one run, in whatever files it is by now, with the index of its log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from supervisor.logs import generations, index
-from supervisor.logs.places import rotated
+from supervisor.logs.names import rotated
 from supervisor.logs.read import DAMAGE, damage
 
 PIECE = 1 << 20
@@ -18,29 +18,29 @@ PIECE = 1 << 20
 FOREVER = 1 << 62
 """An offset beyond every file."""
 
-GONE = "a part of it was in a file that is gone (log.keep), or that somebody else has rotated or truncated"
+GONE = "a part of it was in a file that was removed (log.keep), or that another program rotated or truncated"
 
 
 class RunReader:
-    """The lines of a run in one log: those that there are, and then those that come."""
+    """Reads the lines of a run in one log: existing lines, then new ones."""
 
     def __init__(self, path: str, run: str, missing: Callable[[str], object]) -> None:
-        """`run`: its whole id; `missing` is told, at that place, why lines are missing."""
+        """Take the full id of the run. The reader calls `missing`, with the reason, where lines are missing."""
         self.path = path
-        self.found = False  # anything of it, be it gone by now; or it is said that nobody knows
+        self.found = False  # any part of it, even if gone by now; or `missing` was called because it is unknown
         self._run = run
         self._missing = missing
         self._rest = b""
-        self._through = (-1, 0)  # up to here: generation and offset
-        self._gone = False  # what came before that
-        self._number = 0  # of the generation that was read last
+        self._through = (-1, 0)  # read up to here: generation and offset
+        self._gone = False  # the output before that
+        self._number = 0  # of the last generation that was read
 
     def more(self) -> Iterator[bytes]:
-        """The whole lines that have come."""
-        sizes = _sizes(self.path)  # first: what comes later may be of another run, of which the index then knows
+        """Yield the new whole lines."""
+        sizes = _sizes(self.path)  # first: later output may be of another run, which the index then has
         marks = index.read(self.path)
         if sizes and not marks and not self.found:
-            self._missing(f"it is not known which run has said what, as there is no {index.place(self.path)}")
+            self._missing(f"it is not known which run wrote what, because there is no {index.place(self.path)}")
             self.found = True
         for part in index.parts(marks, self._run):
             self.found = True
@@ -70,8 +70,8 @@ class RunReader:
                 except DAMAGE as error:
                     yield from self._gap(damage(file, error))
 
-    def rest(self) -> Iterator[bytes]:
-        """The begin of a line whose rest has not come yet."""
+    def unfinished(self) -> Iterator[bytes]:
+        """Yield the unfinished line at the end."""
         if self._rest:
             yield self._rest
         self._rest = b""
@@ -84,12 +84,12 @@ class RunReader:
             yield from lines
 
     def _gap(self, why: str) -> Iterator[bytes]:
-        """The begin of a line has lost its rest."""
-        yield from self.rest()
+        """Yield an unfinished line whose end is lost, and report the gap."""
+        yield from self.unfinished()
         self._missing(why)
 
     def _file_of(self, part: index.Part) -> BinaryIO | None:
-        """The next one is mostly beside the last one."""
+        """Open the generation of a part. It is mostly the neighbour of the last one."""
         beside = generations.opened(self.path, self._number - 1) if self._number else None
         if beside:
             if _is(part, beside):
@@ -105,7 +105,7 @@ class RunReader:
 
 
 def _is(part: index.Part, file: BinaryIO) -> bool:
-    """Whether a file is the generation in which this was said."""
+    """Return whether a file is the generation of this part."""
     found, packed = os.fstat(file.fileno()), isinstance(file, gzip.GzipFile)
     if not packed and found.st_ino != part.inode:
         return False
@@ -116,7 +116,7 @@ def _is(part: index.Part, file: BinaryIO) -> bool:
 
 
 def _sizes(path: str) -> dict[int, int]:
-    """Of the files that are not compressed, by inode."""
+    """Return the sizes of the uncompressed files, by inode."""
     found = {}
     for place in (path, *rotated(path).values()):
         with suppress(OSError):

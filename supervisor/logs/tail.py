@@ -1,8 +1,8 @@
-"""Last words: what a run said last, so that `why` and the history can say it of one that failed.
+"""Last words: the last output lines of a run. `why` and the history show them for a run that failed.
 
-Of each run that has ended the last lines of its stderr are kept, or of its stdout when it has said nothing there. They
-are kept here for the history, for a while; and of the last run of each instance in a small file of the runtime
-directory (memory), where `supctl why` and `show` find it.
+The scribe keeps the last stderr lines of each run that has ended. If the run wrote nothing to stderr, it keeps the last
+stdout lines. This process keeps them for a while, for the history. For the last run of each instance, a small file in
+the runtime directory (memory) has them too. `supctl why` and `show` read that file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from supervisor.logs.places import ERR
+from supervisor.host import files
+from supervisor.logs.names import ERR
+from supervisor.store import layout
 
 if TYPE_CHECKING:
     from supervisor.logs.format import Origin
@@ -20,25 +22,25 @@ if TYPE_CHECKING:
 BYTES = 2048
 LINES = 10
 RUNS = 512
-"""Runs of which the last words are kept here: those of a second of a crash storm."""
+"""The number of runs whose last words are kept here. It covers one second of a crash storm."""
 
 
 class Tails:
     """The last words of the last runs."""
 
     def __init__(self, runtime_dir: str) -> None:
-        """`runtime_dir`: files are made in its folder "said"."""
-        self._folder = f"{runtime_dir}/said"
+        """Keep the files in `runtime_dir`."""
+        self._folder = layout.last_lines(runtime_dir)
         self._kept: dict[str, tuple[str, list[str]]] = {}
 
     def grown(self, tail: bytes, block: bytes, take: int) -> bytes:
-        """A tail, after so many bytes of a block."""
+        """Return a tail, extended by the first `take` bytes of a block."""
         if take >= BYTES:
             return block[take - BYTES : take]
         return (tail + block[:take])[-BYTES:]
 
-    def keep(self, origin: Origin, tail: bytes) -> None:
-        """A stream has ended."""
+    def add(self, origin: Origin, tail: bytes) -> None:
+        """Keep the tail of a stream that has ended."""
         if not tail:
             return
         stream, _ = self._kept.get(origin.run, ("", []))
@@ -53,20 +55,20 @@ class Tails:
             self._write(origin.key, {"run": origin.run, "stream": origin.stream, "lines": lines})
 
     def of(self, run: str) -> list[str]:
-        """The last lines of a run that has ended, by its id; empty when it has said nothing, or long ago."""
-        return self._kept.get(run, ("", []))[1]
+        """Return the last lines of an ended run, by its id. Empty: it wrote nothing, or ended long ago."""
+        if run in self._kept:
+            return self._kept[run][1]
+        said = read(os.path.dirname(self._folder), run.rpartition("/")[0])  # another process may have read it
+        return list(said.get("lines", ())) if said.get("run") == run else []
 
     def _write(self, key: str, said: dict[str, Any]) -> None:
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
-        path = f"{self._folder}/{key}"
-        with open(f"{path}.new", "w", encoding="utf-8", errors="backslashreplace") as file:
-            json.dump(said, file)
-        os.rename(f"{path}.new", path)
+        files.replace(f"{self._folder}/{key}", json.dumps(said).encode())
 
 
 def read(runtime_dir: str, key: str) -> dict[str, Any]:
-    """What the last run of an instance said last: {"run", "stream", "lines"}; empty when nothing is kept."""
-    return _object(f"{runtime_dir}/said/{key}")
+    """Return the last words of an instance's last run: {"run", "stream", "lines"}; empty if none are kept."""
+    return _object(f"{layout.last_lines(runtime_dir)}/{key}")
 
 
 def _object(path: str) -> dict[str, Any]:

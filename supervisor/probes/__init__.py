@@ -1,23 +1,35 @@
-"""The kinds of questions that can be put to a task.
+"""Probe tasks: one file for each kind of probe.
 
-A kind is a file here and a line in `KINDS`; a test compares the two. What the answers mean is `core.health`'s.
+A kind is a file that defines `KIND` (see `interface`), and a line in `KINDS`. Config, parent, @prober, `supctl show`
+and the documentation take the rest from there. `core.health` decides what the answers mean.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from types import ModuleType
+from supervisor.core.definition import Probe
+from supervisor.probes.interface import InProber, Kind
 
 KINDS = {
-    "http": "a URL that must answer",
-    "tcp": "an address that must accept",
-    "command": "a command that must succeed",
+    "http": "supervisor.probes.http",
+    "tcp": "supervisor.probes.tcp",
+    "command": "supervisor.probes.command",
 }
+"""The kinds: each is the key that a probe is recognised by, and the module that defines the kind."""
 
 
-def load(kind: str) -> ModuleType:
-    """The module of a kind, see `interface`."""
-    return import_module(f"supervisor.probes.{kind}")
+def load(name: str) -> Kind:
+    """Return a kind by its name."""
+    kind: Kind = import_module(KINDS[name]).KIND
+    return kind
+
+
+def in_prober() -> list[str]:
+    """Return the names of the kinds that the helper @prober asks."""
+    return [name for name in KINDS if isinstance(load(name), InProber)]
+
+
+def asked_by_prober(probe: Probe) -> bool:
+    """Return whether the helper @prober asks this probe."""
+    return isinstance(load(probe.kind), InProber)

@@ -1,23 +1,27 @@
-"""The program `supervisor`: its arguments, and who is started first.
+"""The program `supervisor`: its arguments, and the order of its first steps.
 
-Nothing but the spawner is imported before the spawner is forked: so it stays small, and every fork cheap.
+The program imports nothing but the spawner before it forks the spawner. So the spawner stays small, and every fork is
+cheap.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 
-from supervisor.host.handover import HELD, VARIABLE, Trial, received
+from supervisor.core.exits import FAILED, USAGE
+from supervisor.host import lookup, stdio
+from supervisor.spawn.reexec import HELD, VARIABLE, ReexecState, received
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-FAILED = 1
-EX_CONFIG = 78  # sysexits.h; systemd: RestartPreventExitStatus=78
-USAGE = 2
+OWN_UMASK = 0o022
+"""The umask of the supervisor and its helpers. The caller's umask is only for the tasks: with 077, for instance, tasks
+of other users could not reach their notify sockets."""
 
 HELP = """usage: supervisor [-c FILE] [--check | --sweep | --rehearse=DIRECTORY] [--version] [--help]
 
@@ -26,10 +30,10 @@ Run the tasks of a config as their parent process, in the foreground, until SIGT
   -c FILE     the config; default: $SUPERVISOR_CONFIG, ./supervisor.toml, ./conf/supervisor.toml,
               /etc/supervisor/supervisor.toml, whichever exists first
   --check     check the config and exit: 0, or 78 with every error
-  --sweep     kill what a supervisor that is no more has left running, and exit; does nothing when
-              $SERVICE_RESULT says that it has crashed: its successor takes over (systemd: ExecStopPost=)
-  --rehearse=DIRECTORY   import everything, check the config, read the journal of the supervisor that runs in
-              DIRECTORY, change nothing, and exit: what `supctl upgrade` asks of a new version first
+  --sweep     kill the processes that a supervisor left when it ended, and exit; does nothing when
+              $SERVICE_RESULT says that it crashed, as its successor takes over (systemd: ExecStopPost=)
+  --rehearse=DIRECTORY   test this version, change nothing, and exit: import everything, check the config, read the
+              journal of the supervisor that runs in DIRECTORY (`supctl upgrade` does this first)
   --version   print the version
 
 example:
@@ -38,16 +42,13 @@ example:
 
 
 def main() -> NoReturn:
-    """The entry point. After an exec by `supctl upgrade` the first seconds are a trial, see `host.handover`."""
-    handover = received(os.environ.pop(VARIABLE, ""))
-    if handover is None:
-        sys.exit(run(sys.argv[1:]))
-    trial = Trial(handover)
-    sys.exit(trial.run(lambda: run(sys.argv[1:], trial)))
+    """Run the command line, and end with its exit code. An earlier program of this process may have executed it."""
+    stdio.prepare()
+    sys.exit(run(sys.argv[1:], received(os.environ.pop(VARIABLE, ""))))
 
 
-def run(words: list[str], trial: Trial | None = None) -> int:
-    """One command line. Returns the exit code."""
+def run(words: list[str], came: ReexecState | None = None) -> int:
+    """Run one command line. Return the exit code."""
     try:
         explicit, mode = _arguments(words)
     except ValueError as error:
@@ -56,18 +57,20 @@ def run(words: list[str], trial: Trial | None = None) -> int:
     except SystemExit:
         return 0
     if mode == "--check":
+        from supervisor.program.check import check  # noqa: PLC0415 - the parent itself never loads it
+
         return check(explicit)
     if mode.startswith("--rehearse="):
-        from supervisor.rehearsal import rehearse  # noqa: PLC0415
+        from supervisor.program.rehearsal import rehearse  # noqa: PLC0415
 
         return rehearse(explicit, mode.partition("=")[2])
-    return supervise(explicit, trial, sweep=mode == "--sweep")
+    return supervise(explicit, came, sweep=mode == "--sweep")
 
 
 def _arguments(words: list[str]) -> tuple[str | None, str]:
-    """The config that was named, and what to do instead of supervising, if anything.
+    """Return the named config, and the action to take instead of supervising, if any.
 
-    By hand: argparse would stay in memory.
+    The parser is written by hand, because argparse would stay in memory.
 
     Raises:
         ValueError: wrong usage.
@@ -97,42 +100,29 @@ def _arguments(words: list[str]) -> tuple[str | None, str]:
     return explicit, mode
 
 
-def check(explicit: str | None) -> int:
-    """Checks the config, and says what came of it. Returns the exit code."""
-    from supervisor.config import ConfigErrors, find, load  # noqa: PLC0415 - the parent itself never loads it
-
+def supervise(explicit: str | None, came: ReexecState | None = None, *, sweep: bool = False) -> int:
+    """Start, supervise until the end, and return the exit code. With `sweep`, the shutdown begins at once."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)  # until the loop can handle them (`host.loop.Signals`)
+    umask = os.umask(OWN_UMASK)
+    if came:
+        came.umask = umask  # an older program does not pass it on
+    lookup.fill()
     try:
-        path, _why = find(explicit, os.environ)
-        config = load(path, beforehand=True)
-    except ConfigErrors as errors:
-        sys.stderr.write("".join(f"{error}\n" for error in errors.errors))
-        return EX_CONFIG
-    sys.stderr.write("".join(f"warning: {text}\n" for text in config.warnings))
-    sys.stdout.write(f"{path}: ok, {len(config.tasks)} task{'' if len(config.tasks) == 1 else 's'}\n")
-    return 0
+        from supervisor.host.aside import aside  # noqa: PLC0415
+        from supervisor.spawn.spawning import Spawning  # noqa: PLC0415
 
-
-def supervise(explicit: str | None, trial: Trial | None = None, *, sweep: bool = False) -> int:
-    """Comes up, supervises until the end, and returns the exit code. `sweep`: the end begins at once."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)  # they wait until somebody can obey (`host.loop.Signals`)
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # started without stdin, stdout or stderr
-        os.set_inheritable(fd, True)
-    os.close(fd)
-    from supervisor.host.aside import aside  # noqa: PLC0415
-    from supervisor.host.spawner import Spawner  # noqa: PLC0415
-
-    try:
-        spawner = Spawner()
+        gc.freeze()  # a collection would write to every object, so that the spawner could not share its memory with us
+        spawning = Spawning()
+        spawning.spawner.umask = umask
         reading = aside(_prepare, (explicit,))  # meanwhile the rest is imported
-    except OSError as error:  # tasks of an earlier supervisor go on; who has started us tries again
-        sys.stderr.write(f"supervisor: cannot start, no process or descriptor is to be had: {error.strerror}\n")
+        from supervisor.program import boot  # noqa: PLC0415
+    except OSError as error:  # tasks of an earlier supervisor go on; our caller tries again
+        sys.stderr.write(f"supervisor: cannot start, no process or file descriptor is available: {error.strerror}\n")
         return FAILED
-    from supervisor import boot  # noqa: PLC0415
-
-    return boot.supervise(spawner, reading, trial, sweep=sweep)
+    return boot.supervise(spawning, reading, came, sweep=sweep)
 
 
 def _prepare(explicit: str | None) -> object:
-    from supervisor import errands  # noqa: PLC0415 - in the child
+    from supervisor.shell import offloaded  # noqa: PLC0415 - in the child
 
-    return errands.prepare(explicit)
+    return offloaded.prepare(explicit)

@@ -1,9 +1,11 @@
-"""Running a command that may do anything: hang, flood, fail, read nothing. For errands, which may wait for it.
+"""Run a command that may do anything: hang, flood, fail, read nothing. For errands, which may wait for it.
 
-It gets its input from memory, so nobody waits for it to read; of what it says the beginning is kept and the rest thrown
-away. When its time is over it is killed with all that it began: it has a mark (`mark`), and is chased by that (`kin`).
-One that ends by itself may leave something behind in a session of its own, as who delivers mail does; what it leaves
-in its process group is killed in any case.
+The command gets its input from memory, so no process waits until it reads. Only the beginning of its output is kept, or
+the end.
+
+At the time limit the command is killed with all that it has begun. It has a mark (`mark`), by which a chase
+(`proctree`) finds its processes. A command that ends by itself may leave a process in a session of its own, as a
+program that delivers mail does. Whatever it leaves in its process group is killed in any case.
 """
 
 from __future__ import annotations
@@ -14,31 +16,32 @@ import signal
 import subprocess
 from contextlib import suppress
 
-from supervisor.host import kin, mark
+from supervisor.host import mark
 from supervisor.host.clock import now
+from supervisor.runs import proctree
 
 KEPT = 400
-"""Bytes of its output that are kept: for a line of the log."""
+"""Bytes of the output that are kept, for a line of the log."""
 
 _NOT_FOR_IT = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
 
 
 def run(words: tuple[str, ...], data: bytes, limit: float, *, last: bool = False) -> str:
-    """Runs a command with `data` on its stdin for at most `limit` seconds. Returns "" or what went wrong.
+    """Run a command with `data` on its stdin for at most `limit` seconds. Return "" or what went wrong.
 
-    Of what it says the beginning is kept, or the end (`last`).
+    The beginning of its output is kept, or the end (`last`).
 
     Raises:
         OSError: there is no such program, or no more processes.
     """
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("0")  # the supervisor's own protection is not for others
+        file.write("0")  # the command does not inherit the supervisor's own protection
     number = mark.number(f"command {os.getpid()} {now()}", "")
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_IT}
     with open(os.memfd_create("stdin"), "w+b", buffering=0) as stdin:
         stdin.write(data)
         stdin.seek(0)
-        with mark.given(number):
+        with mark.inherited_by_children(number):
             child = subprocess.Popen(
                 words,
                 stdin=stdin,
@@ -50,7 +53,8 @@ def run(words: tuple[str, ...], data: bytes, limit: float, *, last: bool = False
     with child:
         said, in_time = _listen(child, now() + limit, last=last)
         if not in_time:
-            kin.chase(kin.Family(number, child.pid), child.pid)
+            users = frozenset({os.geteuid()})
+            proctree.chase(proctree.Family(number, child.pid, users=users, heir=os.getppid()), child.pid)
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         status = child.wait()
@@ -64,7 +68,7 @@ def run(words: tuple[str, ...], data: bytes, limit: float, *, last: bool = False
 
 
 def _listen(child: subprocess.Popen[bytes], deadline: float, *, last: bool) -> tuple[bytes, bool]:
-    """What it says, until it ends (the second value) or until the deadline."""
+    """Return the output of the command, and whether it ended before the deadline."""
     assert child.stdout  # noqa: S101 - it was made with a pipe
     pipe, ended = child.stdout.fileno(), os.pidfd_open(child.pid)
     os.set_blocking(pipe, False)

@@ -1,14 +1,21 @@
-"""The FIFOs through which @scribe reads what tasks say.
+"""Hold the FIFOs through which @scribe reads the output of tasks.
 
-Each run has its own, so what it said is told from what the next one says, and its end from its silence. The child
-opens them for reading and writing, so that it never has a pipe without a reader, whoever dies. The parent holds each
-open for reading, so that what a dying task wrote last is not lost with it while there is no scribe, and has it held
-beyond its own death (`keeper`); the scribe removes the FIFO when it has read everything, and then the parent lets go
-of it.
+Each run has its own FIFOs. So the scribe can tell the output of one run from that of the next, and an end from a
+silence. Three measures keep the output from being lost:
 
-A scribe that does not come to it (its disk hangs) may leave many behind. Each instance may have SPARE, and all of them
-together have ROOM for more. What a crash loop needs beyond that uses the newest ones again: nothing is lost, but then
-the last line of a run, if it has no newline, goes on with the first one of the next, and both count as one run's.
+- The child opens its FIFOs for reading and writing. So it never has a pipe without a reader, whoever dies.
+- The parent holds each FIFO open for reading. So the last output of a dying task is not lost while there is no scribe.
+- The parent has each FIFO held open beyond its own death (`fd_holder`).
+
+The scribe removes a FIFO when it has read everything. Then the parent closes it.
+
+If somebody removes a FIFO, or the whole runtime directory, the task still writes to it. The kernel gives no new name to
+a FIFO without any. So the parent makes a link to a descriptor of it (proc(5)) in place of its name. The next parent
+finds such a FIFO among the descriptors of the task.
+
+A scribe that cannot keep up (its disk hangs) may leave many FIFOs unread. Each instance may have SPARE of them, and all
+instances together have ROOM for more. Beyond that, a crash loop uses its newest FIFOs again. Nothing is lost by this.
+But if the last line of a run has no newline, the first line of the next run continues it. Both count as one run's.
 """
 
 from __future__ import annotations
@@ -19,20 +26,22 @@ import os
 import resource
 import stat
 import termios
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
+from itertools import product
 
-from supervisor.host.keeper import Keeper
+from supervisor.host.place import leads_to, place_of
+from supervisor.spawn.fd_holder import FdHolder
 
 SPARE = 8
-"""Runs of one instance that may wait for the scribe in any case; each costs two descriptors of the parent."""
+"""Runs of one instance that may always wait for the scribe. Each costs two descriptors of the parent."""
 
 ROOM = 2048
-"""Runs that may wait beyond that, of all instances together, as long as they need no more than a quarter of the
-descriptors that the parent may have. With the longest back-off, a minute, a crash loop needs more than a day for it."""
+"""Runs of all instances together that may wait beyond that. They may need at most a quarter of the descriptors that the
+parent may have. With the longest back-off, a minute, a crash loop needs more than a day to fill this."""
 
 NOW_AND_THEN = 64
-"""Runs of an instance in a jam between two looks at all that it has, not only at the oldest ones."""
+"""Unread runs of an instance between two looks at all of its runs. Other looks are at the oldest ones only."""
 
 Pair = tuple[str, ...]
 
@@ -40,16 +49,17 @@ Pair = tuple[str, ...]
 class Fifos:
     """The FIFOs that the parent holds."""
 
-    def __init__(self, keeper: Keeper, log: Callable[[str, str], None]) -> None:
-        """`keeper` holds them when the parent is gone; `log(level, text)`."""
-        self._keeper = keeper
+    def __init__(self, fd_holder: FdHolder, log: Callable[[str, str], None]) -> None:
+        """`fd_holder` holds the FIFOs when the parent is gone. `log(level, text)`."""
+        self._fd_holder = fd_holder
         self._log = log
-        self._complained = False  # that there are more than can be kept so: once is enough
+        self._complained = False  # the warning that no more can be held so is logged once
         self._held: dict[str, dict[Pair, list[int]]] = {}  # by instance, the oldest first
         self._taken_over = False
+        self._present: Collection[str] = ()  # the instances of the last manifest
 
     def make(self, key: str, paths: Pair) -> Pair:
-        """Makes those of a run. Returns what it shall write to: these, or, in a jam, those of the run before.
+        """Make the FIFOs of a run. Return where it writes to: these, or those of the run before if too many wait.
 
         Raises:
             OSError: the runtime directory is full or gone, or no descriptor is left.
@@ -66,18 +76,17 @@ class Fifos:
             self.hold(key, paths)
         except OSError:
             for path in made:
-                with suppress(FileNotFoundError):
-                    os.unlink(path)
+                _unlink(path)
             raise
         return paths
 
     def _room(self) -> bool:
-        """Whether there is any for a run beyond those that each instance may have."""
+        """Return whether there is room for a run beyond those that each instance may have."""
         beyond = sum(max(0, len(held) - SPARE) for held in self._held.values())
         return beyond < min(ROOM, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8)
 
     def hold(self, key: str, paths: Pair) -> None:
-        """Opens those that are there, for as long as the scribe has not removed them.
+        """Open FIFOs that exist, and hold them until the scribe has removed them.
 
         Raises:
             OSError: no descriptor is left.
@@ -89,18 +98,18 @@ class Fifos:
         except OSError:
             _close(fds)
             raise
-        self._keep(fds)
+        self._put_in_holder(fds)
         self._held.setdefault(key, {})[paths] = fds
 
-    def _keep(self, fds: list[int]) -> None:
-        """Also beyond our death. No start fails for want of that."""
+    def _put_in_holder(self, fds: list[int]) -> None:
+        """Have these held beyond our death. If that fails, the start does not."""
         try:
-            if self._keeper.full:
-                self._keeper.renew(self._all())
-            self._keeper.put(fds)
+            if self._fd_holder.full:
+                self._fd_holder.send_again(self._all())
+            self._fd_holder.hold(fds)
         except OSError as error:
             if not self._complained:
-                self._log("warning", f"a crash of the supervisor may lose what a task says then: {error.strerror}")
+                self._log("warning", f"a crash of the supervisor may lose output of tasks: {error.strerror}")
             self._complained = True
 
     def _all(self) -> Iterator[int]:
@@ -109,20 +118,33 @@ class Fifos:
                 yield from fds
 
     def take_over(self, folder: str) -> None:
-        """Holds what an earlier supervisor held, once: afterwards it is all known. And says that it does, each time.
+        """Hold what an earlier supervisor held, and announce that we hold it. Do so once: afterwards all is known.
 
         Raises:
-            OSError: no descriptor is left, or no room to say it.
+            OSError: no descriptor is left, or no room to announce it.
         """
         if not self._taken_over:
             self._find(folder)
+            self.renew()
+            self._fd_holder.in_charge(os.path.dirname(folder))
             self._taken_over = True
-        self._keeper.in_charge(os.path.dirname(folder))
+
+    def find(self, run: str, pid: int) -> None:
+        """Give the FIFOs of a run that an earlier supervisor started a name again, if they have lost it.
+
+        Args:
+            run: their path without the suffix for the stream (`layout.output`).
+            pid: the leader of the run. Its stdout and its stderr are the FIFOs, unless it has changed that.
+        """
+        for path, fd in product((f"{run}.out", f"{run}.err"), (1, 2)):
+            with suppress(OSError):  # it has no such descriptor, or is gone
+                if leads_to(f"/proc/{pid}/fd/{fd}", path) and not _is_named(path):
+                    _link(f"/proc/{pid}/fd/{fd}", path)
 
     def _find(self, folder: str) -> None:
         known = {path for held in self._held.values() for paths in held for path in paths}
         for paths in _runs(folder):
-            if not known.isdisjoint(paths):  # the last attempt came as far as this
+            if not known.isdisjoint(paths):  # the last attempt has held these already
                 continue
             key = os.path.basename(paths[0]).rpartition(".")[0].rpartition(".")[0]
             try:
@@ -133,12 +155,26 @@ class Fifos:
                         self.hold(key, (path,))
 
     def sweep(self, keys: Iterable[str]) -> None:
-        """Lets go of what the scribe has removed, of every instance but these, which do it when they start again."""
-        for key in self._held.keys() - set(keys):
+        """Close what the scribe has removed, except for these instances. They do it when they start again."""
+        self._present = frozenset(keys)
+        for key in self._held.keys() - self._present:
             self._sweep(key)
 
+    def is_there(self) -> bool:
+        """See `Kept`. Only the newest FIFOs of an instance need a name: the scribe may have removed the older ones."""
+        newest = [list(held.items())[-1] for key, held in self._held.items() if key in self._present]
+        return all(place_of(path) == place_of(fd) for paths, fds in newest for path, fd in zip(paths, fds, strict=True))
+
+    def renew(self) -> None:
+        """See `Kept`. A FIFO that the scribe has removed may get a name, too. The scribe removes that again."""
+        for held in self._held.values():
+            for paths, fds in held.items():
+                for path, fd in zip(paths, fds, strict=True):
+                    if place_of(path) != place_of(fd) or os.path.islink(path):
+                        _link(f"/proc/{os.getpid()}/fd/{fd}", path)
+
     def unread(self, key: str) -> int:
-        """Bytes that are in the FIFOs of an instance."""
+        """Return the number of bytes in the FIFOs of an instance."""
         count, total = array.array("i", [0]), 0
         for fds in self._held.get(key, {}).values():
             for fd in fds:
@@ -154,7 +190,7 @@ class Fifos:
                 there += 1
             else:
                 _close(held.pop(paths))
-            if there > SPARE and not thorough:  # the scribe begins with the oldest ones, if it can
+            if there > SPARE and not thorough:  # the scribe reads the oldest ones first, if it can
                 break
         if not held:
             self._held.pop(key, None)
@@ -162,14 +198,16 @@ class Fifos:
 
 
 def _runs(folder: str) -> list[Pair]:
-    """The FIFOs of each run, the oldest first, with those of its stdout before those of its stderr, as in `make`.
+    """Return the FIFOs of each run, the oldest run first, and stdout before stderr, as in `make`.
 
-    Runs are numbered within an epoch ("web:2.7@k3f9q1"); which epoch is older only their files can tell.
+    Runs are numbered within an epoch ("web:2.7@k3f9q1"). Only the files tell which epoch is older.
     """
     found: dict[str, list[str]] = {}
     age: dict[str, int] = {}
     for name in sorted(os.listdir(folder), reverse=True):
         run, _, stream = name.rpartition(".")
+        if not _is_named(f"{folder}/{name}"):
+            _unlink(f"{folder}/{name}")
         with suppress(FileNotFoundError):  # the scribe has just removed it
             there = os.stat(f"{folder}/{name}")
             if stream in ("out", "err") and stat.S_ISFIFO(there.st_mode):
@@ -185,7 +223,7 @@ def _runs(folder: str) -> list[Pair]:
 
 
 def _make(path: str) -> bool:
-    """Returns whether it was not there yet."""
+    """Make a FIFO. Return False if it was there already."""
     try:
         os.mkfifo(path, 0o600)
     except FileExistsError:
@@ -194,6 +232,25 @@ def _make(path: str) -> bool:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         os.mkfifo(path, 0o600)
     return True
+
+
+def _is_named(path: str) -> bool:
+    """Return whether a path leads to its FIFO. A link that an earlier supervisor made leads nowhere, or astray."""
+    try:
+        return os.path.exists(path) and (not os.path.islink(path) or leads_to(os.readlink(path), path))
+    except OSError:
+        return False
+
+
+def _link(fd: str, path: str) -> None:
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    _unlink(path)
+    os.symlink(fd, path)
+
+
+def _unlink(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _close(fds: list[int]) -> None:

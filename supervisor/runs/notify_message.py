@@ -1,8 +1,8 @@
-"""What one datagram of sd_notify(3) says: bytes in, an event out. Nothing that anybody sends can make it fail.
+"""Parse one datagram of sd_notify(3): bytes in, an event out. Nothing that anybody sends can make this fail.
 
-Lines of KEY=VALUE. What is not known is passed over, as the protocol wants it; what is known and makes no sense too.
-Several datagrams that were read at once become one event (`together`), so that a task that says a thousand things costs
-the core no more than one that says the last of them.
+A datagram consists of lines of KEY=VALUE. Unknown keys are ignored, as the protocol wants it, and so are values that
+make no sense. `together` joins several datagrams that were read at once into one event. So a task that sends a thousand
+datagrams costs the core no more than a task that sends the last of them.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from supervisor.core.events import Notified
 from supervisor.core.immutable import immutable, replace
 
 LONGEST = 4096
-"""Bytes of a datagram that are read; the manual of sd_notify asks for small ones, systemd reads as much."""
+"""Bytes of a datagram that are read. The manual of sd_notify asks for small ones. systemd reads as many."""
 
 LONGEST_STATUS = 200
 """Characters of a status that are shown."""
 
 _CENTURY = 3_155_760_000.0
-"""Seconds. What is longer is as good as for ever, and a timer must be able to hold it."""
+"""Seconds. A longer time is as good as for ever, and a timer must be able to hold it."""
 
 _INFINITY = (1 << 64) - 1
 """Microseconds: what systemd's programs write for "never" (USEC_INFINITY)."""
 
 
 @immutable
-class Said:
+class Content:
     """A datagram: what it tells the core, and what it asks of the host."""
 
     event: Notified
     main_pid: int = 0
-    stores: bool = False  # FDSTORE=1, which there is not
+    stores: bool = False  # FDSTORE=1, which we do not support
 
     @property
     def says_nothing(self) -> bool:
-        """Whether there is no word in it that means anything here, as in a BARRIER=1."""
-        return self == Said(Notified(self.event.run))
+        """Whether nothing in it means anything here, as with BARRIER=1."""
+        return self == Content(Notified(self.event.run))
 
 
-def parse(data: bytes, run: int) -> Said:
-    """Understands one datagram of a process of this run."""
+def parse(data: bytes, run: int) -> Content:
+    """Parse one datagram of a process of this run."""
     found: dict[str, str] = {}
     for line in data.decode(errors="replace").split("\n"):
         key, equals, value = line.partition("=")
@@ -58,11 +58,11 @@ def parse(data: bytes, run: int) -> Said:
         watchdog=_seconds(found.get("WATCHDOG_USEC", ""), for_ever=0.0),
         extend=_seconds(found.get("EXTEND_TIMEOUT_USEC", ""), for_ever=None),
     )
-    return Said(event, _number(found.get("MAINPID", "")) or 0, found.get("FDSTORE") == "1")
+    return Content(event, _number(found.get("MAINPID", "")) or 0, found.get("FDSTORE") == "1")
 
 
 def together(first: Notified, then: Notified) -> Notified:
-    """Two things that were said one after the other, as one."""
+    """Join two messages that were sent one after the other into one."""
     return replace(
         then,
         ready=first.ready or then.ready,
@@ -78,7 +78,7 @@ def together(first: Notified, then: Notified) -> Notified:
 
 
 def _status(text: str | None) -> str | None:
-    """Fit for a line of a table and of a log."""
+    """Make the text fit for a line of a table and of a log."""
     if text is None:
         return None
     short = text if len(text) <= LONGEST_STATUS else text[: LONGEST_STATUS - 1] + "…"
@@ -91,7 +91,7 @@ def _errno(text: str) -> str:
 
 
 def _seconds(text: str, *, for_ever: float | None) -> float | None:
-    """`for_ever`: what "never" means: a watchdog is off, an extension is none, as with systemd."""
+    """Parse microseconds. `for_ever`: the value for "never": a watchdog is off, an extension is none, as in systemd."""
     number = _number(text)
     if number == _INFINITY:
         return for_ever
@@ -99,7 +99,7 @@ def _seconds(text: str, *, for_ever: float | None) -> float | None:
 
 
 def _number(text: str) -> int | None:
-    """A whole number that fits into 64 bits; None when it is none."""
+    """Parse a whole number that fits into 64 bits. Return None if it is not one."""
     if not text.isascii() or not text.isdigit() or len(text) > 20:
         return None
     number = int(text)

@@ -1,14 +1,16 @@
-"""The limits of a whole run, or of a group: what its cgroup says to the kernel (cgroup-v2.rst). A child writes them.
+"""Write the limits of a run, or of a group, into its cgroup (cgroup-v2.rst). A child writes them.
 
-A limit that the kernel does not take is no start, unless the task has `best_effort`, or it is one that can be watched
-(`helpers.limiter`). Why it may not take it: no cgroup can be had, or its controller cannot be enabled in what is above
-it (see `cgroup`).
+A run does not start if the kernel refuses a limit. There are two exceptions: the task has `best_effort`, or the limit
+can be watched (`helpers.limiter`). The kernel refuses a limit if there is no cgroup. It also refuses one if its
+controller cannot be enabled in the cgroups above (see `cgroup`).
 
-`memory` has two parts: from nine tenths on (memory.high) the run is slowed down and its memory taken back, and at
-the whole (memory.max) all of it is killed together (memory.oom.group): half a run is worth nothing.
+`memory` has two parts:
 
-`io_weight` has two readers: io.cost, and the scheduler bfq, which has a file and a scale of its own. It is written for
-both, as by systemd; one of them is enough.
+- At nine tenths (memory.high) the kernel slows down the run and takes back its memory.
+- At the whole (memory.max) it kills all of the run together (memory.oom.group). Half a run is worth nothing.
+
+`io_weight` has two readers: io.cost, and the scheduler bfq, which has a file and a scale of its own. We write it for
+both, as systemd does. One of them is enough.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import os
 
 from supervisor.core.controllers import CONTROLLERS, WATCHED
 from supervisor.host.cgroup import in_the_way
-from supervisor.host.child import StepError
+from supervisor.host.step import StepError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,14 +28,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PERIOD = 100_000
-"""Microseconds: within each of them the run may compute for its share."""
+"""Microseconds of a period. In each period the run may compute for its share."""
 
 
-def take(directory: str, wanted: dict[str, Any], *, best_effort: bool) -> None:
-    """Writes the limits into the cgroup of a run. `wanted`: the keys of `limits`, None for no such limit.
+def apply(directory: str, wanted: dict[str, Any], *, best_effort: bool) -> None:
+    """Write the limits into the cgroup of a run. `wanted`: values by the keys of `limits`; None: no limit.
 
     Raises:
-        StepError: one of them cannot be had, nor be watched, and is not `best_effort`.
+        StepError: the kernel refuses a limit that cannot be watched and is not `best_effort`.
     """
     for key, value in wanted.items():
         if value is None:
@@ -45,14 +47,14 @@ def take(directory: str, wanted: dict[str, Any], *, best_effort: bool) -> None:
                 raise StepError(f"limits.{key}: {_why(directory, error)}; see best_effort") from None
 
 
-def take_together(directory: str, group: str, wanted: dict[str, Any], *, best_effort: bool) -> None:
-    """The same for a group of tasks; `directory` is the cgroup that those of their runs are in.
+def apply_to_group(directory: str, group: str, wanted: dict[str, Any], *, best_effort: bool) -> None:
+    """Write the limits of a group of tasks. `directory` is the cgroup above those of their runs.
 
-    What is not limited any more is said, too: the cgroup may be there since another config. For want of the memory of
-    a group one run is killed, as a whole, and not all.
+    Limits that are gone are also written, as the cgroup may be there since another config. If the memory of a group
+    runs out, one run is killed as a whole, not all runs.
 
     Raises:
-        StepError: one of them cannot be had, and is not `best_effort`.
+        StepError: the kernel refuses a limit that is not `best_effort`.
     """
     for key, value in wanted.items():
         files = _files(key, value)
@@ -67,7 +69,7 @@ def take_together(directory: str, group: str, wanted: dict[str, Any], *, best_ef
 
 
 def die_together(directory: str) -> None:
-    """A run that is killed for want of memory of others, its group's, is killed as a whole, too."""
+    """Have a run killed as a whole also when the memory of its group runs out."""
     try:
         _write_all(directory, "memory", [("memory.oom.group", "1")])
     except OSError:
@@ -116,18 +118,18 @@ def _files(key: str, value: float | None) -> tuple[tuple[str, str], ...]:
 
 
 def _of_bfq(weight: int) -> int:
-    """1 to 1000 in place of 1 to 10000, with 100 in the same place (systemd: BFQ_WEIGHT)."""
+    """Convert the scale of 1 to 10000 to 1 to 1000, with 100 in the same place (systemd: BFQ_WEIGHT)."""
     return weight if weight <= 100 else 100 + (weight - 100) // 11
 
 
 def _enable(controller: str, directory: str) -> None:
-    """From the cgroup that our tree is in down to the one that this is in, where they do not have it yet."""
+    """Enable a controller from the cgroup above our tree down to the parent of this cgroup."""
     for place in reversed(_above(directory)):
         _write(f"{place}/cgroup.subtree_control", f"+{controller}")
 
 
 def _above(directory: str) -> list[str]:
-    """The cgroup that a run, or a group, is in; the next; and so on up to that which our tree is in."""
+    """Return the cgroups above that of a run or a group, the nearest first, up to the one that our tree is in."""
     above = [os.path.dirname(directory)]
     if os.path.basename(above[0]).startswith("@"):
         above.append(os.path.dirname(above[0]))
@@ -146,5 +148,5 @@ def _why(directory: str, error: OSError) -> str:
     if error.errno == errno.EBUSY:
         return in_the_way(_above(directory)[-1])
     if error.errno == errno.ENOENT:
-        return "no cgroup that has its controller can be had here"
+        return "no cgroup with its controller is available here"
     return error.strerror or str(error)

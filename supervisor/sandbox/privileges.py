@@ -1,11 +1,11 @@
-"""Groups, user and capabilities of a confined child. See credentials(7), capabilities(7), prctl(2), capset(2)."""
+"""Set groups, user and capabilities of a confined child. See credentials(7), capabilities(7), prctl(2), capset(2)."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 
-from supervisor.host.child import StepError, entry_of
+from supervisor.host.step import StepError, entry_of
 
 PR_SET_KEEPCAPS = 8
 PR_CAPBSET_DROP = 24
@@ -16,7 +16,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def become(user: str | None, group: str | None, groups: tuple[str, ...], *, keep: bool) -> None:
-    """The user with these groups; `keep`: what capabilities there are stay permitted."""
+    """Become the user with these groups. `keep`: the present capabilities stay permitted."""
     entry = entry_of(user) if user else None
     if group or groups or (entry and not os.geteuid()):
         gid = _gid(group) if group else entry.pw_gid if entry else os.getegid()
@@ -30,7 +30,7 @@ def become(user: str | None, group: str | None, groups: tuple[str, ...], *, keep
 
 
 def bound(capabilities: tuple[int, ...] | None) -> None:
-    """Takes every other capability out of the bounding set: no exec will ever give it back."""
+    """Remove every other capability from the bounding set. No exec will ever give it back."""
     if capabilities is None:
         return
     with open("/proc/sys/kernel/cap_last_cap") as file:
@@ -43,8 +43,8 @@ def bound(capabilities: tuple[int, ...] | None) -> None:
             _prctl(PR_CAPBSET_DROP, number)
 
 
-def keep(capabilities: tuple[int, ...] | None) -> None:
-    """Exactly these in every set: permitted, effective and inheritable for us, ambient for what we execute."""
+def set_capabilities(capabilities: tuple[int, ...] | None) -> None:
+    """Put exactly these into every set: permitted, effective and inheritable for us, ambient for what we execute."""
     if capabilities is None:
         return
     _prctl(PR_SET_KEEPCAPS, 0)

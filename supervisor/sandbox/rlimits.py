@@ -1,4 +1,4 @@
-"""The limits that a process sets for itself, and that its children inherit: no cgroup is needed for them.
+"""Set the limits that a process sets for itself and that its children inherit. They need no cgroup.
 
 See getrlimit(2), setpriority(2), ioprio_set(2), sched_setaffinity(2), proc_pid_oom_score_adj(5).
 """
@@ -9,7 +9,7 @@ import ctypes
 import os
 import resource
 
-from supervisor.host.child import StepError
+from supervisor.host.step import StepError
 
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30}
 _BEST_EFFORT, _IDLE = 2, 3
@@ -17,24 +17,24 @@ _BEST_EFFORT, _IDLE = 2, 3
 
 
 def processes(limits: tuple[tuple[str, int, int], ...]) -> None:
-    """Resource limits: the name after RLIMIT_, the soft one and the hard one."""
+    """Set resource limits, each as the name after RLIMIT_, the soft and the hard limit."""
     for name, soft, hard in limits:
         try:
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (soft, hard))
-        except (OSError, ValueError) as error:  # ValueError: Python's word for EPERM
+        except (OSError, ValueError) as error:  # Python raises ValueError for EPERM
             raise StepError(
                 f"RLIMIT_{name} = {soft}: {error}; only root may raise it, and none above the kernel's"
             ) from None
 
 
 def nice(value: int | None) -> None:
-    """The niceness, not what is added to it."""
+    """Set the niceness itself, not an increment."""
     if value is not None:
         os.setpriority(os.PRIO_PROCESS, 0, value)
 
 
 def io_priority(value: int | str | None) -> None:
-    """A level of the class best-effort, or "idle": only when nobody else wants the disk."""
+    """Set a level of the class best-effort, or "idle": only when no other process wants the disk."""
     if value is None:
         return
     number = _IOPRIO_SET.get(os.uname().machine)
@@ -46,17 +46,17 @@ def io_priority(value: int | str | None) -> None:
 
 
 def cpu_affinity(processors: tuple[int, ...]) -> None:
-    """Exactly these: the kernel would take what it has of them and say nothing."""
+    """Set exactly these processors. The kernel alone would ignore missing ones silently."""
     if not processors:
         return
     os.sched_setaffinity(0, processors)
     missing = set(processors) - os.sched_getaffinity(0)
     if missing:
-        raise StepError(f"no processor {', '.join(map(str, sorted(missing)))} is to be had")
+        raise StepError(f"no processor {', '.join(map(str, sorted(missing)))} is available")
 
 
 def oom_score_adj(value: int | None) -> None:
-    """How soon the kernel kills it when memory runs out; only root may make that later than it is for us."""
+    """Set how soon the kernel kills the process when memory runs out. Only root may make it later than for us."""
     if value is not None:
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write(str(value))

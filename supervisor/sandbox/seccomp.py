@@ -1,9 +1,9 @@
-"""`system_calls`: a filter in the kernel, by libseccomp, which knows the numbers of the calls on each machine.
+"""Filter `system_calls` in the kernel, by libseccomp. It knows the numbers of the calls on each machine.
 
-A list begins with nothing allowed, or, when its first word has a "~", with everything; each word then adds calls, or
-takes them away. Without what `@default` has and reading and writing no program could even say why it fails, so that is
-always allowed. What is not allowed returns EPERM; calls of another architecture end the process (systemd.exec(5),
-SystemCallFilter= and SystemCallArchitectures=native).
+A list begins with nothing allowed. If its first word has a "~", it begins with everything allowed. Each word then adds
+calls or takes them away. The calls of `@default`, reading and writing are always allowed: without them a program could
+not even say why it fails. A call that is not allowed returns EPERM. A call of another architecture ends the process
+(systemd.exec(5), SystemCallFilter= and SystemCallArchitectures=native).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import ctypes
 import errno
 import os
 
-from supervisor.host.child import StepError
-from supervisor.host.syscalls import members
+from supervisor.host.step import StepError
+from supervisor.sandbox.syscalls import members
 
 ALLOW = 0x7FFF0000
 REFUSE = 0x00050000 | errno.EPERM
@@ -23,10 +23,10 @@ MISSING = "libseccomp is not installed on this machine (Debian: libseccomp2, Fed
 
 
 def library() -> ctypes.CDLL:
-    """The library.
+    """Load the library.
 
     Raises:
-        StepError: it is not there.
+        StepError: it is not installed.
     """
     try:
         found = ctypes.CDLL("libseccomp.so.2")
@@ -40,12 +40,12 @@ def library() -> ctypes.CDLL:
 
 
 def is_known(name: str) -> bool:
-    """Whether there is a system call of this name, on any machine."""
+    """Return whether there is a system call of this name, on any machine."""
     return int(library().seccomp_syscall_resolve_name(name.encode())) != UNKNOWN
 
 
 def chosen(words: tuple[str, ...]) -> tuple[bool, set[str]]:
-    """Whether everything else is allowed, and the calls that are then refused; or else those that are allowed."""
+    """Return whether all other calls are allowed, and the calls: refused ones if so, else allowed ones."""
     forbid = words[0].startswith("~")
     names = set() if forbid else set(ALWAYS)
     for word in words:
@@ -58,7 +58,7 @@ def chosen(words: tuple[str, ...]) -> tuple[bool, set[str]]:
 
 
 def load(words: tuple[str, ...]) -> None:
-    """From now on only these."""
+    """Allow only these system calls from now on."""
     if not words:
         return
     found = library()
@@ -68,7 +68,7 @@ def load(words: tuple[str, ...]) -> None:
         raise StepError("libseccomp cannot make a filter")
     for name in sorted(names):
         number = found.seccomp_syscall_resolve_name(name.encode())
-        if number >= 0:  # below: it does not exist on this machine
+        if number >= 0:  # a negative number: the call does not exist on this machine
             _check(found.seccomp_rule_add(context, REFUSE if forbid else ALLOW, number, 0))
     _check(found.seccomp_load(context))
     found.seccomp_release(context)

@@ -1,4 +1,4 @@
-"""What confines a run, as plain values for its child; nothing for a task that has neither limits nor a context."""
+"""Describe what confines a run, as plain values for its child. A task with neither limits nor a context has none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from supervisor.core.capabilities import CAPABILITIES
 from supervisor.core.definition import Group, Limits, Task
+from supervisor.store import layout
 
 _UNCONFINED = Task("")
 _KEYS = (
@@ -19,7 +20,7 @@ _RESOURCES = {
 
 
 def confinement(task: Task, group: Group | None, runtime_dir: str) -> dict[str, Any] | None:
-    """What `confine` needs to know; None when there is nothing to do for it. `group`: whose limits it shares."""
+    """Return what `sandbox.steps` needs; None if nothing is confined. `group`: the one whose limits the run shares."""
     same = group is None and all(getattr(task, key) == getattr(_UNCONFINED, key) for key in (*_KEYS, "capabilities"))
     if same and task.limits.of_the_process == _UNCONFINED.limits:
         return None
@@ -31,18 +32,13 @@ def confinement(task: Task, group: Group | None, runtime_dir: str) -> dict[str, 
         "of_the_run": limits.of_the_run,
         "best_effort": limits.best_effort,
         "capabilities": None if names is None else tuple(map(CAPABILITIES.index, names)),
-        "credentials_at": credentials_directory(runtime_dir),
+        "credentials_at": layout.credentials(runtime_dir),
         "rlimits": _rlimits(limits),
     }
 
 
-def credentials_directory(runtime_dir: str) -> str:
-    """The same for all: each run sees another one there."""
-    return f"{runtime_dir}/credentials"
-
-
 def _rlimits(limits: Limits) -> tuple[tuple[str, int, int], ...]:
-    """Name, soft and hard limit. SIGXCPU comes a second before SIGKILL, so that the reason is seen."""
+    """Return names, soft and hard limits. SIGXCPU comes a second before SIGKILL, so that the reason is seen."""
     plain = ((name, getattr(limits, key)) for key, name in _RESOURCES.items())
     found = tuple((name, value, value) for name, value in plain if value is not None)
     if limits.cpu_time is None:

@@ -1,6 +1,6 @@
-"""System calls by what they are for, as systemd groups them (systemd.exec(5), SystemCallFilter=; those of version 252).
+"""Group system calls by purpose, as systemd does (systemd.exec(5), SystemCallFilter=; those of version 252).
 
-A group may name other groups. Read only when a task has `system_calls`.
+A group may name other groups.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 
 def members(name: str) -> set[str]:
-    """The system calls of a group, or the one itself."""
+    """Return the system calls of a group, or the named call itself."""
     if not name.startswith("@"):
         return {name}
     return set().union(*map(members, GROUPS[name]))

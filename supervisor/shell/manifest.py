@@ -1,4 +1,4 @@
-"""The plan for the helpers (`store.plan`): made from the config in force and from what is still running beside it."""
+"""Make the manifest for the helpers (`store.manifest`) from the config in force and from the other runs that live."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 from supervisor.core.immutable import plain
 from supervisor.core.words import in_words
+from supervisor.store import layout
 
 if TYPE_CHECKING:
     from supervisor.core.definition import Task
-    from supervisor.parent import Parent
+    from supervisor.shell.context import Context
 
 
-def publish(parent: Parent) -> None:
-    """Tells the helpers what is to be done from now on. Called whenever that may have changed."""
+def publish(context: Context) -> None:
+    """Write the manifest, which tells the helpers what to do. Call it whenever the manifest may have changed."""
     try:
-        parent.host.publish(parent.running_settings.runtime_dir, plan_of(parent))
+        context.host.publish_manifest(context.settings.runtime_dir, manifest_of(context))
     except OSError as error:
-        what = f"cannot write the plan for the helpers, they go on with the last one: {in_words(error)}"
-        parent.host.log("error", what)
+        what = f"cannot write the manifest for the helpers, they go on with the last one: {in_words(error)}"
+        context.host.log("error", what)
 
 
-def plan_of(parent: Parent) -> dict[str, Any]:
-    """Everything that a helper may have to know."""
-    settings, fleet = parent.running_settings, parent.fleet
+def manifest_of(context: Context) -> dict[str, Any]:
+    """Return everything that a helper may have to know."""
+    settings, fleet = context.settings, context.fleet
     instances = [i for i in fleet.instances.values() if not i.task.helper]
-    tasks = {i.task.name: i.task for i in instances} | parent.config.tasks
+    tasks = {i.task.name: i.task for i in instances} | context.config.tasks
     return {
         "state_dir": settings.state_dir,
         "group": settings.socket_group,
-        "sample": parent.config.settings.sample,
-        "log_dir": parent.config.settings.log_dir,
-        "socket": f"{settings.runtime_dir}/supervisor.sock",
+        "sample": context.config.settings.sample,
+        "log_dir": context.config.settings.log_dir,
+        "socket": layout.control_socket(settings.runtime_dir),
         "tasks": {name: _of_task(task) for name, task in tasks.items()},
         "instances": [i.key for i in instances],
     }

@@ -1,1 +1,1 @@
-"""What is remembered: records of what runs (for the next supervisor), freezes (for after the next boot)."""
+"""Keep state on disk: the runs in progress for the next supervisor, the freezes for the next boot, the history."""

@@ -1,53 +1,51 @@
-"""The freezes of `supctl freeze` on disk, in the state directory: they outlive the supervisor and the machine.
+"""Keep freezes and holds of `supctl` on disk, in the state directory: they survive the supervisor and a reboot.
 
-A JSON file, replaced as a whole and synced. Only errands read and write it.
+The file is JSON. Each change replaces it as a whole and syncs it. Only `shell.offloaded` reads and writes it.
 
-The journal has them, too. Either may be behind the other one, when a disk or the runtime directory was full; so each
-change has a number, and what has the higher one counts.
+The journal has the freezes, too. Either copy may be older than the other, when a disk or the runtime directory was
+full. So each change has a number, and the copy with the higher number counts.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from typing import Any
 
-NAME = "freezes.json"
-
+from supervisor.host import files
+from supervisor.store import layout
 
 Kept = dict[str, Any]
-"""`freezes`, a list, and `count`, the number of the change that made it so."""
+"""`freezes` and `holds`, lists, and `count`, the number of their last change. `holds` may be missing."""
 
 NOTHING: Kept = {"count": 0, "freezes": []}
 
 
 def load(state_dir: str) -> Kept:
-    """What was saved; nothing when there is no file.
+    """Return the saved freezes; none when there is no file.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is not what `save` wrote.
+        OSError: the file cannot be read.
+        ValueError: `save` did not write this content.
     """
-    path = os.path.join(state_dir, NAME)
+    path = layout.freezes(state_dir)
     try:
         with open(path, encoding="utf-8") as file:
             kept = json.load(file)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return NOTHING
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if not usable(kept):
-        raise ValueError(f"{path}: not what a supervisor has kept")
+        raise ValueError(f"{path}: not a file of freezes")
     return dict(kept)
 
 
 def usable(kept: object) -> bool:
-    """Whether it has the shape of what is kept."""
+    """Return whether this object has the shape of `Kept`."""
     if not isinstance(kept, dict) or not isinstance(kept.get("count"), int):
         return False
-    freezes = kept.get("freezes")
-    return isinstance(freezes, list) and all(map(_is_freeze, freezes))
+    lists = kept.get("freezes"), kept.get("holds", [])
+    return all(isinstance(some, list) and all(map(_is_freeze, some)) for some in lists)
 
 
 def _is_freeze(entry: object) -> bool:
@@ -65,24 +63,9 @@ def _is_freeze(entry: object) -> bool:
 
 
 def save(state_dir: str, kept: Kept) -> None:
-    """Replaces the file; it is on the disk when this returns.
+    """Replace the file; it is on the disk when this function returns.
 
     Raises:
-        OSError: it is not.
+        OSError: it is not on the disk.
     """
-    path = os.path.join(state_dir, NAME)
-    try:
-        with open(path + ".new", "w", encoding="utf-8") as file:
-            json.dump(kept, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(path + ".new", path)
-    except OSError:
-        with suppress(OSError):  # on a full disk even what there is of it is too much
-            os.unlink(path + ".new")
-        raise
-    directory = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    files.replace(layout.freezes(state_dir), json.dumps(kept, indent=1).encode(), sync=True)

@@ -1,11 +1,17 @@
-"""The history of runs: written by the scribe, read by `supctl`.
+"""Keep the history of runs and of skipped firings: the scribe writes it, `supctl` reads it.
 
-A run is written once. Its id has an epoch and a number that rises, so a row knows which runs it is of, and an account
-that comes a second time (a scribe or a parent has died in between) changes nothing. (A number alone may come twice: a
-supervisor may die that spooled a run which could not be forked, while its journal could not be written, or was torn.)
+Each run is written once. The id of a run has an epoch and a number that rises. So each row shows which runs it
+contains. A run record may come a second time, when a scribe or a parent has died. The second one changes nothing.
 
-The first ROWS runs of a storm have rows of their own; those that follow and are alike become one row with a count. It
-is bounded by the keys `history.keep` (rows) and `history.max_age` of each task, also of one that has left the config.
+A number alone may come twice. This happens when a supervisor spools a run that could not be forked, and then dies.
+Its journal could not be written, or was torn.
+
+A skipped firing is written once, too, and not at all if a run of it is there: a supervisor that died before the skip
+was final may have decided anew.
+
+The first ROWS runs of a storm have their own rows. The similar runs after them share one row with a count. The keys
+`history.keep` (rows) and `history.max_age` of each task limit the history. They also hold for a task that has left the
+config.
 """
 
 from __future__ import annotations
@@ -17,56 +23,94 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from supervisor.store.account import Account, alike, lived, merge, numbers
+from supervisor.core import skip_record
+from supervisor.core.run_record import KEYS, RunRecord, alike, lived, merge, numbers
+from supervisor.core.skip_record import SkipRecord
+from supervisor.core.utf8 import json_line, readable
 
 ROWS = 10
-"""Runs that are alike and have rows of their own, before those that follow share one."""
+"""The number of similar runs in a row that have their own rows; those after them share one."""
 
-Tail = Callable[[Account], str]
-"""The last lines that a run wrote, "" for none."""
+Tail = Callable[[RunRecord], str]
+"""Returns the last lines that a run wrote, "" for none."""
 
 _COLUMNS = (
     "task", "instance", "name", "epoch", "first", "last", "row", "kind", "trigger", "attempt", "arguments", "pid",
     "began", "ready", "ended", "last_ended", "lived", "code", "signal", "core", "success", "reason", "cpu", "memory",
-    "tail", "stopped",
+    "tail", "stopped", "firing", "due", "late", "missed",
 )  # fmt: skip
+_LATER = dict.fromkeys(("stopped", "firing", "due", "late", "missed"))
+"""The fields that the record of an older program may lack."""
 _INSERT = f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"  # noqa: S608 - our own names
 _UPDATE = (
     "UPDATE runs SET last = :last, last_ended = :last_ended, lived = :lived, cpu = :cpu, memory = :memory, tail = :tail"
     " WHERE id = :id"
 )
 _LIMIT = "INSERT OR REPLACE INTO limits (task, keep, max_age) VALUES (?, ?, ?)"
-_TRIM = (
-    "DELETE FROM runs WHERE task = :task AND id <="
-    " (SELECT id FROM runs WHERE task = :task ORDER BY id DESC LIMIT 1 OFFSET :keep)"
+_TRIM = tuple(
+    f"DELETE FROM {table} WHERE task = :task AND id <="  # noqa: S608 - our own names
+    f" (SELECT id FROM {table} WHERE task = :task ORDER BY id DESC LIMIT 1 OFFSET :keep)"
+    for table in ("runs", "skipped")
 )
-_AGE = "DELETE FROM runs WHERE last_ended < ? - (SELECT max_age FROM limits WHERE limits.task = runs.task)"
+_AGE = tuple(
+    f"DELETE FROM {table} WHERE {at} < ? - (SELECT max_age FROM limits WHERE limits.task = {table}.task)"  # noqa: S608
+    for table, at in (("runs", "last_ended"), ("skipped", "at"))
+)
+_SKIP = (
+    "INSERT INTO skipped (task, trigger, firing, due, last_due, times, at, skipped)"
+    " VALUES (:task, :trigger, :firing, :due, :last_due, :times, :at, :skipped)"
+)
+_SKIP_AGAIN = "UPDATE skipped SET firing = :firing, last_due = :last_due, times = :times, at = :at WHERE id = :id"
+_KNOWN_SKIP = (
+    "SELECT 1 FROM runs WHERE firing = :firing UNION ALL SELECT 1 FROM skipped WHERE firing = :firing UNION ALL"
+    " SELECT 1 FROM skipped WHERE task = :task AND last_due >= :due AND due <= :due AND trigger = :trigger"
+    " AND due < last_due"
+)
 
 
-def write(connection: sqlite3.Connection, records: Iterable[dict[str, Any]], tail: Tail, now: float) -> None:
-    """Writes accounts down, all in one transaction, and keeps what there is within its bounds.
+_UNFIT = (
+    LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError,
+    sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError,
+)  # fmt: skip
+"""Errors of one record: a wrong shape, or a value that SQLite does not accept. Others are errors of the database."""
+
+Reject = Callable[[dict[str, Any], str], object]
+"""Receives a record that cannot be written, and the reason."""
+
+
+def write(
+    connection: sqlite3.Connection,
+    records: Iterable[dict[str, Any]],
+    tail: Tail,
+    now: float,
+    reject: Reject = lambda record, why: None,
+) -> None:
+    """Write all run records in one transaction, and remove the rows beyond the limits.
+
+    The function skips a record that cannot be written, and writes the others. `readable` converts each text first.
 
     Args:
         connection: of `database.open_to_write`.
-        records: accounts, or `{"lost": N}`; moments are seconds since 1970.
-        tail: the last lines of a run; asked for those that failed.
+        records: run records, skip records, or `{"lost": N}`; moments are seconds since 1970.
+        tail: returns the last lines of a run; called for runs that failed.
         now: seconds since 1970.
+        reject: receives each skipped record.
 
     Raises:
         sqlite3.Error: nothing was written.
     """
-    limits = {}
+    limits: dict[str, tuple[int, float]] = {}
     connection.execute("BEGIN IMMEDIATE")
     try:
         for record in records:
-            if "lost" in record:
-                connection.execute("INSERT INTO lost (at, runs) VALUES (?, ?)", (now, record["lost"]))
-            elif "run" in record:
-                _one(connection, record, tail)
-                limits[record["task"]] = (record["keep"], record["max_age"])
+            try:
+                _record(connection, record, tail, now, limits)
+            except _UNFIT as error:
+                reject(record, str(error) or type(error).__name__)
         for task, (keep, max_age) in limits.items():
             connection.execute(_LIMIT, (task, keep, max_age))
-            connection.execute(_TRIM, {"task": task, "keep": keep})
+            for trim in _TRIM:
+                connection.execute(trim, {"task": task, "keep": keep})
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -75,39 +119,68 @@ def write(connection: sqlite3.Connection, records: Iterable[dict[str, Any]], tai
 
 
 def forget(connection: sqlite3.Connection, now: float) -> None:
-    """Takes away what is older than it may be, of all tasks. Looks at every row: once an hour is enough.
+    """Remove the rows of all tasks that are too old. It reads every row: once an hour is enough.
 
     Raises:
-        sqlite3.Error: nothing was taken away.
+        sqlite3.Error: nothing was removed.
     """
-    connection.execute(_AGE, (now,))
+    for age in _AGE:
+        connection.execute(age, (now,))
 
 
-def _one(connection: sqlite3.Connection, account: Account, tail: Tail) -> None:
-    epoch, first, last = numbers(account)
-    key = account["instance"]
+def _record(
+    connection: sqlite3.Connection, record: dict[str, Any], tail: Tail, now: float, limits: dict[str, tuple[int, float]]
+) -> None:
+    """Write one record, and put the limits of its task into `limits`."""
+    if "lost" in record:
+        connection.execute("INSERT INTO lost (at, runs) VALUES (?, ?)", (now, record["lost"]))
+    elif "run" in record or "skipped" in record:
+        clean: dict[str, Any] = {name: readable(one) if isinstance(one, str) else one for name, one in record.items()}
+        if "run" in record:
+            _one(connection, _LATER | clean, tail)
+        else:
+            _skip(connection, clean)
+        limits[clean["task"]] = (clean["keep"], clean["max_age"])
+
+
+def _one(connection: sqlite3.Connection, record: RunRecord, tail: Tail) -> None:
+    epoch, first, last = numbers(record)
+    key = record["instance"]
     known = (
         "SELECT 1 FROM runs WHERE instance = :key AND epoch = :epoch AND last >= :first AND first <= :first"
         " AND began <= :began + 0.01 AND last_ended >= :began - 0.01"
     )
-    if connection.execute(known, {"key": key, "epoch": epoch, "first": first, "began": account["began"]}).fetchone():
+    if connection.execute(known, {"key": key, "epoch": epoch, "first": first, "began": record["began"]}).fetchone():
         return
+    if record["firing"]:  # a supervisor that died before it could skip this firing had told the history already
+        connection.execute("DELETE FROM skipped WHERE firing = :firing AND due = last_due", record)
     before = connection.execute("SELECT * FROM runs WHERE instance = ? ORDER BY id DESC LIMIT 1", (key,)).fetchone()
-    storm = before is not None and alike(_account(before), account)
-    said = None if account["success"] or account.get("stopped") else tail(account) or None
+    storm = before is not None and alike(_record_of(before), record)
+    said = None if record["success"] or record.get("stopped") else readable(tail(record)) or None
     if storm and before["row"] >= ROWS - 1:
-        both = merge(_account(before), account)
+        both = merge(_record_of(before), record)
         row = {name: both[name] for name in ("last_ended", "lived", "cpu", "memory")}
         connection.execute(_UPDATE, row | {"last": last, "tail": said or before["tail"], "id": before["id"]})
         return
     row = {"epoch": epoch, "first": first, "last": last, "row": before["row"] + 1 if storm else 0, "tail": said}
-    row |= {"last_ended": account.get("last_ended", account["ended"]), "lived": lived(account)}
-    arguments = account["arguments"] and json.dumps(account["arguments"], ensure_ascii=False)
-    connection.execute(_INSERT, {"stopped": None} | account | row | {"arguments": arguments})
+    row |= {"last_ended": record.get("last_ended", record["ended"]), "lived": lived(record)}
+    arguments = record["arguments"] and json_line(record["arguments"])
+    connection.execute(_INSERT, record | row | {"arguments": arguments})
 
 
-def _account(row: sqlite3.Row) -> Account:
-    """A row as the account that it was made from."""
+def _skip(connection: sqlite3.Connection, record: SkipRecord) -> None:
+    if connection.execute(_KNOWN_SKIP, record).fetchone():
+        return
+    last = "SELECT * FROM skipped WHERE task = ? ORDER BY id DESC LIMIT 1"
+    before = connection.execute(last, (record["task"],)).fetchone()
+    if before and skip_record.alike(dict(before), record):
+        connection.execute(_SKIP_AGAIN, skip_record.merge(dict(before), record) | {"id": before["id"]})
+    else:
+        connection.execute(_SKIP, record)
+
+
+def _record_of(row: sqlite3.Row) -> RunRecord:
+    """Return the run record that a row was made from."""
     run = f"{row['instance']}/{row['first']}@{row['epoch']}"
     return {**dict(row), "run": run, "count": row["last"] - row["first"] + 1, "keep": 0, "max_age": 0}
 
@@ -116,7 +189,7 @@ def _account(row: sqlite3.Row) -> Account:
 
 
 def tasks(connection: sqlite3.Connection, names: Sequence[str]) -> list[tuple[str, str]]:
-    """Which (task, instance) of the history these names mean: task, instance, or glob of either."""
+    """Return the pairs (task, instance) of the history that these names match: task, instance, or glob of either."""
     found = connection.execute("SELECT DISTINCT task, instance FROM runs ORDER BY task, instance")
     return [
         (task, instance)
@@ -128,20 +201,38 @@ def tasks(connection: sqlite3.Connection, names: Sequence[str]) -> list[tuple[st
 def runs(
     connection: sqlite3.Connection, instances: Sequence[str], *, failed: bool, since: float, count: int
 ) -> list[dict[str, Any]]:
-    """The newest rows of these instances, the newest last."""
+    """Return the newest rows of these instances, the newest last."""
     marks = ", ".join("?" * len(instances))
     sql = f"SELECT * FROM runs WHERE instance IN ({marks}) AND last_ended >= ?"  # noqa: S608 - only marks
     sql += (" AND success = 0 AND stopped IS NULL" if failed else "") + " ORDER BY id DESC LIMIT ?"
     return [shown(row) for row in connection.execute(sql, (*instances, since, count))][::-1]
 
 
+def skipped(
+    connection: sqlite3.Connection, names: Sequence[str] | None, *, since: float, count: int
+) -> list[dict[str, Any]]:
+    """Return the newest firings that were skipped, the newest last, in the form of runs.
+
+    Args:
+        connection: of `database.open_to_read`.
+        names: tasks, or globs of them; None: all.
+        since: seconds since 1970.
+        count: the maximum.
+    """
+    tasks = [task for (task,) in connection.execute("SELECT DISTINCT task FROM skipped")]
+    meant = [task for task in tasks if names is None or any(fnmatchcase(task, name) for name in names)]
+    marks = ", ".join("?" * len(meant))
+    sql = f"SELECT * FROM skipped WHERE task IN ({marks}) AND at >= ? ORDER BY id DESC LIMIT ?"  # noqa: S608 - only marks
+    return [_shown_skip(row) for row in connection.execute(sql, (*meant, since, count))][::-1]
+
+
 def of_task(connection: sqlite3.Connection, task: str) -> list[dict[str, Any]]:
-    """Every row of a task."""
+    """Return every row of a task."""
     return [shown(row) for row in connection.execute("SELECT * FROM runs WHERE task = ? ORDER BY id", (task,))]
 
 
 def run(connection: sqlite3.Connection, name: str) -> dict[str, Any] | None:
-    """One run by its id, "web:2/7@k3f9q1", or "web:2/7" and "web/7", then the newest of them."""
+    """Return a run by its id "web:2/7@k3f9q1"; for "web:2/7" or "web/7" the newest run of that name."""
     row = _row_of(connection, name)
     return shown(row) if row else None
 
@@ -161,14 +252,14 @@ def _row_of(connection: sqlite3.Connection, name: str) -> sqlite3.Row | None:
 
 
 def has(connection: sqlite3.Connection, run_id: str) -> bool:
-    """Whether a run is written down."""
+    """Return whether the history contains a run."""
     epoch, number, _ = numbers({"run": run_id})
     sql = "SELECT 1 FROM runs WHERE instance = ? AND epoch = ? AND last >= ? AND first <= ?"
     return connection.execute(sql, (run_id.rpartition("/")[0], epoch, number, number)).fetchone() is not None
 
 
 def shown(row: sqlite3.Row) -> dict[str, Any]:
-    """A row as `supctl runs --json` shows it."""
+    """Return a row as `supctl runs --json` shows it."""
     one = dict(row)
     count = one["last"] - one["first"] + 1
     return {
@@ -196,6 +287,29 @@ def shown(row: sqlite3.Row) -> dict[str, Any]:
         "cpu_s": one["cpu"],
         "memory_bytes": one["memory"],
         "tail": one["tail"],
+        "firing": one["firing"],
+        "due": _stamp(one["due"]) if one["due"] else None,
+        "lateness_s": one["late"] if one["late"] is None else round(one["late"], 3),
+        "missed": one["missed"],
+        "skipped": None,
+        "last_due": None,
+        "result": None,
+    }
+
+
+def _shown_skip(row: sqlite3.Row) -> dict[str, Any]:
+    return dict.fromkeys(KEYS) | {
+        "runs": 0,
+        "name": row["task"],
+        "task": row["task"],
+        "kind": "triggered",
+        "trigger": row["trigger"],
+        "arguments": [],
+        "firing": row["firing"],
+        "due": _stamp(row["due"]),
+        "last_due": _stamp(row["last_due"]),
+        "missed": row["times"],
+        "skipped": row["skipped"],
     }
 
 

@@ -1,43 +1,51 @@
-"""The journal: what the next supervisor has to know, complete at every instruction.
+"""Keep the journal: all that the next supervisor needs to know, complete at every moment.
 
-One append-only file in the runtime directory, which is memory and lost at boot. Each line is a JSON object: the
-first a header, the others the newest facts of one instance (`"instance"`), or of the fleet (`"fleet"`). A later
-line replaces an earlier one with the same name. All facts of one turn of the loop are one write(2), before anything
-that depends on them is done; so a supervisor that dies at any instruction leaves all of them or none, or, killed in
-the middle of that write, the first of them.
+The journal is one append-only file in the runtime directory, which is in memory and lost at boot. Each line is a JSON
+object. The first line is a header. Each other line has the newest facts of one instance (`"instance"`) or of the fleet
+(`"fleet"`). A later line replaces an earlier one with the same name.
 
-A line that is torn or of an unknown shape is reported and not trusted; fields that a later version has added are
-ignored (`VERSION`); a file of another boot or of a version that is not known is set aside. What can become of the file
-is in `sheet`.
+The parent writes all facts of one turn of the loop by one write(2). It does so before any action that depends on them.
+So a supervisor that dies leaves all of these facts or none. One that is killed during the write leaves the first of
+them.
+
+- A torn line, or one of an unknown shape: the journal reports it and does not trust it.
+- Fields that a later version has added: ignored (`VERSION`).
+- A file of another boot: not trusted. A file of an unknown version: set aside.
+
+`journal_file` lists the faults that the file can have.
 """
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from supervisor.core.definition import StopPolicy, Task
 from supervisor.core.immutable import names_of, plain
 from supervisor.core.instance import Health, Instance, Order, Outcome, Pause, Run
 from supervisor.core.states import ALIVE, WAITING, State
-from supervisor.store.sheet import Sheet
+from supervisor.core.utf8 import json_object
+from supervisor.host.place import place_of
+from supervisor.store.journal_file import JournalFile
 
 VERSION = 1
-"""Another program reads this journal too: the next one, and, after an upgrade that failed, the one before.
+"""The version of the journal. Two other programs read it: the newer one, and the older one after a failed upgrade.
 
-So a record may get more fields without another version: who does not know a field ignores it, and who misses one takes
-its default. The number is raised only when an older program would understand something wrongly, or not at all, without
-it: another meaning or type of a field, one that goes, a new state. Then `supctl upgrade` refuses, in both directions.
+A record may get more fields under the same version. A program ignores a field that it does not know. It uses the
+default for a field that is missing. The number is raised only when an older program would misunderstand a record, or
+could not read it. Examples are a new meaning or type of a field, a removed field, and a new state. Then
+`supctl upgrade` refuses, in both directions.
 """
 
 COMPACT_ABOVE = 1 << 20
-"""Bytes after which the file may be rewritten, when most of it is out of date."""
+"""Bytes from which the file may be rewritten, when most of it is out of date."""
 
 PART = 16
-"""Where the runtime directory is small, one part of so many of it are these bytes."""
+"""In a small runtime directory that limit is the size of its file system, divided by this number."""
 
 OUTDATED = 4
-"""So many times what is needed the file may have."""
+"""The file may be this many times as large as its lines that are up to date."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 
@@ -45,26 +53,26 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 class Journal:
     """The file, and the newest line of each name in it."""
 
-    def __init__(self, path: str, boot: str, epoch: str, sheet: Sheet | None = None) -> None:
-        """Opens or makes it.
+    def __init__(self, path: str, boot: str, epoch: str, file: JournalFile | None = None) -> None:
+        """Open or create the file.
 
         Args:
             path: the file.
             boot: the kernel's boot id.
-            epoch: is used when a new file is begun.
-            sheet: what the file is on; default: the disk.
+            epoch: for a new file.
+            file: the access to the file; default: the one on the disk.
 
         Raises:
-            OSError: it can be neither read nor made.
+            OSError: the file can be neither read nor created.
         """
         self.path = path
-        self._sheet = sheet or Sheet(path)
+        self._file = file or JournalFile(path)
         self.boot = boot
         self.epoch = epoch
         self.complaints: list[str] = []
         self.facts: dict[str, dict[str, Any]] = {}
         self._lines: dict[str, str] = {}
-        self._whole = True  # the file has every line; False after a write that failed, which may have torn its end
+        self._whole = True  # the file has every line; False after a failed write, which may have torn its end
         self._load()
         self._needed = sum(map(len, self._lines.values()))  # bytes of the file that are not out of date
         try:
@@ -72,10 +80,10 @@ class Journal:
         except OSError:
             if not self.facts:
                 raise
-            self._go_on()
+            self._append_to_old()
 
     def write(self, records: list[dict[str, Any]]) -> None:
-        """Appends records; a record of `{"instance": NAME, "gone": true}` forgets one.
+        """Append records. A record `{"instance": NAME, "gone": true}` removes that instance.
 
         Raises:
             OSError: the runtime directory is full or gone.
@@ -89,7 +97,7 @@ class Journal:
                 self._lines.pop(name, None)
                 self._needed -= len(before)
             elif before == line:
-                continue  # nothing that the next one has to know: a sign of life, one more good answer
+                continue  # the next supervisor need not know it: a watchdog message, one more good answer
             else:
                 self._lines[name] = line
                 self._needed += len(line) - len(before)
@@ -101,59 +109,65 @@ class Journal:
             return
         self._size += len(data)
         whole, self._whole = self._whole, False
-        if not whole or self._sheet.append(data) != len(data):  # a short write: the disk is full, or was
+        if not whole or self._file.append(data) != len(data):  # a short write: the disk is full, or was
             self._rewrite()
         self._whole = True
 
     @property
     def _most(self) -> int:
-        """Bytes from which on the file is rewritten."""
+        """The size in bytes at which the file is rewritten."""
         return max(min(COMPACT_ABOVE, self._room // PART), OUTDATED * self._needed)
 
     @property
     def claims(self) -> int:
-        """Bytes of the runtime directory that it may yet take: until it is rewritten, and for the second copy then."""
+        """The bytes that the journal may still need: until the next rewrite, and for the second copy during it."""
         return max(0, self._most - self._size) + self._needed
 
     def _compacted(self) -> bool:
-        """Whether what is out of date is gone. It need not be, while there is no room for a second copy."""
+        """Rewrite the file without the outdated lines; return whether there was room for the second copy."""
         try:
             self._rewrite()
         except OSError:
             return False
         return True
 
-    @property
-    def fd(self) -> int:
-        """The file that is written to."""
-        return self._sheet.fd
+    def is_there(self) -> bool:
+        """See `Kept`."""
+        return place_of(self.path) == place_of(self._file.fd)
 
-    def anew(self) -> None:
-        """The file is gone: it is written as a whole.
-
-        Raises:
-            OSError: it cannot be.
-        """
+    def renew(self) -> None:
+        """See `Kept`. Write the whole file again."""
         self._whole = False
         self._rewrite()
         self._whole = True
 
-    def clear(self) -> None:
-        """Nothing is left that a next supervisor has to know: it begins afresh."""
-        self._sheet.remove()
+    def clear(self, kept: tuple[str, ...]) -> None:
+        """End an orderly stop: remove all records but those whose names begin with `kept`, which the next needs.
+
+        Without such records, remove the file.
+        """
+        self._lines = {name: line for name, line in self._lines.items() if name.startswith(kept)}
+        if not self._lines:
+            self._file.remove()
+            return
+        try:
+            self._rewrite()
+        except OSError:  # a full disk: it would have runs that are over
+            with suppress(OSError):
+                self._file.shrink(self._content())
 
     def _load(self) -> None:
-        content = self._sheet.read()
+        content = self._file.read()
         if content is None:
             return
         lines = content.split(b"\n")
-        header = _parse(lines[0]) or {}
+        header = json_object(lines[0]) or {}
         if header.get("boot") != self.boot:
-            self.complaints.append(f"{self.path} is of another boot: what it says of processes is not trusted")
+            self.complaints.append(f"{self.path} is of another boot: its records of processes are not used")
             return
         if header.get("journal") != VERSION:
             aside = self.path + ".unknown"
-            self._sheet.put_aside(aside)
+            self._file.set_aside(aside)
             self.complaints.append(
                 f"{self.path} has version {header.get('journal')!r}, not {VERSION}: set aside as {aside}"
             )
@@ -161,45 +175,48 @@ class Journal:
         self.epoch = str(header.get("epoch", self.epoch))
         self.facts, unknown = _facts(lines)
         for number, line in unknown:
-            self.complaints.append(f"{self.path}:{number}: torn or unknown, not trusted: {line[:80]!r}")
+            self.complaints.append(f"{self.path}:{number}: incomplete or unknown, not used: {line[:80]!r}")
         self._lines = {name: _encode(record) for name, record in self.facts.items()}
 
-    def _go_on(self) -> None:
-        """There is no room for a second file, but tasks live, and somebody has to see to them: with the first one."""
-        self._size, self._whole, self._room = self._sheet.go_on(), False, self._sheet.whole()
+    def _append_to_old(self) -> None:
+        """Append to the old file: there is no room for a second one, but living tasks need a supervisor."""
+        self._size, self._whole, self._room = self._file.open_to_append(), False, self._file.size_of_disk()
+
+    def _content(self) -> bytes:
+        header = _encode({"journal": VERSION, "boot": self.boot, "epoch": self.epoch})
+        return ("\n".join([header, *self._lines.values()]) + "\n").encode()
 
     def _rewrite(self) -> None:
-        header = _encode({"journal": VERSION, "boot": self.boot, "epoch": self.epoch})
-        data = ("\n".join([header, *self._lines.values()]) + "\n").encode()
-        self._sheet.replace(data)
-        self._size, self._room = len(data), self._sheet.whole()
+        data = self._content()
+        self._file.replace(data)
+        self._size, self._room = len(data), self._file.size_of_disk()
 
 
-def peek(path: str, boot: str, sheet: Sheet | None = None) -> dict[str, dict[str, Any]]:
-    """What a journal of this boot and version says, without touching it; nothing when there is none.
+def peek(path: str, boot: str, file: JournalFile | None = None) -> dict[str, dict[str, Any]]:
+    """Return the facts of a journal of this boot and version, without a change to it; none when there is no such file.
 
     Raises:
         OSError: it cannot be read.
     """
-    content = (sheet or Sheet(path)).read()
+    content = (file or JournalFile(path)).read()
     if content is None:
         return {}
     lines = content.split(b"\n")
-    header = _parse(lines[0]) or {}
+    header = json_object(lines[0]) or {}
     return _facts(lines)[0] if (header.get("boot"), header.get("journal")) == (boot, VERSION) else {}
 
 
 def unreadable(path: str, boot: str) -> str:
-    """Why this version cannot go on with a journal of this boot, which is not touched; "" when it can.
+    """Return why this version cannot use a journal of this boot; "" when it can. The file is not changed.
 
     Raises:
         OSError: it cannot be read.
     """
-    content = Sheet(path).read()
+    content = JournalFile(path).read()
     if content is None:
         return ""
     lines = content.split(b"\n")
-    header = _parse(lines[0]) or {}
+    header = json_object(lines[0]) or {}
     if header.get("boot") == boot and header.get("journal") != VERSION:
         return f"{path} has version {header.get('journal')!r}, not {VERSION}"
     for name, fact in _facts(lines)[0].items():
@@ -212,17 +229,17 @@ def unreadable(path: str, boot: str) -> str:
 
 
 def boot_id() -> str:
-    """The kernel's name of this boot."""
+    """Return the kernel's id of this boot."""
     with open("/proc/sys/kernel/random/boot_id") as file:
         return file.read().strip()
 
 
 def _facts(lines: list[bytes]) -> tuple[dict[str, dict[str, Any]], list[tuple[int, bytes]]]:
-    """The newest record of each name after the header, and the lines that are none, with their numbers."""
+    """Return the newest record of each name after the header, and the lines that are no records, with their numbers."""
     facts: dict[str, dict[str, Any]] = {}
     unknown = []
     for number, line in enumerate(lines[1:], 2):
-        record = _parse(line)
+        record = json_object(line)
         name = _name(record) if record else ""
         if record and name:
             facts[name] = record
@@ -231,14 +248,6 @@ def _facts(lines: list[bytes]) -> tuple[dict[str, dict[str, Any]], list[tuple[in
         elif line:
             unknown.append((number, line))
     return facts, unknown
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) else None
 
 
 def _name(record: dict[str, Any]) -> str:
@@ -254,11 +263,11 @@ _KEPT = (
 )  # fmt: skip
 
 _NOT_KEPT = {"bark": None, "ask_at": None}
-"""When a run's health is looked at next: the next supervisor begins anew with that."""
+"""The moments of the next health checks of a run: the journal leaves them out, the next supervisor sets new ones."""
 
 
 def record_of(instance: Instance) -> dict[str, Any]:
-    """All that the next supervisor has to know of an instance."""
+    """Return all that the next supervisor needs to know about an instance."""
     record: dict[str, Any] = {"instance": instance.key, "state": str(instance.state)}
     record |= {name: getattr(instance, name) for name in _KEPT}
     record["stop"] = [instance.task.stop.signal, instance.task.stop.grace, instance.task.stop.to]
@@ -271,16 +280,25 @@ def record_of(instance: Instance) -> dict[str, Any]:
 
 
 def instance_of(record: dict[str, Any], task: Task | None) -> Instance:
-    """The instance that a record tells of; with the task as it is defined now, or a stand-in that can be stopped.
+    """Return the instance of a record, with the current definition of the task, or a placeholder that can be stopped.
 
     Raises:
-        ValueError, TypeError, KeyError: the record does not tell what it must.
+        ValueError: the record lacks something, or contains something wrong.
     """
+    try:
+        instance = _instance(record, task)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+    _check(instance)
+    return instance
+
+
+def _instance(record: dict[str, Any], task: Task | None) -> Instance:
     name, _, index = record["instance"].rpartition(":")
     stand_in = Task(name, stop=StopPolicy(*record["stop"][:3]))
     kept = {key: record[key] for key in _KEPT}
     kept["failed_at"] = tuple(kept["failed_at"])
-    instance = Instance(
+    return Instance(
         task or stand_in,
         int(index),
         State(record["state"]),
@@ -289,12 +307,10 @@ def instance_of(record: dict[str, Any], task: Task | None) -> Instance:
         run=_run(record["run"]),
         **kept,
     )
-    _check(instance)
-    return instance
 
 
 def usable(fact: dict[str, Any]) -> bool:
-    """Whether `instance_of` understands it."""
+    """Return whether `instance_of` understands this record."""
     try:
         instance_of(fact, None)
     except (KeyError, TypeError, ValueError):
@@ -303,7 +319,7 @@ def usable(fact: dict[str, Any]) -> bool:
 
 
 def rewritten(fact: dict[str, Any]) -> dict[str, Any]:
-    """A record of any version as this one writes it.
+    """Return a record of any version in the form that this version writes.
 
     Raises:
         ValueError, TypeError, KeyError: it cannot be read.
@@ -311,39 +327,61 @@ def rewritten(fact: dict[str, Any]) -> dict[str, Any]:
     return record_of(instance_of(fact, None)) if "instance" in fact else fact
 
 
-_NUMBERS: dict[str, type | tuple[type, ...]] = {
-    "since": (int, float), "runs": int, "restarts": int, "streak": int, "failures": int, "index": int,
-}  # fmt: skip
-
-
 def _check(i: Instance) -> None:
-    """What is not as the tables of states say, or has another type, would stop the supervisor later, each time anew.
+    """Check an instance against the tables of states and the types of its fields.
+
+    A wrong instance would stop this supervisor later, and each one after it.
 
     Raises:
-        ValueError: it is so.
+        ValueError: the instance is wrong.
     """
-    wrong = [name for name, kind in _NUMBERS.items() if not isinstance(getattr(i, name), kind)]
+    run = i.run
+    values = (i, i.order, i.last, run, *((run.health, run.pause, run.outcome, run.order) if run else ()))
+    if wrong := [f"{name} of {type(one).__name__}" for one in values if one for name in mistyped(one)]:
+        raise ValueError(f"of another type: {', '.join(wrong)}")
     if (i.run is not None) != (i.state in ALIVE):
         wrong.append("run")
-    if (i.deadline is not None) != (i.state in WAITING) or not isinstance(i.deadline, (int, float, type(None))):
+    if (i.deadline is not None) != (i.state in WAITING):
         wrong.append("deadline")
-    run = i.run
-    if run and not all(isinstance(one, int) and one >= 0 for one in (run.pid, run.birth, run.kills, run.number)):
+    if run and min(run.pid, run.birth, run.kills, run.number, run.group) < 0:
         wrong.append("run")
-    if run and not isinstance(run.pause.since, (int, float, type(None))):
-        wrong.append("pause")
-    if run and not (isinstance(run.began, (int, float)) and isinstance(run.id, str)):
-        wrong.append("run")
-    if i.index < 1 or not all(isinstance(at, (int, float)) for at in i.failed_at):
-        wrong.append("index or failed_at")
+    if min(i.index - 1, i.runs, i.restarts, i.streak, i.failures) < 0:
+        wrong.append("counters")
+    if not all(_is(at, (int, float)) for at in i.failed_at):
+        wrong.append("failed_at")
     if wrong:
         raise ValueError(f"impossible: {', '.join(wrong)}")
+
+
+_KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+"""The annotations of fields, with the types of values that a record may have for each."""
+
+
+def mistyped(value: object) -> list[str]:
+    """Return the names of the fields whose value has another type than the annotation."""
+    wrong = []
+    for name, kind in type(value).__annotations__.items():
+        content, optional = getattr(value, name), kind.endswith(" | None")
+        kinds = _KINDS.get(kind.removesuffix(" | None"))
+        texts = kind == "tuple[str, ...]" and not all(isinstance(one, str) for one in content)
+        if texts or (kinds and not (_is(content, kinds) or (optional and content is None))):
+            wrong.append(name)
+    return wrong
+
+
+def _is(content: object, kinds: tuple[type, ...]) -> bool:
+    """Return whether a value has one of these types; a number must not be larger than a clock or a counter can hold."""
+    return isinstance(content, kinds) and (not isinstance(content, (int, float)) or abs(content) < LARGEST)
+
+
+LARGEST = 1e11
+"""The seconds of three thousand years. No pid and no counter is larger. NaN fails the comparison, too."""
 
 
 def _run(plain: dict[str, Any] | None) -> Run | None:
     if plain is None:
         return None
-    values: dict[str, Any] = {name: tuple(plain.get(name, ())) for name in ("killed", "left")}
+    values: dict[str, Any] = {name: tuple(plain.get(name, ())) for name in ("killed", "left", "spared")}
     values |= {"order": _order(plain["order"]), "outcome": _outcome(plain["outcome"])}
     values["health"] = Health(**_known(Health, plain.get("health", {})))
     values["pause"] = Pause(**_known(Pause, plain.get("pause", {})))
@@ -351,15 +389,23 @@ def _run(plain: dict[str, Any] | None) -> Run | None:
 
 
 def _outcome(plain: dict[str, Any] | None) -> Outcome | None:
-    return Outcome(**{**_known(Outcome, plain), "killed": tuple(plain.get("killed", ()))}) if plain else None
+    if plain is None:
+        return None
+    names = {name: tuple(plain.get(name, ())) for name in ("killed", "spared")}
+    return Outcome(**{**_known(Outcome, plain), **names})
 
 
 def _order(plain: dict[str, Any] | None) -> Order | None:
     if plain is None:
         return None
-    return Order(tuple(plain["arguments"]), tuple((name, value) for name, value in plain["environment"]))
+    environment = tuple((name, value) for name, value in plain["environment"])
+    if not all(isinstance(word, str) for pair in environment for word in pair):
+        raise ValueError("an environment must consist of strings")
+    names = ("firing", "due", "missed", "late", "stdin", "attempt", "interrupted", "text")
+    firing = {name: plain[name] for name in names if name in plain}
+    return Order(tuple(plain["arguments"]), environment, **firing)
 
 
 def _known(kind: type, plain: dict[str, Any]) -> dict[str, Any]:
-    """Without the fields that a later version has added."""
+    """Return the record without the fields that a later version has added."""
     return {name: plain[name] for name in names_of(kind) if name in plain}

@@ -1,12 +1,17 @@
-"""The config in force, kept in the journal: what a supervisor comes up with when the one on the disk is broken.
+"""Keep the config in force in the journal: a supervisor starts with it when the config on the disk is broken.
 
-A supervisor that has crashed is started again, whatever somebody has written into the config meanwhile. Somebody has
-to look after its tasks: those that live, what is left of others, and those that wait for a restart or have ended
-meanwhile. So the next one comes up with the last good config, adopts them, and shows the error, as after a reload that
-failed. Where nothing was wanted up, and after an orderly end, a broken config is exit 78, as ever.
+The service manager restarts a crashed supervisor, whatever the config on the disk contains by then. The new supervisor
+must look after these tasks:
 
-The config is kept as JSON with the names of classes and fields, never as a pickle: another version of this program
-reads what it knows, and a class or a field that it does not know makes the config not usable.
+- tasks that live, and processes that others have left behind;
+- tasks that wait for a restart, or have ended meanwhile.
+
+So it starts with the last good config, adopts the tasks, and shows the error, as after a failed reload. Where no task
+was wanted up, and after an orderly end, a broken config gives exit code 78, as always.
+
+The config is JSON with the names of classes and fields, never a pickle. So another version of this program reads what
+it knows. With a class or a field that it does not know, the config cannot be used. Defaults are left out, as a config
+of 500 tasks consists mostly of them.
 """
 
 from __future__ import annotations
@@ -17,21 +22,21 @@ from typing import Any
 
 from supervisor.core import definition
 from supervisor.core.definition import Config
-from supervisor.core.immutable import names_of
+from supervisor.core.immutable import not_default
 
 NAME = "fleet config"
 
 
 def pack(config: Config) -> str:
-    """The config as text."""
+    """Return the config as text."""
     return json.dumps(_packed(config), separators=(",", ":"))
 
 
 def unpack(text: str) -> Config:
-    """The config that `pack` was given.
+    """Return the config that `pack` received.
 
     Raises:
-        ValueError: it is of a version that this one does not understand.
+        ValueError: this version does not understand the version that wrote it.
     """
     try:
         config = _unpacked(json.loads(text))
@@ -43,16 +48,16 @@ def unpack(text: str) -> Config:
 
 
 def record(config_path: str, packed: str) -> dict[str, Any]:
-    """The record of the journal."""
+    """Return the record for the journal."""
     return {"fleet": "config", "path": config_path, "config": packed}
 
 
 def find(facts: dict[str, dict[str, Any]], path: str) -> str | None:
-    """The last good config of this path, packed, if the journal tells of a task that is wanted, or of a run.
+    """Return the last good config of this path, packed, if the journal has a task that is wanted, or a run.
 
     Args:
-        facts: a journal.
-        path: the config that is broken; another supervisor's journal is not taken for ours.
+        facts: the facts of a journal.
+        path: the path of the broken config; it distinguishes our journal from another supervisor's.
     """
     kept = facts.get(NAME, {})
     if kept.get("path") != path or not isinstance(kept.get("config"), str):
@@ -70,10 +75,8 @@ def _packed(value: Any) -> Any:  # noqa: ANN401 - whatever a config holds
     if isinstance(value, (tuple, list)):
         return [_packed(inner) for inner in value]
     if hasattr(value, "__match_args__"):
-        return {
-            "is": type(value).__name__,
-            "of": {name: _packed(getattr(value, name)) for name in names_of(type(value))},
-        }
+        fields = not_default(value)
+        return {"is": type(value).__name__, "of": {name: _packed(inner) for name, inner in fields.items()}}
     return value
 
 

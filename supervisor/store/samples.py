@@ -1,7 +1,7 @@
-"""Samples in the history: what each instance used, every few seconds for a day, in means of five minutes for a month.
+"""Keep samples of the usage of each instance: every few seconds for a day, means of five minutes for a month.
 
-Bounded twice: by age, and by a number of rows, so that hundreds of instances cost no more disk. A mean is made
-once its five minutes are over; for what is newer, the samples themselves are read.
+Two limits hold: an age, and a number of rows. So hundreds of instances need no more disk. A mean is computed when its
+five minutes are over. For newer times a reader uses the samples themselves.
 """
 
 from __future__ import annotations
@@ -11,22 +11,26 @@ from collections.abc import Mapping
 from typing import Any
 
 STEP = 300
-"""Seconds of a mean."""
+"""Seconds that a mean covers."""
 
 DAY = 86400
 MONTH = 30 * DAY
 
 ROWS = 1_000_000
-"""Rows of each of the two tables, at the most: some 50 MB."""
+"""The maximum number of rows of each of the two tables: some 50 MB."""
 
 METRICS = ("cpu", "memory", "processes", "threads", "read", "written", "switches", "files")
 
 _COLUMNS = ", ".join(METRICS)
 _MEANS = ", ".join(f"avg({name})" for name in METRICS)
+_INSERT = (
+    f"INSERT OR REPLACE INTO samples (at, who, {_COLUMNS})"  # noqa: S608 - our own names
+    f" VALUES (?, (SELECT id FROM sampled WHERE instance = ?), {', '.join('?' * len(METRICS))})"
+)
 
 
 def write(connection: sqlite3.Connection, at: float, samples: Mapping[str, Mapping[str, Any]]) -> None:
-    """Writes one round down, makes the means that are due, and forgets what is too old; all in one transaction.
+    """Write one round of samples, compute the means that are due, and delete old rows, in one transaction.
 
     Args:
         connection: of `database.open_to_write`.
@@ -38,15 +42,9 @@ def write(connection: sqlite3.Connection, at: float, samples: Mapping[str, Mappi
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        marks = ", ".join("?" * len(METRICS))
-        for instance, sample in samples.items():
-            task = instance.rpartition(":")[0]
-            connection.execute("INSERT OR IGNORE INTO sampled (instance, task) VALUES (?, ?)", (instance, task))
-            connection.execute(
-                f"INSERT OR REPLACE INTO samples (at, who, {_COLUMNS})"  # noqa: S608 - our own names
-                f" VALUES (?, (SELECT id FROM sampled WHERE instance = ?), {marks})",
-                (int(at), instance, *(sample[name] for name in METRICS)),
-            )
+        names = [(instance, instance.rpartition(":")[0]) for instance in samples]
+        connection.executemany("INSERT OR IGNORE INTO sampled (instance, task) VALUES (?, ?)", names)
+        connection.executemany(_INSERT, [_row(int(at), instance, sample) for instance, sample in samples.items()])
         _roll(connection, int(at))
         connection.execute("COMMIT")
     except BaseException:
@@ -55,8 +53,12 @@ def write(connection: sqlite3.Connection, at: float, samples: Mapping[str, Mappi
         raise
 
 
+def _row(at: int, instance: str, sample: Mapping[str, Any]) -> tuple[Any, ...]:
+    return at, instance, *(sample[name] for name in METRICS)
+
+
 def _roll(connection: sqlite3.Connection, now: int) -> None:
-    """Makes a mean of every five minutes that are over and have none yet. Once in five minutes there is work."""
+    """Compute the mean of each five minutes that are over and have none yet. Once in five minutes there is work."""
     (done,) = connection.execute("SELECT max(at) FROM means").fetchone()
     first = (done + STEP) if done is not None else 0
     edge = now // STEP * STEP
@@ -83,18 +85,18 @@ def _forget(connection: sqlite3.Connection, table: str, oldest: int) -> None:
 def series(
     connection: sqlite3.Connection, metrics: tuple[str, ...], since: int, until: int, step: int
 ) -> list[tuple[str, int, float, int]]:
-    """The mean of a sum of metrics, per task and slot of time: (task, slot, value, how many samples or means).
+    """Return the mean of a sum of metrics per task and time slot: (task, slot, value, number of samples or means).
 
-    The instances of a task are added up. A slot in which nothing was seen is not there.
+    The value is the sum over the instances of a task. A slot without samples is left out.
 
     Args:
         connection: of `database.open_to_read`.
-        metrics: names of METRICS that are added.
-        since: seconds since 1970, the begin of slot 0.
+        metrics: names of METRICS to add up.
+        since: seconds since 1970, the start of slot 0.
         until: seconds since 1970.
         step: seconds of a slot.
     """
-    assert set(metrics) <= set(METRICS)  # noqa: S101 - they become a part of the statement
+    assert set(metrics) <= set(METRICS)  # noqa: S101 - the statement contains these names
     (raw,) = connection.execute("SELECT min(at) FROM samples").fetchone()
     edge = max(since, raw if raw is not None else until)
     value = " + ".join(f"coalesce({name}, 0)" for name in metrics)

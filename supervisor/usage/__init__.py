@@ -1,1 +1,1 @@
-"""What the samples of CPU, memory and I/O tell: a heat map, and advice. Pure: rows in, values and text out."""
+"""Turn samples of CPU, memory and I/O into a heat map and advice. Pure: rows in, values and text out."""

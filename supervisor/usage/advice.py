@@ -1,8 +1,14 @@
-"""The advice of the consolidation pattern, from what was measured: who goes well with whom on one machine.
+"""Give the advice of the consolidation pattern, from measurements: which tasks fit together on one machine.
 
-"Avoid placing tasks that use the same resource at the same time beside each other; place those together that complement
-each other." Four questions are asked of the grid: which two peak together, which two take turns, who is almost always
-idle, who crowds the machine. Each answer is a sentence with its figures, so that a person can disagree.
+The pattern: do not place tasks beside each other that use the same resource at the same time. Place tasks together that
+complement each other. The grid answers four questions:
+
+- Which two tasks peak together?
+- Which two tasks take turns?
+- Which task is almost always idle?
+- Which task crowds the machine?
+
+Each answer is a sentence with its figures, so that a person can disagree.
 """
 
 from __future__ import annotations
@@ -16,32 +22,32 @@ from supervisor.core.immutable import immutable
 from supervisor.usage.heat import Heat
 
 ENOUGH = 12
-"""Slots of time that must have been seen before anything is said."""
+"""The fewest measured time slots for any advice."""
 
 TOGETHER = 0.7
-"""A correlation from which two peak together."""
+"""Two tasks peak together at this correlation or above."""
 
 APART = -0.3
-"""A correlation below which two take turns."""
+"""Two tasks take turns at this correlation or below."""
 
 NOTABLE = 0.1
-"""A share of the machine at its peak below which a task disturbs nobody."""
+"""A task whose peak is below this share of the machine disturbs no other task."""
 
 IDLE_CPU = 1.0
-"""Percent of a processor below which a task does nothing to speak of."""
+"""Percent of a processor. A task below it does almost nothing."""
 
 IDLE = 0.95
-"""A share of the time for which an idle task is idle."""
+"""A task is idle if it does almost nothing for this share of the time."""
 
 CROWD = 0.5
-"""A share of the machine, in the mean, or PEAK of it at some time, from which a task crowds it."""
+"""A task crowds the machine if its mean share is at least this, or its peak share is at least PEAK."""
 
 PEAK = 0.8
 
 
 @immutable
 class Advice:
-    """One piece of advice: of which kind, of whom, and the sentence."""
+    """One piece of advice: its kind, its tasks, and the sentence."""
 
     kind: str  # "apart" | "together" | "idle" | "crowd" | "data"
     tasks: tuple[str, ...]
@@ -49,15 +55,16 @@ class Advice:
 
 
 def advise(heat: Heat, capacity: float, kept_up: Collection[str] | None = None) -> list[Advice]:
-    """Everything there is to say.
+    """Return all advice for one metric.
 
     Args:
         heat: the grid of one metric.
-        capacity: what the machine has of it: percent of all processors, bytes of memory; 0 when it has no end (I/O).
+        capacity: of the machine: percent of all processors, or bytes of memory; 0 when there is no limit (I/O).
         kept_up: the tasks of kind continuous; None when that is not known.
     """
     if heat.seen < ENOUGH:
-        text = f"Only {heat.seen} slots of time have been measured, {ENOUGH} are needed before there is advice."
+        measured = "1 slot of time has" if heat.seen == 1 else f"{heat.seen} slots of time have"
+        text = f"Only {measured} been measured, {ENOUGH} are needed before there is advice."
         return [Advice("data", (), text)]
     whole = capacity or max(heat.top, 1e-9)
     return [*_crowds(heat, whole, capacity), *_pairs(heat, whole), *_idle(heat, kept_up)]
@@ -82,7 +89,7 @@ def _pairs(heat: Heat, whole: float) -> list[Advice]:
         elif r <= APART:
             text = (
                 f"{one} and {other} take turns in {heat.metric} (correlation {r:.2f}): together they need "
-                f"{peak / whole:.0%} of the machine and not {alone / whole:.0%}, which is good company."
+                f"{peak / whole:.0%} of the machine and not {alone / whole:.0%}, so they fit well together."
             )
             found.append((peak - alone, Advice("together", (one, other), text)))
     return [advice for _, advice in sorted(found, key=lambda pair: pair[0])]
@@ -98,7 +105,7 @@ def _idle(heat: Heat, kept_up: Collection[str] | None) -> list[Advice]:
             continue
         share = sum(value < IDLE_CPU for value in values) / len(values)
         if share >= IDLE:
-            text = f"{task} is idle {share:.0%} of the time: a trigger (a schedule, a watched file) may do instead."
+            text = f"{task} is idle {share:.0%} of the time: a trigger (a schedule, a watched file) may be enough."
             found.append(Advice("idle", (task,), text))
     return found
 
@@ -111,13 +118,15 @@ def _crowds(heat: Heat, whole: float, capacity: float) -> list[Advice]:
         values = [value for value in row if value is not None]
         mean, peak = fmean(values) / whole, max(values) / whole
         if len(values) >= ENOUGH and (mean >= CROWD or peak >= PEAK):
-            text = f"{task} crowds the machine: {mean:.0%} of its {heat.metric} in the mean, {peak:.0%} at its peak."
+            text = (
+                f"{task} uses much of the machine: {mean:.0%} of its {heat.metric} in the mean, {peak:.0%} at its peak."
+            )
             found.append(Advice("crowd", (task,), text))
     return found
 
 
 def correlation(both: list[tuple[float, float]]) -> float:
-    """Pearson's, from -1 to 1; 0 when one of the two never changes."""
+    """Return Pearson's correlation, from -1 to 1; 0 when one of the two never changes."""
     mean_a, mean_b = fmean(a for a, _ in both), fmean(b for _, b in both)
     cov = sum((a - mean_a) * (b - mean_b) for a, b in both)
     var_a, var_b = sum((a - mean_a) ** 2 for a, _ in both), sum((b - mean_b) ** 2 for _, b in both)

@@ -1,6 +1,6 @@
-"""What the runs of a task say as a whole. Pure: rows of the history in, figures out.
+"""Compute figures of all runs of a task from rows of the history. Pure.
 
-A row of several runs that are alike counts as so many runs of their mean length.
+A row may stand for several similar runs. It counts as that many runs of their mean length.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ Row = dict[str, Any]
 
 
 def figures(rows: Sequence[Row]) -> dict[str, Any] | None:
-    """Success rate, median and 95th percentile of the duration, mean time between failures; None without runs.
+    """Return success rate, median and 95th percentile of the duration, and MTBF; None without runs.
 
-    A run that was asked to end has neither succeeded nor failed, unless it ended as a success.
+    MTBF is the mean time between failures. A run that was asked to end counts as a success if it ended as one. Else it
+    counts neither as a success nor as a failure.
 
     Args:
         rows: as `history.runs` gives them.
@@ -38,7 +39,7 @@ def figures(rows: Sequence[Row]) -> dict[str, Any] | None:
 
 
 def percentile(weighted: Iterable[tuple[float, int]], share: float) -> float:
-    """The smallest value that at least this share of all does not exceed (nearest rank); values with their counts."""
+    """Return the smallest value that at least this share does not exceed (nearest rank). Values have counts."""
     ordered = sorted(weighted)
     rank = share * sum(count for _, count in ordered)
     seen = 0

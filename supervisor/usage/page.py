@@ -1,4 +1,4 @@
-"""The heat map as one page of HTML that needs nothing else: no script, no font, no picture from anywhere."""
+"""Write the heat map as one page of HTML. It loads nothing else: no script, no font, no picture."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ ul { padding-left: 1.2em; }
 """
 
 KEYS = 7
-"""Colours in the key."""
+"""The number of colours in the key."""
 
 
 def page(name: str, heat: Heat, advice: Sequence[Advice], shown: Callable[[float], str]) -> str:
-    """The whole page.
+    """Return the whole page.
 
     Args:
-        name: of the supervisor.
+        name: the name of the supervisor.
         heat: the grid.
-        advice: what follows from it.
-        shown: a value with its unit.
+        advice: the advice for this grid.
+        shown: formats a value with its unit.
     """
     title = escape(f"{name}: {heat.metric} of the tasks")
     rows = "\n".join(_row(task, row, heat, shown) for task, row in heat.rows.items())
@@ -66,7 +66,7 @@ def page(name: str, heat: Heat, advice: Sequence[Advice], shown: Callable[[float
 
 
 def about(heat: Heat) -> str:
-    """From when to when, and from how much data."""
+    """Return the period and the amount of data as text."""
     slots = len(next(iter(heat.rows.values()), ()))
     until = heat.since + slots * heat.step
     return f"{_at(heat.since)} to {_at(until)} UTC, {heat.step} s a cell, from {heat.samples} measurements."
@@ -82,7 +82,7 @@ def _row(task: str, row: tuple[float | None, ...], heat: Heat, shown: Callable[[
 
 
 def _times(heat: Heat) -> str:
-    """A line of times below, one for every sixth column."""
+    """Return the row of times below the map, one time for every sixth column."""
     slots = len(next(iter(heat.rows.values()), ()))
     marks = [
         f'<td colspan="{min(6, slots - slot)}">{_at(heat.since + slot * heat.step)[-5:]}</td>'

@@ -1,51 +1,63 @@
-"""The verbs of `supctl`: one file each, both ends in it. `interface` says what a verb is."""
+"""The verbs of `supctl`. One file has both ends of a verb. `interface` describes the parts of a verb."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
 
+TYPE_CHECKING = False  # `typing` takes supctl two milliseconds
+if TYPE_CHECKING:
+    from supervisor.verbs.interface import Verb
+
 NAMES = {
-    "status": "what state everything is in",
-    "start": "want tasks up, and wait until they are",
-    "stop": "want tasks down, and wait until nothing of them is left",
+    "status": "show the state of every task",
+    "start": "start tasks, and wait until they are up",
+    "stop": "stop tasks, and wait until no process of them is left",
     "restart": "stop and start again, dependents in order",
-    "pause": "have tasks stand still, with all that they hold",
-    "resume": "let what was paused go on",
+    "pause": "suspend tasks: their processes do nothing, but keep memory, files and ports",
+    "resume": "continue paused tasks",
     "freeze": "forbid every new process, of everything or of some tasks",
-    "thaw": "undo what `supctl freeze` did",
-    "run": "run a triggered task now",
-    "runs": "the history: when runs began, how long they took, how they ended",
-    "top": "what the tasks use now: CPU, memory, I/O",
-    "heatmap": "what the tasks used, by time; and advice on what goes well together",
-    "show": "everything that is known of a task, or of a run",
-    "why": "why a task is in the state it is in, and what happens next",
-    "logs": "what tasks have said",
-    "events": "every change, one JSON object a line",
+    "thaw": "undo `supctl freeze`",
+    "run": "run a triggered task, now or later",
+    "cancel": "end a run of a triggered task, or take back a firing that waits",
+    "retry": "run again what is over, with the same input",
+    "schedule": "show when tasks fire next, and what became of their firings",
+    "pool": "show the slots of pools, or hold a slot while a command runs",
+    "runs": "show the history of runs: start, duration, outcome",
+    "top": "show what the tasks use now: CPU, memory, I/O",
+    "heatmap": "show what the tasks used, by time, with advice on which tasks to combine",
+    "show": "show everything about a task or a run",
+    "why": "say why a task is in its state, and what happens next",
+    "logs": "show the output of tasks",
+    "events": "show every change, one JSON object a line",
     "signal": "send a signal to the main process of tasks",
     "scale": "change the number of instances of a task",
-    "reload": "read the config anew, all or nothing",
+    "reload": "read the config again, all or nothing",
     "check": "check a config without a supervisor",
-    "upgrade": "replace the supervisor by the installed version, under the living tasks",
+    "import": "print a config for the jobs of another program, such as cron",
+    "upgrade": "replace the supervisor by the installed version; the tasks keep running",
+    "ticket": "show the outcome of an earlier request that took time",
     "shutdown": "stop all tasks, then the supervisor",
-    "version": "the version of supctl, and of the supervisor",
+    "version": "show the versions of supctl and of the supervisor",
     "completion": "print a completion script for a shell",
 }
 """Every verb, in the order of the help, and what it does."""
 
 
-READING = frozenset(
-    {"status", "runs", "top", "heatmap", "show", "why", "events", "logs", "check", "version", "completion"}
-)
-"""The verbs that change nothing; every other one is an act, and audited."""
-
-
 def load(name: str) -> ModuleType:
-    """The module of one verb; `supctl` loads just the one that it needs."""
-    return import_module(f"supervisor.verbs.{name}")
+    """Load the module of one verb. `supctl` loads only the one that it needs."""
+    return import_module(f"supervisor.verbs.{module_of(name)}")
 
 
-def load_all() -> dict[str, ModuleType]:
-    """Every verb. The supervisor loads them at its start: later a disk that hangs could hold it up."""
-    import_module("supervisor.core.select")  # what answers need besides, and supctl does not
-    return {name: load(name) for name in NAMES}
+def module_of(name: str) -> str:
+    """Return the name of the module of a verb. A word of Python cannot name a module, and gets an underscore."""
+    return f"{name}_" if name == "import" else name
+
+
+def load_all() -> dict[str, Verb]:
+    """Load every verb that a supervisor answers. It does so at its start: a disk that hangs later cannot block it."""
+    from supervisor.verbs.interface import Verb  # noqa: PLC0415 - supctl loads the module of one verb
+
+    import_module("supervisor.core.select")  # answers need it, and supctl does not
+    modules = {name: load(name) for name in NAMES}
+    return {name: Verb(module) for name, module in modules.items() if hasattr(module, "answer")}

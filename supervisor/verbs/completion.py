@@ -1,29 +1,30 @@
-"""`supctl completion`: a completion script, made from the argument parsers by shtab."""
+"""`supctl completion`: a completion script, which shtab makes from the argument parsers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from supervisor.verbs.interface import OK, RefusedError
+from supervisor.control.refusal import RefusedError
+from supervisor.core.exits import OK
+from supervisor.verbs.arguments import VIEW, Argument
 from supervisor.verbs.screen import Screen
 
+TYPE_CHECKING = False  # `typing` takes supctl two milliseconds
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
 
 EXAMPLE = """supctl completion bash > /etc/bash_completion.d/supctl
 supctl completion zsh > /usr/local/share/zsh/site-functions/_supctl"""
 
 
-def arguments(parser: ArgumentParser) -> None:
-    """SHELL."""
-    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+ROLE, ACTS = VIEW, False
+
+ARGUMENTS = (Argument("shell", "for which shell", choices=("bash", "zsh", "tcsh"), local=True),)
 
 
 def local(options: Namespace, screen: Screen) -> int:
-    """The script on stdout."""
+    """Write the script to stdout."""
     try:
         import shtab  # noqa: PLC0415 - an optional dependency
     except ImportError:
         raise RefusedError("completion needs the package shtab: pip install 'supctl[completion]'") from None
-    screen.line(shtab.complete(options.whole_parser(), options.shell))
+    screen.write(shtab.complete(options.whole_parser(), options.shell))
     return OK

@@ -1,19 +1,24 @@
-"""`supctl heatmap`: what the tasks used, tasks × time, and what follows from it for who goes well with whom."""
+"""`supctl heatmap`: the usage of the tasks as tasks × time, and advice on which tasks go well together."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
-from supervisor.verbs import past
-from supervisor.verbs.interface import OK, Arguments, RefusedError
+from supervisor.control.refusal import RefusedError
+from supervisor.core.exits import OK
+from supervisor.core.text import visible
+from supervisor.verbs import history_reader
+from supervisor.verbs.arguments import JSON, MOMENT, VIEW, Argument
+from supervisor.verbs.interface import Arguments
 from supervisor.verbs.screen import Screen, percent, size
 
+TYPE_CHECKING = False  # `typing` takes supctl two milliseconds
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
+    from typing import Any
 
     from supervisor.control.wait import Asker
-    from supervisor.parent import Parent
+    from supervisor.shell.controls import Controls
     from supervisor.usage.heat import Heat
 
 EXAMPLE = """supctl heatmap
@@ -21,37 +26,34 @@ supctl heatmap --since 7d --metric memory --html memory.html
 supctl heatmap --metric io --json"""
 
 METRICS = {"cpu": ("cpu",), "memory": ("memory",), "io": ("read", "written")}
-"""What is added up for each."""
+"""The samples that are added up for each metric."""
 
 PAGE_COLUMNS = 96
 
 
-def arguments(parser: ArgumentParser) -> None:
-    """--since, --metric, --html, --json."""
-    parser.add_argument("--since", type=past.moment, metavar="T", help=f"{past.MOMENT}; default: 24h")
-    parser.add_argument("--metric", choices=list(METRICS), default="cpu", help="default: cpu")
-    parser.add_argument("--html", metavar="FILE", help="as a page that needs nothing else, with values to hover over")
-    parser.add_argument("--json", action="store_true", help="as JSON")
+ROLE, ACTS = VIEW, False
+
+ARGUMENTS = (
+    Argument("since", f"{history_reader.MOMENT}; default: 24h", "--since", kind=MOMENT, metavar="T", local=True),
+    Argument("metric", "default: cpu", "--metric", choices=METRICS, default="cpu", local=True),
+    Argument("html", "write it as one HTML file; the mouse pointer shows values", "--html", metavar="FILE", local=True),
+    JSON,
+)
 
 
 def offline(options: Namespace, runtime_dir: str) -> dict[str, Any]:
-    """The history alone."""
-    return {**past.offline(runtime_dir), "name": "supervisor", "kinds": None}
+    """Use the history alone."""
+    return {**history_reader.offline(runtime_dir), "name": "supervisor", "kinds": None}
 
 
-def request(options: Namespace) -> dict[str, Any]:
-    """Nothing is asked but where the history is."""
-    return {}
-
-
-def answer(parent: Parent, client: Asker, args: Arguments) -> None:
-    """Where the history is, and which task is of which kind."""
-    kinds = {name: str(task.kind) for name, task in parent.config.tasks.items()}
-    client.answer({**past.answer(parent, []), "name": parent.announce.name, "kinds": kinds})
+def answer(controls: Controls, client: Asker, args: Arguments) -> None:
+    """Answer where the history is, and the kind of each task."""
+    kinds = {name: str(task.kind) for name, task in controls.context.config.tasks.items()}
+    client.answer({**history_reader.answer(controls, []), "name": controls.context.announcer.name, "kinds": kinds})
 
 
 def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
-    """Blocks of colour, or characters where there are none; below them the advice."""
+    """Show blocks of colour, or characters where there is no colour. Show the advice below them."""
     from supervisor.usage.advice import advise  # noqa: PLC0415 - only here
     from supervisor.usage.page import about, page  # noqa: PLC0415
 
@@ -78,13 +80,13 @@ def _heat(answer: dict[str, Any], options: Namespace, screen: Screen) -> Heat:
     from supervisor.store import samples  # noqa: PLC0415 - needs SQLite
     from supervisor.usage.heat import grid, step_for  # noqa: PLC0415
 
-    until = int(past.moment("1ms")) + 1
+    until = int(history_reader.moment("1ms")) + 1
     since = int(options.since) if options.since is not None else until - samples.DAY
     if since >= until:
-        raise RefusedError("--since is a time that is yet to come")
+        raise RefusedError("--since is in the future")
     step = step_for(until - since, PAGE_COLUMNS if options.html or options.json else max(_columns(screen) - 20, 10))
     since = since // step * step
-    with past.opened(answer) as connection:
+    with history_reader.opened(answer) as connection:
         points = samples.series(connection, METRICS[options.metric], since, until, step)
     if not points:
         raise RefusedError("nothing was measured in that time; is sample = 0 in [supervisor]?")
@@ -107,7 +109,7 @@ def _draw(heat: Heat, screen: Screen) -> None:
             cells = "".join("\033[48;2;{};{};{}m \033[0m".format(*colour(value, heat.top)) for value in row)
         else:
             cells = "".join(shade(value, heat.top) for value in row)
-        screen.line(f"{task[:width]:>{width}} {cells}")
+        screen.write(f"{visible(task[:width]):>{width}} {cells}")
 
 
 def _shown(metric: str) -> Any:  # noqa: ANN401 - a function of a value
@@ -115,7 +117,7 @@ def _shown(metric: str) -> Any:  # noqa: ANN401 - a function of a value
 
 
 def _capacity(metric: str) -> float:
-    """What this machine has of it."""
+    """Return how much of it this machine has."""
     if metric == "cpu":
         return 100.0 * (os.cpu_count() or 1)
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) if metric == "memory" else 0.0

@@ -1,55 +1,57 @@
-"""How a verb reads the history: directly from `history.db`, so the supervisor has no work with it, and need not run."""
+"""Read the history directly from `history.db`. The supervisor has no work with it, and need not run."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
 
-from supervisor.verbs.interface import RefusedError
+from supervisor.control.refusal import RefusedError
+from supervisor.store import layout
 
+TYPE_CHECKING = False  # `typing` takes supctl two milliseconds
 if TYPE_CHECKING:
     import sqlite3
+    from typing import Any
 
     from supervisor.core.instance import Instance
-    from supervisor.parent import Parent
+    from supervisor.shell.controls import Controls
 
 MOMENT = "1h30m (ago), or a time as shown; without a zone it is UTC"
-"""What --since and --until take, for --help."""
+"""The values of --since and --until, for --help."""
 
 NEW = 5.0
-"""Seconds for which a run that has ended may be on its way to the history."""
+"""Seconds during which an ended run may still be on its way to the history."""
 
 PATIENCE = 2.0
-"""Seconds for which a reader waits for it, at the most."""
+"""Seconds for which a reader waits for such a run, at most."""
 
 PAUSE = 0.02
 """Seconds between two looks."""
 
 
 def offline(runtime_dir: str) -> dict[str, Any]:
-    """What stands for an answer when there is no supervisor; the last one has left word there where its history is."""
+    """Return what replaces an answer when there is no supervisor. The last one has left the path of its history."""
     return {"history": None, "newest": [], "usual": usual_path(runtime_dir)}
 
 
-def answer(parent: Parent, instances: list[Instance]) -> dict[str, Any]:
-    """Where the history is, and which runs have just ended and must be in it."""
-    from supervisor.store.account import just_ended  # noqa: PLC0415 - not in supctl
+def answer(controls: Controls, instances: list[Instance]) -> dict[str, Any]:
+    """Return where the history is, and which runs have just ended and must be in it."""
+    from supervisor.core.run_record import just_ended  # noqa: PLC0415 - not in supctl
 
-    oldest = parent.host.now() - NEW
+    oldest = controls.host.now() - NEW
     return {
-        "history": f"{parent.running_settings.state_dir}/history.db",
-        "newest": [run for i in instances if (run := just_ended(i, parent.fleet.epoch, oldest))],
+        "history": layout.history(controls.context.settings.state_dir),
+        "newest": [run for i in instances if (run := just_ended(i, controls.fleet.epoch, oldest))],
     }
 
 
 @contextmanager
 def opened(answer: dict[str, Any]) -> Iterator[sqlite3.Connection]:
-    """A connection that reads the history, with everything in it that had ended when the supervisor was asked.
+    """Open the history to read. It has every run that had ended when the supervisor was asked.
 
     Raises:
-        RefusedError: it cannot be read; says why.
+        RefusedError: the history cannot be read, with the reason.
     """
     import sqlite3  # noqa: PLC0415 - only here
     from contextlib import closing  # noqa: PLC0415
@@ -57,12 +59,13 @@ def opened(answer: dict[str, Any]) -> Iterator[sqlite3.Connection]:
     from supervisor.store.database import nothing, open_to_read  # noqa: PLC0415
 
     path = answer["history"] or answer["usual"]
+    check_answers((path,))
     _wait(path, answer["newest"])
     try:
         with closing(open_to_read(path) if os.path.exists(path) or not answer["history"] else nothing()) as connection:
             yield connection
     except FileNotFoundError:
-        where = "; that of another supervisor is found by its socket or $SUPERVISOR_CONFIG"
+        where = "; for another supervisor, use --socket or $SUPERVISOR_CONFIG"
         raise RefusedError(f"there is no history yet: {path}{where}") from None
     except PermissionError:
         raise RefusedError(f"no permission to read {path}: only its owner and socket_group may") from None
@@ -72,8 +75,22 @@ def opened(answer: dict[str, Any]) -> Iterator[sqlite3.Connection]:
         raise RefusedError(f"the history cannot be read: {path}: {in_words(error)}") from None
 
 
+def check_answers(paths: Iterable[str]) -> None:
+    """Look whether the file systems of these files answer. A read would wait without a limit.
+
+    Raises:
+        RefusedError: one does not.
+    """
+    from supervisor.host import patience  # noqa: PLC0415 - only here
+
+    try:
+        patience.check_answers(paths)
+    except OSError as error:
+        raise RefusedError(str(error)) from None
+
+
 def _wait(path: str, newest: list[str]) -> None:
-    """Until the scribe has written down what had just ended; not for long: it may have no room, or no disk."""
+    """Wait until the scribe has written the runs that have just ended. Not for long: it may have no room or no disk."""
     from select import select  # noqa: PLC0415
 
     for _ in range(int(PATIENCE / PAUSE)):
@@ -91,35 +108,40 @@ def _has(path: str, newest: list[str]) -> bool:
     try:
         with closing(database.open_to_read(path)) as connection:
             return all(history.has(connection, run) for run in newest)
-    except (OSError, sqlite3.Error):  # it is being made
+    except (OSError, sqlite3.Error):  # the database is being made
         return False
 
 
 def usual_path(runtime_dir: str) -> str:
-    """Where the history is when no supervisor can be asked: of $SUPERVISOR_CONFIG, or of who was there last.
+    """Return the path of the history when no supervisor can be asked.
 
-    Else as the config that is found says, else the usual place of this user.
+    Without $SUPERVISOR_CONFIG, the path that the last supervisor has left comes first. Then follow the config that is
+    found, and at last the usual place of this user.
     """
-    from supervisor.store.plan import read  # noqa: PLC0415
+    from supervisor.store.manifest import read  # noqa: PLC0415
 
     if "SUPERVISOR_CONFIG" not in os.environ and (left := read(runtime_dir).get("state_dir")):
-        return f"{left}/history.db"
-    from supervisor.config import ConfigErrors, find, load  # noqa: PLC0415
+        return layout.history(left)
+    from supervisor.config import ConfigErrors, examine, find  # noqa: PLC0415
+    from supervisor.config.machine import Machine  # noqa: PLC0415
     from supervisor.config.settings import directories  # noqa: PLC0415
-    from supervisor.config.world import World  # noqa: PLC0415
 
-    try:
-        state_dir = load(find(None, os.environ)[0]).settings.state_dir
-    except ConfigErrors:
-        state_dir = directories(World(os.environ))["state_dir"]
-    return f"{state_dir}/history.db"
+    config = None
+    with suppress(ConfigErrors):
+        config, _ = examine(find(None, os.environ)[0])
+    state_dir = config.settings.state_dir if config else directories(Machine(os.environ))["state_dir"]
+    return layout.history(state_dir)
 
 
-def moment(given: str) -> float:
-    """Seconds since 1970 of what --since and --until take: see `MOMENT`.
+def moment(given: str, *, ahead: bool = False) -> float:
+    """Return the seconds since 1970 of a value of --since, --until or --from: see `MOMENT`.
+
+    Args:
+        given: as the person has typed it.
+        ahead: whether a duration counts from now on, not before now.
 
     Raises:
-        ArgumentTypeError: it is neither; argparse says what is allowed.
+        ArgumentTypeError: it is neither a duration nor a time. argparse prints what is allowed.
     """
     from argparse import ArgumentTypeError  # noqa: PLC0415 - in supctl
     from datetime import UTC, datetime  # noqa: PLC0415
@@ -128,17 +150,17 @@ def moment(given: str) -> float:
 
     now = datetime.now(UTC).timestamp()
     with suppress(ValueError):
-        return now - duration_of(given)
+        return now + duration_of(given) if ahead else now - duration_of(given)
     try:
         at = datetime.fromisoformat(given)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
     except (ValueError, OverflowError):
         allowed = 'allowed: "10m", "1h30m", "2026-11-21", "2026-11-21T14:02" (UTC), "2026-11-21T14:02+01:00"'
-        raise ArgumentTypeError(f"{given!r} is no time; {allowed}") from None
+        raise ArgumentTypeError(f"{given!r} is not a time; {allowed}") from None
 
 
 def stamp(at: float) -> str:
-    """The same as files and people have it: RFC 3339 in UTC, with milliseconds."""
+    """Return such a time in the form for files and people: RFC 3339 in UTC, with milliseconds."""
     from datetime import UTC, datetime  # noqa: PLC0415 - in supctl
 
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

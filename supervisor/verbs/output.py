@@ -1,37 +1,38 @@
-"""What verbs say of the output of an instance: the last words of a run that failed, and what could not be written."""
+"""The output of an instance, for verbs: the last words of a failed run, and the lost output."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # `typing` takes supctl two milliseconds
 if TYPE_CHECKING:
+    from typing import Any
+
     from supervisor.core.instance import Instance
-    from supervisor.parent import Parent
+    from supervisor.shell.controls import Controls
     from supervisor.verbs.screen import Screen
 
 
 WIDTH = 200
-"""Characters of a line that people are shown of its last words; `--json` has the whole."""
+"""Characters of a line of last words that people see. `--json` has the whole line."""
 
 
-def output(parent: Parent, i: Instance) -> dict[str, Any]:
-    """`last_words` of the last run, if it failed by itself; `lost_output`: what could not be written, with the reason.
+def output(controls: Controls, i: Instance) -> dict[str, Any]:
+    """Return `last_words` of the last run, if it failed by itself, and `lost_output`, with the reason.
 
-    The words are what the scribe has left in the runtime directory, which is memory.
+    The scribe has left the last words in the runtime directory, which is memory.
     """
     from supervisor.logs import tail  # noqa: PLC0415 - not in supctl
 
-    runtime_dir = parent.running_settings.runtime_dir
+    runtime_dir = controls.context.settings.runtime_dir
     said = tail.read(runtime_dir, i.key) if i.last and not i.last.success and not i.last.asked else {}
     number = i.runs - (1 if i.run else 0)
     mine = said.get("run", "").startswith(f"{i.key}/{number}@")
-    return {"last_words": said.get("lines") if mine else None, "lost_output": parent.losses.of(i.key)}
+    return {"last_words": said.get("lines") if mine else None, "lost_output": controls.losses.of(i.key)}
 
 
-def tell(one: dict[str, Any], screen: Screen) -> None:
-    """The same for people."""
+def show(one: dict[str, Any], screen: Screen) -> None:
+    """Show the same to people."""
     if one["last_words"]:
-        screen.line("It said last:")
+        screen.line("Its last output:")
         for line in one["last_words"]:
             screen.line(f"  | {line if len(line) <= WIDTH else line[:WIDTH] + ' …'}")
     lost = one["lost_output"]

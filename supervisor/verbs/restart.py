@@ -2,53 +2,57 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from supervisor.control.refusal import RefusedError
+from supervisor.verbs.arguments import INSTANCES, OPERATE
+from supervisor.verbs.interface import Arguments, chosen, refuse_idle_triggered, with_runs
+from supervisor.verbs.outcome import came_up, show_outcomes, under_way
 
-from supervisor.verbs.interface import Arguments, RefusedError, chosen, flag
-from supervisor.verbs.outcome import came_up, name_arguments, name_request, show_outcomes, under_way
-
+TYPE_CHECKING = False  # `typing` takes supctl two milliseconds
 if TYPE_CHECKING:
     from supervisor.control.wait import Asker, Result
     from supervisor.core.fleet import Fleet
     from supervisor.core.instance import Instance
-    from supervisor.parent import Parent
+    from supervisor.shell.controls import Controls
 
 EXAMPLE = """supctl restart web
 supctl restart @etl"""
 
-arguments = name_arguments
-request = name_request
+ROLE, ACTS = OPERATE, True
+
+ARGUMENTS = INSTANCES
+
 render = show_outcomes
 
 
-def answer(parent: Parent, client: Asker, args: Arguments) -> None:
-    """What is down is started. It is refused where it would stop what could not be started again.
+def answer(controls: Controls, client: Asker, args: Arguments) -> None:
+    """Restart instances, and start those that are down. Refuse to stop instances that could not start again.
 
-    That is what is frozen, and everything while no record of a new run can be written (`memory`).
+    Frozen instances could not. No instance could while the parent cannot write the record of a new run (`journaling`).
     """
     from supervisor.core.events import Outdate, Want  # noqa: PLC0415 - not in supctl
 
-    instances, waits = chosen(parent, args), flag(args, "wait")
-    if flag(args, "all"):
+    instances, waits = with_runs(chosen(controls.fleet, args), args["names"]), args["wait"]
+    if args["all"]:
         instances = [i for i in instances if i.task.kind == "continuous"]
-    frozen = [i.name for i in instances if parent.fleet.freezes_of(i.task.name)]
+    refuse_idle_triggered(instances)
+    frozen = [i.name for i in instances if controls.fleet.freezes_of(i.task.name)]
     if frozen:
-        freeze = parent.fleet.freezes_of(next(i for i in instances if i.name == frozen[0]).task.name)[0]
+        freeze = controls.fleet.freezes_of(next(i for i in instances if i.name == frozen[0]).task.name)[0]
         raise RefusedError(
-            f"nothing was stopped, as it could not be started again: {', '.join(frozen)}: {freeze.says}", 3
+            f"nothing was stopped, because it could not be started again: {', '.join(frozen)}: {freeze.says}", 3
         )
-    now = parent.host.now()
-    if trouble := parent.memory.tried(now):
-        raise RefusedError(f"nothing was stopped, as it could not be started again: {trouble}")
+    now = controls.host.now()
+    if trouble := controls.context.journaling.tried(now):
+        raise RefusedError(f"nothing was stopped, because it could not be started again: {trouble}")
     keys, before = [i.key for i in instances], {i.key: i.runs for i in instances}
-    parent.fleet.apply_all(keys, Want("start", client.by), now)
-    parent.fleet.apply_all(keys, Outdate(f"restart asked by {client.by}"), now)
-    instances = [parent.fleet.instances[key] for key in keys]
+    controls.fleet.apply_all(keys, Want("start", client.by), now)
+    controls.fleet.apply_all(keys, Outdate(f"restart requested by {client.by}"), now)
+    instances = [controls.fleet.instances[key] for key in keys]
 
     def renewed(fleet: Fleet, instance: Instance) -> Result | None:
         return came_up(fleet, instance) if instance.runs > before[instance.key] or not instance.run else None
 
     if waits:
-        parent.follow(client, instances, renewed)
+        controls.follow(client, instances, renewed)
     else:
         client.answer(under_way(instances))

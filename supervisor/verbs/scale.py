@@ -1,20 +1,23 @@
-"""`supctl scale`: another number of instances."""
+"""`supctl scale`: change the number of instances."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from supervisor.verbs.interface import REFUSED, UNKNOWN, USAGE, Arguments, RefusedError, flag, strings
+from supervisor.control.refusal import RefusedError
+from supervisor.core.exits import REFUSED, UNKNOWN, USAGE
+from supervisor.verbs.arguments import ADMIN, JSON, STRINGS, WAIT, Argument
+from supervisor.verbs.interface import Arguments
 from supervisor.verbs.outcome import came_up, show_outcomes, under_way, went_down
 from supervisor.verbs.screen import Screen
 
+TYPE_CHECKING = False  # `typing` takes supctl two milliseconds
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
+    from typing import Any
 
     from supervisor.control.wait import Asker, Result
     from supervisor.core.fleet import Fleet
     from supervisor.core.instance import Instance
-    from supervisor.parent import Parent
+    from supervisor.shell.controls import Controls
 
 EXAMPLE = """supctl scale worker=8
 supctl scale worker=0"""
@@ -22,68 +25,71 @@ supctl scale worker=0"""
 MOST = 1000
 
 
-def arguments(parser: ArgumentParser) -> None:
-    """NAME=N…, --no-wait."""
-    parser.add_argument("scales", nargs="+", metavar="NAME=N", help="task and number of instances")
-    parser.add_argument("--no-wait", action="store_true", help="do not wait for the outcome")
-    parser.add_argument("--json", action="store_true", help="the answer as JSON")
+ROLE, ACTS = ADMIN, True
+
+ARGUMENTS = (
+    Argument("scales", "task and number of instances", kind=STRINGS, many="+", metavar="NAME=N"),
+    WAIT,
+    JSON,
+)
 
 
-def request(options: Namespace) -> dict[str, Any]:
-    """What arguments took."""
-    return {"scales": options.scales, "wait": not options.no_wait}
+def answer(controls: Controls, client: Asker, args: Arguments) -> None:
+    """Scale tasks. It holds until the `replicas` of the task change in the config. The highest numbers stop first.
 
-
-def answer(parent: Parent, client: Asker, args: Arguments) -> None:
-    """Holds until the config's own `replicas` of the task changes. The highest numbers go first."""
-    asked, waits = [_parse(parent, item) for item in strings(args, "scales")], flag(args, "wait")
+    A triggered task is refused. The number of its runs is a decision of its config, `max_parallel`.
+    """
+    asked, waits = [_parse(controls, item) for item in args["scales"]], args["wait"]
     if not asked:
         raise RefusedError("which task, and how many? Give NAME=N", USAGE)
 
     def checked(wrong: str) -> None:
-        gone = [task for task, _ in asked if task not in parent.config.tasks]
+        gone = [task for task, _ in asked if task not in controls.context.config.tasks]
         if wrong or gone:
             client.fail(f"nothing was scaled: {wrong or f'{gone[0]} was removed meanwhile'}", REFUSED)
         else:
-            _scale(parent, client, asked, waits=waits)
+            _scale(controls, client, asked, waits=waits)
 
-    parent.configuration.scale_checked(dict(asked), checked)
+    controls.config_in_force.scale_checked(dict(asked), checked)
 
 
-def _scale(parent: Parent, client: Asker, asked: list[tuple[str, int]], *, waits: bool) -> None:
-    before = {i.key: i for task, _ in asked for i in parent.fleet.copies(task)}
+def _scale(controls: Controls, client: Asker, asked: list[tuple[str, int]], *, waits: bool) -> None:
+    before = {i.key: i for task, _ in asked for i in controls.fleet.copies(task)}
     for task, replicas in asked:
-        parent.configuration.scale(task, replicas, client.by)
-    after = {i.key: i for task, _ in asked for i in parent.fleet.copies(task)}
+        controls.config_in_force.scale(task, replicas, client.by)
+    after = {i.key: i for task, _ in asked for i in controls.fleet.copies(task)}
     concerned = [i for key, i in after.items() if key not in before or i.retired or before[key].retired]
 
     def settled(fleet: Fleet, instance: Instance) -> Result | None:
         return (went_down if instance.retired or not instance.wanted else came_up)(fleet, instance)
 
     if waits and concerned:
-        parent.follow(client, concerned, settled)
+        controls.follow(client, concerned, settled)
     else:
         client.answer(under_way(concerned))
 
 
-def _parse(parent: Parent, item: str) -> tuple[str, int]:
+def _parse(controls: Controls, item: str) -> tuple[str, int]:
     task, _, number = item.partition("=")
     if not number.isdecimal() or len(number) > len(str(MOST)) or int(number) > MOST:
         raise RefusedError(f"{item!r}: NAME=N with N from 0 to {MOST}", USAGE)
-    if task not in parent.config.tasks:
-        raise RefusedError(f"no task {task!r}; {_hint(parent, task)}", UNKNOWN)
+    if task not in controls.context.config.tasks:
+        raise RefusedError(f"no task {task!r}; {_hint(controls, task)}", UNKNOWN)
+    if controls.context.config.tasks[task].kind == "triggered":
+        says = "a triggered task; change its max_parallel in the config, and reload"
+        raise RefusedError(f"cannot scale {task}: it is {says}", REFUSED)
     return task, int(number)
 
 
-def _hint(parent: Parent, task: str) -> str:
+def _hint(controls: Controls, task: str) -> str:
     from supervisor.core.nearest import nearest  # noqa: PLC0415 - not in supctl
 
-    near = nearest(task, parent.config.tasks)
+    near = nearest(task, controls.context.config.tasks)
     return f"did you mean {near!r}?" if near else "see `supctl status`"
 
 
 def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
-    """One line per instance that came or went."""
+    """Show one line per instance that came or went."""
     if not (answer["instances"] or options.json):
-        screen.line(f"{', '.join(options.scales)}: nothing to start or stop for that")
+        screen.line(f"{', '.join(options.scales)}: nothing to start or stop")
     return show_outcomes(answer, options, screen)

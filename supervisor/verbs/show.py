@@ -1,101 +1,107 @@
-"""`supctl show`: everything that is known of a task, an instance or a run."""
+"""`supctl show`: everything that is known about a task, an instance or a run."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
-from supervisor.verbs import past
-from supervisor.verbs.interface import OK, UNKNOWN, Arguments, RefusedError, chosen, flag, strings
-from supervisor.verbs.output import output, tell
+from supervisor.control.refusal import RefusedError
+from supervisor.core.exits import OK, UNKNOWN
+from supervisor.verbs import history_reader
+from supervisor.verbs.arguments import ADMIN, FLAG, JSON, STRINGS, Argument
+from supervisor.verbs.figures import figures
+from supervisor.verbs.interface import Arguments, chosen, of_run, with_runs
+from supervisor.verbs.output import output, show
 from supervisor.verbs.screen import Screen, age
+from supervisor.verbs.why import explained
 
+TYPE_CHECKING = False  # `typing` takes supctl two milliseconds
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
+    from typing import Any
 
     from supervisor.control.wait import Asker
-    from supervisor.core.definition import Task
-    from supervisor.core.instance import Instance
-    from supervisor.parent import Parent
+    from supervisor.core.definition import Probe, Task
+    from supervisor.shell.controls import Controls
 
 EXAMPLE = """supctl show web
 supctl show web:2/7"""
 
 
-def arguments(parser: ArgumentParser) -> None:
-    """NAME or RUN, --reveal, --json."""
-    parser.add_argument("name", metavar="NAME|RUN", help="task, instance, group, glob, or the id of a run")
-    parser.add_argument(
-        "--reveal", action="store_true", help="values of the environment and of headers; for root and the owner"
-    )
-    parser.add_argument("--json", action="store_true", help="as JSON")
+ROLE, ACTS = ADMIN, False
+
+ARGUMENTS = (
+    Argument("names", "task, instance, group, glob, or the id of a run", kind=STRINGS, many="1", metavar="NAME|RUN"),
+    Argument("reveal", "show the values of variables and headers; only for root and the owner", "--reveal", kind=FLAG),
+    JSON,
+)
 
 
 def offline(options: Namespace, runtime_dir: str) -> dict[str, Any] | None:
-    """A run that is over needs no supervisor."""
-    return {**past.offline(runtime_dir), "instances": []} if "/" in options.name else None
+    """Show an ended run from the history: that needs no supervisor."""
+    return {**history_reader.offline(runtime_dir), "instances": []} if "/" in options.names[0] else None
 
 
-def request(options: Namespace) -> dict[str, Any]:
-    """What arguments took."""
-    return {"names": [options.name], "reveal": options.reveal}
-
-
-def answer(parent: Parent, client: Asker, args: Arguments) -> None:
-    """Definition, status and why of each instance."""
+def answer(controls: Controls, client: Asker, args: Arguments) -> None:
+    """Answer definition, status and reason of each instance."""
     from supervisor.core import report  # noqa: PLC0415 - not in supctl
 
-    host, name = parent.host, next(iter(strings(args, "names")), "")
+    host, name = controls.host, args["names"][0] if args["names"] else ""
     reveal = _may_reveal(args, client)
-    instances = _of_run(parent, name) if "/" in name else chosen(parent, args)
-    tasks = report.status(parent.fleet, parent.config, instances, host.now(), host.stamp)
-    report.measured(tasks, host.samples(), host.now())
+    instances = of_run(controls, name) if "/" in name else with_runs(chosen(controls.fleet, args), args["names"])
+    tasks = report.status(controls.fleet, controls.context.config, instances, host.now(), host.stamp)
+    figures(controls, tasks)
     for one, i in zip(tasks, instances, strict=True):
-        one["explanation"] = report.why(parent.fleet, i, host.now(), host.stamp)
+        one["explanation"] = explained(controls, i)
+        one["schedule"] = controls.schedules.of(i.task) if controls.schedules.fires(i.task) else None
         one["definition"] = definition(i.task, reveal=reveal)
         one["unread_output"] = host.unread(i.key)
-        one.update(output(parent, i))
-    client.answer({"instances": tasks, **past.answer(parent, instances)})
-
-
-def _of_run(parent: Parent, name: str) -> list[Instance]:
-    """The instance whose current run it is, "web/7", "web:2/7" or the full id; none when it is over."""
-    return [
-        i
-        for i in parent.fleet.instances.values()
-        if i.run and name in (i.run.id, f"{i.key}/{i.run.number}", f"{i.name}/{i.run.number}")
-    ]
+        one.update(output(controls, i))
+    client.answer({"instances": tasks, **history_reader.answer(controls, instances)})
 
 
 def _may_reveal(args: Arguments, client: Asker) -> bool:
-    """Whether secrets are asked for; members of `socket_group` may control the tasks, but not read their passwords."""
-    if not flag(args, "reveal"):
+    """Return whether to reveal secrets. Members of `socket_group` may control tasks, but not read their passwords."""
+    if not args["reveal"]:
         return False
     if client.who()["uid"] not in (0, os.geteuid()):
-        raise RefusedError("--reveal is for root and the owner of the supervisor")
+        raise RefusedError("--reveal is only for root and the owner of the supervisor")
     return True
 
 
 def definition(task: Task, *, reveal: bool = False) -> dict[str, Any]:
-    """The definition as the config writes it; what may be secret (see `_mask`) only to `reveal`."""
-    from supervisor.core.immutable import plain  # noqa: PLC0415 - in the supervisor
+    """Return the definition as the config writes it. Mask possible secrets, unless `reveal` is set.
+
+    These are the values of the environment, and those that a kind of probe calls secret, such as headers.
+    """
+    from supervisor.core.definition import Probe  # noqa: PLC0415 - in the supervisor
+    from supervisor.core.immutable import plain  # noqa: PLC0415
 
     shown = plain(task)
+    timing = shown.pop("timing")
+    if task.kind == "triggered":  # it has an instance for each run at once; its config does not say replicas
+        shown = {key: value for key, value in shown.items() if key != "replicas"} | timing
     if not reveal:
-        _mask(shown)
+        shown["environment"] = dict.fromkeys(shown["environment"], "…")
+    for key in ("ready", "health"):
+        if isinstance(probe := getattr(task, key), Probe):
+            shown[key] = _probe(probe, reveal=reveal)
     return shown
 
 
-def _mask(shown: dict[str, Any]) -> None:
-    """Hides the values of the environment, and of the headers of its probes: `Authorization` is one."""
-    shown["environment"] = dict.fromkeys(shown["environment"], "…")
-    for key in ("health", "ready"):
-        if isinstance(shown[key], dict):
-            shown[key]["headers"] = [(name, "…") for name, _ in shown[key]["headers"]]
+def _probe(probe: Probe, *, reveal: bool) -> dict[str, Any]:
+    """Return a probe as the config writes it: the keys of its kind, and those of all probes."""
+    from supervisor import probes  # noqa: PLC0415 - in the supervisor
+    from supervisor.core.immutable import plain  # noqa: PLC0415
+    from supervisor.core.kind_key import masked  # noqa: PLC0415
+
+    secrets = {key.name for key in probes.load(probe.kind).keys if key.secret and not reveal}
+    own = {name: masked(value) if name in secrets else value for name, value in probe.values.items()}
+    common = {name: value for name, value in plain(probe).items() if name not in ("kind", "values")}
+    return {name: value for name, value in (own | common).items() if value is not None}
 
 
 def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
-    """One block per instance; or the account of a run that is over."""
+    """Show one block per instance, or the run record of an ended run."""
     if not answer["instances"]:
         return _render_run(answer, options, screen)
     figures = _figures(answer)
@@ -109,7 +115,7 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
         if number:
             screen.line()
         screen.line(one["explanation"])
-        tell(one, screen)
+        show(one, screen)
         last = one["last_exit"]
         facts = {
             "kind": one["kind"],
@@ -121,6 +127,8 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
             "failures in a row": one["failures"],
             "last exit": f"{last['reason']} at {last['at']} after {age(last['duration_s'])}" if last else None,
         }
+        if one["schedule"]:
+            facts |= _schedule(one["schedule"])
         if one["figures"]:
             facts |= _in_words(one["figures"])
         _block({key: str(value) for key, value in facts.items() if value is not None}, screen)
@@ -130,13 +138,25 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
     return OK
 
 
+def _schedule(schedule: dict[str, Any]) -> dict[str, Any]:
+    skip = schedule["last_skip"]
+    skipped = f"{schedule['skipped']}, of which {schedule['missed']} were missed" if schedule["skipped"] else "none"
+    return {
+        "fires": schedule["words"],
+        "next firing": schedule["next"],
+        "held": schedule["held"],
+        "last firing": f"{schedule['last']}, run {schedule['last_run']}" if schedule["last"] else None,
+        "skipped firings": f"{skipped}; the last: {skip['due']}, {skip['why']}" if skip else skipped,
+    }
+
+
 def _figures(answer: dict[str, Any]) -> dict[str, Any]:
-    """What the history says of each task; nothing when there is no history to be read."""
-    from supervisor.store.figures import figures  # noqa: PLC0415 - needs SQLite
+    """Return the figures of each task from the history; nothing if no history can be read."""
     from supervisor.store.history import of_task  # noqa: PLC0415
+    from supervisor.usage.figures import figures  # noqa: PLC0415 - needs SQLite
 
     try:
-        with past.opened(answer) as connection:
+        with history_reader.opened(answer) as connection:
             return {task: figures(of_task(connection, task)) for task in {one["task"] for one in answer["instances"]}}
     except RefusedError:
         return {}
@@ -155,17 +175,19 @@ def _in_words(figures: dict[str, Any]) -> dict[str, str]:
 def _render_run(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
     from supervisor.store import history  # noqa: PLC0415 - needs SQLite
 
-    with past.opened(answer) as connection:
-        one = history.run(connection, options.name)
+    with history_reader.opened(answer) as connection:
+        one = history.run(connection, options.names[0])
     if one is None:
-        raise RefusedError(f"no run {options.name!r} is on, and none is in the history; see `supctl runs`", UNKNOWN)
+        raise RefusedError(
+            f"no run {options.names[0]!r}: it neither runs nor is in the history; see `supctl runs`", UNKNOWN
+        )
     if options.json:
         screen.json({"run": one})
         return OK
     tail = one.pop("tail")
-    many = f", the first of {one['runs']} that were alike, until {one['last_end']}" if one["runs"] > 1 else ""
+    many = f", the first of {one['runs']} similar runs, until {one['last_end']}" if one["runs"] > 1 else ""
     how = f"stopped ({one['reason']})" if one["stopped"] else one["reason"]
-    screen.line(f"{one['run']} is over since {one['end']}: {how}{many}.")
+    screen.line(f"{one['run']} ended at {one['end']}: {how}{many}.")
     hidden = ("run", "runs", "last_run", "last_end", "reason", "name")
     facts = {key: value for key, value in one.items() if key not in hidden and value not in (None, [], "")}
     _block({key.replace("_", " "): _shown(value) for key, value in facts.items()}, screen)
@@ -189,7 +211,7 @@ def _block(facts: dict[str, str], screen: Screen) -> None:
 
 
 def _toml(value: object) -> str:
-    """Nearly as the config writes it; times are seconds."""
+    """Format a value nearly as the config writes it. Times are seconds."""
     from json import dumps  # noqa: PLC0415
 
     if isinstance(value, dict):

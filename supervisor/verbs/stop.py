@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from supervisor.verbs.arguments import INSTANCES, OPERATE
+from supervisor.verbs.interface import Arguments, chosen
+from supervisor.verbs.outcome import show_outcomes, under_way, went_down
 
-from supervisor.verbs.interface import Arguments, chosen, flag
-from supervisor.verbs.outcome import name_arguments, name_request, show_outcomes, under_way, went_down
-
+TYPE_CHECKING = False  # `typing` takes supctl two milliseconds
 if TYPE_CHECKING:
     from supervisor.control.wait import Asker, Result
     from supervisor.core.fleet import Fleet
     from supervisor.core.instance import Instance
-    from supervisor.parent import Parent
+    from supervisor.shell.controls import Controls
 
 EXAMPLE = """supctl stop web:2
 supctl stop --all"""
 
-arguments = name_arguments
-request = name_request
+ROLE, ACTS = OPERATE, True
+
+ARGUMENTS = INSTANCES
+
 render = show_outcomes
 
 
-def answer(parent: Parent, client: Asker, args: Arguments) -> None:
-    """Stops side by side, dependents first; works while frozen."""
+def answer(controls: Controls, client: Asker, args: Arguments) -> None:
+    """Stop instances in parallel, dependents first. This works while frozen.
+
+    What waits to be run by hand is taken back. Schedules go on.
+    """
     from supervisor.control.wait import result  # noqa: PLC0415 - not in supctl
     from supervisor.core.events import Unwant  # noqa: PLC0415
 
-    before, waits = chosen(parent, args, may_be_none=True), flag(args, "wait")
+    before, waits = chosen(controls.fleet, args, may_be_none=True), args["wait"]
     keys = [i.key for i in before]
     resting = {i.key for i in before if not (i.run or i.wanted)}
-    parent.fleet.apply_all(keys, Unwant(client.by), parent.host.now())
-    instances = [parent.fleet.instances[key] for key in keys if key in parent.fleet.instances]
+    controls.fleet.apply_all(keys, Unwant(client.by), controls.host.now())
+    for task in {i.task.name for i in before if i.task.kind == "triggered"}:
+        controls.firing_runs.take_back_waiting(task, f"stopped by {client.by}")
+    instances = [controls.fleet.instances[key] for key in keys if key in controls.fleet.instances]
 
     def settled(fleet: Fleet, instance: Instance) -> Result | None:
         if instance.key in resting:
@@ -38,6 +45,6 @@ def answer(parent: Parent, client: Asker, args: Arguments) -> None:
         return went_down(fleet, instance)
 
     if waits:
-        parent.follow(client, instances, settled)
+        controls.follow(client, instances, settled)
     else:
         client.answer(under_way(instances))

@@ -1,30 +1,35 @@
-"""`supctl top`: what the tasks use now, again and again, sorted by what is asked for."""
+"""`supctl top`: the current usage of the tasks, again and again, sorted by a chosen column."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
-from supervisor.verbs.interface import OK, Arguments, RefusedError, chosen
+from supervisor.control.refusal import RefusedError
+from supervisor.core.exits import OK
+from supervisor.verbs.arguments import ANY, FLAG, SECONDS, VIEW, Argument
+from supervisor.verbs.figures import figures
+from supervisor.verbs.interface import Arguments, chosen
 from supervisor.verbs.screen import Screen, age, percent, size
 
+TYPE_CHECKING = False  # `typing` takes supctl two milliseconds
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
+    from typing import Any
 
     from supervisor.control.wait import Asker
-    from supervisor.parent import Parent
+    from supervisor.shell.controls import Controls
 
 EXAMPLE = """supctl top
 supctl top --sort memory
 supctl top @etl --json"""
 
-LOOKS = 6.0
-"""Seconds for which @scribe measures more often after a request."""
+RECENT = 1.0
+"""Seconds for which figures are new enough for a page that is redrawn."""
 
 SORTS = {"c": "cpu", "m": "memory", "p": "processes", "i": "io", "s": "switches", "r": "restarts", "n": "name"}
-"""The keys that sort, and by what."""
+"""The keys that sort, and their columns."""
 
 _KEYS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "cpu": lambda one: -(one["cpu_percent"] or 0),
@@ -37,42 +42,41 @@ _KEYS: dict[str, Callable[[dict[str, Any]], Any]] = {
 }
 
 
-def arguments(parser: ArgumentParser) -> None:
-    """NAME…, --sort, --interval, --once, --json."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="task, instance (web:2), group (@etl) or glob ('w*')")
-    parser.add_argument("--sort", choices=list(_KEYS), default="cpu", help="default: cpu; while it runs: their keys")
-    parser.add_argument("--interval", type=float, default=2.0, metavar="SECONDS", help="default: 2")
-    parser.add_argument("--once", action="store_true", help="once, and no more; so it is when nobody watches (a pipe)")
-    parser.add_argument("--json", action="store_true", help="as JSON, once")
+ROLE, ACTS = VIEW, False
+
+ARGUMENTS = (
+    ANY,
+    Argument("sort", "default: cpu; while it runs, keys change it", "--sort", choices=_KEYS, default="cpu", local=True),
+    Argument("interval", "default: 2", "--interval", kind=SECONDS, metavar="SECONDS", default=2.0, local=True),
+    Argument("once", "show it once and end; always so if stdout is not a terminal", "--once", kind=FLAG, local=True),
+    Argument("json", "as JSON, once", "--json", kind=FLAG, local=True),
+)
 
 
-def request(options: Namespace) -> dict[str, Any]:
-    """What arguments took. Also settles whether there is a terminal to be live on."""
+def prepare(options: Namespace) -> None:
+    """Decide whether there is a terminal for live pages."""
     options.watch = not (options.once or options.json) and sys.stdout.isatty()
-    return {"names": options.names}
 
 
-def answer(parent: Parent, client: Asker, args: Arguments) -> None:
-    """One object per instance that runs. From now on @scribe measures more often, for a while."""
+def answer(controls: Controls, client: Asker, args: Arguments) -> None:
+    """Answer one object per running instance. Each request makes @scribe measure again, for the next request."""
     from supervisor.core import report  # noqa: PLC0415 - not in supctl
 
-    host = parent.host
-    if not parent.config.settings.sample:
+    host = controls.host
+    if not controls.context.config.settings.sample:
         raise RefusedError("nothing is measured: sample = 0 in [supervisor]")
-    instances = [i for i in chosen(parent, args, all_without_names=True) if i.run]
-    tasks = report.status(parent.fleet, parent.config, instances, host.now(), host.stamp)
-    samples = host.samples()
-    report.measured(tasks, samples, host.now())
+    instances = [i for i in chosen(controls.fleet, args, all_without_names=True) if i.run]
+    tasks = report.status(controls.fleet, controls.context.config, instances, host.now(), host.stamp)
+    samples = figures(controls, tasks, recent=RECENT)
     more = {"threads": "threads", "read": "read_bytes_s", "written": "written_bytes_s", "switches": "switches_s"}
     for one in tasks:
         sample = samples["instances"][f"{one['task']}:{one['instance']}"] if one["processes"] is not None else {}
         one |= {name: sample.get(key) for key, name in (more | {"files": "files"}).items()}
-    host.spool([{"watched": LOOKS}])
     client.answer({"tasks": tasks})
 
 
 def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
-    """A table, the greediest first."""
+    """Show a table, the highest usage first."""
     tasks = sorted(answer["tasks"], key=_KEYS[options.sort])
     if options.json:
         screen.json({"tasks": tasks})
@@ -80,7 +84,7 @@ def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
     if options.watch:
         screen.line(f"by {options.sort}; keys: {', '.join(f'{key} {name}' for key, name in SORTS.items())}, q ends")
     if tasks and all(one["processes"] is None for one in tasks):
-        screen.line("nothing is measured yet; the first figures come within seconds")
+        screen.line("nothing was measured yet; the first figures come within seconds")
     head = ("NAME", "PID", "UPTIME", "RESTARTS", "CPU", "MEMORY", "PROCS", "THREADS", "READ/S", "WRITE/S", "SWITCH/S")
     screen.table((*head, "FILES"), [_row(one) for one in tasks])
     return OK
@@ -100,7 +104,7 @@ def _count(value: int | None) -> str:
 
 
 def pause(options: Namespace) -> bool:
-    """Until it is time for the next page, or a key was pressed. False: it was the one that ends it."""
+    """Wait until the next page is due or a key is pressed. Return False if the key ends the display."""
     from select import select  # noqa: PLC0415 - only while it is live
 
     keys = [0] if sys.stdin.isatty() else []
@@ -115,7 +119,7 @@ def pause(options: Namespace) -> bool:
 
 
 def _listen() -> None:
-    """Keys come at once and are not shown, until the end."""
+    """Until the end, receive keys at once and do not show them."""
     import atexit  # noqa: PLC0415
     import termios  # noqa: PLC0415
     import tty  # noqa: PLC0415

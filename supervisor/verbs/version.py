@@ -1,18 +1,20 @@
-"""`supctl version`: of supctl, and of the supervisor if one can be reached."""
+"""`supctl version`: the versions of supctl and of the supervisor, if one can be reached."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from supervisor.verbs.interface import OK, Arguments
+from supervisor.core.exits import OK
+from supervisor.verbs.arguments import JSON, VIEW
+from supervisor.verbs.interface import Arguments
 from supervisor.verbs.screen import Screen
 from supervisor.version import __version__
 
+TYPE_CHECKING = False  # `typing` takes supctl two milliseconds
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
+    from typing import Any
 
     from supervisor.control.wait import Asker
-    from supervisor.parent import Parent
+    from supervisor.shell.controls import Controls
 
 EXAMPLE = "supctl version"
 
@@ -20,25 +22,20 @@ OFFLINE: dict[str, Any] = {"version": None, "pid": None, "upgrade": None}
 """The answer when no supervisor can be reached; that is no error here."""
 
 
-def arguments(parser: ArgumentParser) -> None:
-    """--json."""
-    parser.add_argument("--json", action="store_true", help="as JSON")
+ROLE, ACTS = VIEW, False
+
+ARGUMENTS = (JSON,)
 
 
-def request(options: Namespace) -> dict[str, Any]:
-    """Nothing."""
-    return {}
-
-
-def answer(parent: Parent, client: Asker, args: Arguments) -> None:
-    """The supervisor's."""
+def answer(controls: Controls, client: Asker, args: Arguments) -> None:
+    """Answer the supervisor's version."""
     import os  # noqa: PLC0415
 
-    client.answer({"version": __version__, "pid": os.getpid(), "upgrade": parent.upgrade.last})
+    client.answer({"version": __version__, "pid": os.getpid(), "upgrade": controls.upgrade.last})
 
 
 def render(answer: dict[str, Any], options: Namespace, screen: Screen) -> int:
-    """Two lines."""
+    """Show two lines."""
     if options.json:
         told = {"supervisor": answer["version"], "pid": answer["pid"], "upgrade": answer.get("upgrade")}
         screen.json({"supctl": __version__, **told})

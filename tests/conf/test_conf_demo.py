@@ -1,4 +1,4 @@
-"""The demo, run for real, as an operator would: it comes up, does what its comments say, and leaves nothing."""
+"""The demo, run as an operator would: it starts, does what its comments promise, and leaves nothing."""
 
 import json
 import os

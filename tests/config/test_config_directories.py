@@ -1,4 +1,4 @@
-"""The directories of the supervisor are checked as they are made at its start, without making anything."""
+"""The directories of the supervisor are checked as its start creates them, without creating anything."""
 
 import os
 from collections.abc import Callable
@@ -39,8 +39,8 @@ KEYS = ["runtime_dir", "state_dir", "log_dir"]
 @pytest.mark.parametrize(
     ("path", "hurdle"),
     [
-        ("/proc/s", 'nothing can be made in "/proc", which is the kernel\'s'),
-        ("/sys/s/t", 'nothing can be made in "/sys", which is the kernel\'s'),
+        ("/proc/s", 'nothing can be created in "/proc", a file system of the kernel'),
+        ("/sys/s/t", 'nothing can be created in "/sys", a file system of the kernel'),
         ("file", '"DIR/file" is not a directory'),
         ("file/s", '"DIR/file" is not a directory'),
         ("root", ""),
@@ -48,11 +48,11 @@ KEYS = ["runtime_dir", "state_dir", "log_dir"]
         ("/dev/shm/supervisor/s", ""),
     ],
 )
-def test_what_cannot_be_made(open_place: Path, key: str, path: str, hurdle: str) -> None:
+def test_a_directory_that_cannot_be_created(open_place: Path, key: str, path: str, hurdle: str) -> None:
     uid = os.geteuid()
-    allowed = f"allowed: a directory that uid {uid} can write to, or make"
+    allowed = f"allowed: a directory that uid {uid} can write to, or create"
     shown = path if path.startswith("/") else f"DIR/{path}"
-    wrong = f'DIR/c.toml:2: supervisor: {key}: "{shown}" cannot be used: {hurdle}; {allowed}'
+    wrong = f'DIR/c.toml:2: supervisor: {key}: "{shown}" cannot be used: {hurdle}; {allowed} [machine]'
     assert errors(f'[supervisor]\n{key} = "{path}"', open_place) == ([wrong] if hurdle else [])
 
 
@@ -67,9 +67,9 @@ def test_what_cannot_be_made(open_place: Path, key: str, path: str, hurdle: str)
         ("closed/s", '"DIR/closed" is not writable for uid 65534'),
     ],
 )
-def test_what_a_user_cannot_make(open_place: Path, key: str, path: str, hurdle: str) -> None:
+def test_a_directory_that_a_user_cannot_create(open_place: Path, key: str, path: str, hurdle: str) -> None:
     wrong = f'DIR/c.toml:2: supervisor: {key}: "DIR/{path}" cannot be used: {hurdle}; '
-    wrong += "allowed: a directory that uid 65534 can write to, or make"
+    wrong += "allowed: a directory that uid 65534 can write to, or create [machine]"
     assert errors(f'[supervisor]\n{key} = "{path}"', open_place, NOBODY) == ([wrong] if hurdle else [])
 
 
@@ -79,37 +79,38 @@ def test_a_file_system_that_is_read_only(open_place: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(os, "statvfs", lambda _: ReadOnly)
     found = "\n".join(errors('[supervisor]\nstate_dir = "root/s"', open_place))
-    assert 'state_dir: "DIR/root/s" cannot be used: "DIR/root" is on a file system that is read-only; all' in found
+    assert 'state_dir: "DIR/root/s" cannot be used: "DIR/root" is on a read-only file system; all' in found
 
 
 @needs_root
-def test_a_runtime_directory_of_somebody_else(open_place: Path) -> None:
+def test_a_runtime_directory_of_another_user(open_place: Path) -> None:
     os.chown(open_place / "open", NOBODY, -1)
-    wrong = 'DIR/c.toml:2: supervisor: runtime_dir: "DIR/open" belongs to uid 65534; allowed: one of our own'
+    wrong = 'DIR/c.toml:2: supervisor: runtime_dir: "DIR/open" belongs to uid 65534'
+    wrong = f"{wrong}; allowed: a directory of uid {os.getuid()} [machine]"
     assert errors('[supervisor]\nruntime_dir = "open"', open_place) == [wrong]
     assert errors('[supervisor]\nruntime_dir = "open"', open_place, NOBODY) == []
     assert errors('[supervisor]\nstate_dir = "open"', open_place) == []
 
 
-def test_a_reload_goes_on_with_what_it_has(open_place: Path) -> None:
-    """Nothing is asked of a disk that has become read-only under a supervisor: its tasks are not to suffer."""
+def test_a_reload_does_not_check_existing_directories(open_place: Path) -> None:
+    """A disk that became read-only under a supervisor is not checked: its tasks must not suffer."""
     assert errors('[supervisor]\nstate_dir = "/proc/s"', open_place, beforehand=False) == []
 
 
 @pytest.mark.parametrize(
     ("path", "wrong"),
     [
-        ("/proc/foo/bar", '"/proc/foo/bar" cannot be made in "/proc", which is the kernel\'s; allowed: a file'),
-        ("/proc/foo", '"/proc/foo" cannot be made in "/proc", which is the kernel\'s; allowed: a file'),
+        ("/proc/foo/bar", '"/proc/foo/bar" cannot be created in "/proc", a file system of the kernel; allowed: a file'),
+        ("/proc/foo", '"/proc/foo" cannot be created in "/proc", a file system of the kernel; allowed: a file'),
         ("/proc/self/fd/1", ""),
         ("/dev/stderr", ""),
     ],
 )
-def test_a_log_that_cannot_be_made(
+def test_a_log_that_cannot_be_created(
     good: Callable[..., Config], bad: Callable[..., list[str]], path: str, wrong: str
 ) -> None:
     text = f'[task.web]\ncommand = "run"\nlog = {{ to = "{path}" }}'
     if wrong:
-        assert bad(text) == [f'c.toml:3: task "web": log.to: {wrong}']
+        assert bad(text) == [f'c.toml:3: task "web": log.to: {wrong} [machine]']
     else:
         assert good(text).tasks

@@ -1,4 +1,4 @@
-"""The file itself: which one, what cannot be read, the settings of the supervisor, and how long it takes."""
+"""The file itself: which one, unreadable files, the settings of the supervisor, and the time it takes."""
 
 import os
 import time
@@ -75,9 +75,9 @@ def test_no_permission(place: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n# nothing\n", "\ufeff"])
-def test_a_file_that_was_emptied_is_no_config(bad: Callable[[str], list[str]], text: str) -> None:
+def test_an_empty_file_is_an_error(bad: Callable[[str], list[str]], text: str) -> None:
     """A reload of it would remove every task."""
-    assert bad(text) == ["c.toml:1: says nothing at all; allowed: at least the table [supervisor]"]
+    assert bad(text) == ["c.toml:1: the file is empty; allowed: at least the table [supervisor]"]
 
 
 def test_windows_line_ends(good: Good, place: Path) -> None:
@@ -117,8 +117,8 @@ def test_find(place: Path) -> None:
         with pytest.raises(ConfigErrors) as caught:
             find(None, {"SUPERVISOR_CONFIG": ""})
         assert str(caught.value) == (
-            "no config: $SUPERVISOR_CONFIG is not set; there is no ./supervisor.toml, no ./conf/supervisor.toml, "
-            "no /etc/supervisor/supervisor.toml; give one with -c FILE"
+            "no config found: $SUPERVISOR_CONFIG is not set, and these files do not exist: "
+            "./supervisor.toml, ./conf/supervisor.toml, /etc/supervisor/supervisor.toml; name one with -c FILE"
         )
     (place / "conf").mkdir()
     (place / "conf/supervisor.toml").write_text("")
@@ -185,7 +185,7 @@ def test_a_runtime_directory_from_the_environment_can_be_too_long(good: Good, un
 
 
 def test_500_tasks_load_quickly(good: Good, place: Path) -> None:
-    """Far more than it takes, so that only a loss of an order of magnitude is seen."""
+    """The bound is far above the usual time, so that only an order of magnitude is noticed."""
     text = "".join(f'[task.t{i}]\ncommand = "run {i}"\n' for i in range(500))
     good(text)
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Whatever the file holds, there is a config or there are errors with a place, each on one line: never more."""
+"""Any file gives a config, or errors with a position, each on one line."""
 
 import json
 import os

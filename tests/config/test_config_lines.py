@@ -1,4 +1,4 @@
-"""In which line a key stands, in files that try to confuse."""
+"""The line of each key, in files that try to confuse."""
 
 import pytest
 

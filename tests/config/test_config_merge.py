@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.core.definition import Backoff, Config, ConfigFreeze, Group, Kind, Log, Restart, StopPolicy
+from supervisor.core.definition import Backoff, Config, ConfigFreeze, Group, Kind, Log, Mode, Restart, Retry, StopPolicy
 
 Good = Callable[..., Config]
 Bad = Callable[..., list[str]]
@@ -60,16 +60,16 @@ INCLUDES = [
     ]),
     ('include = ["bin"]', {}, ["bin:1: cannot read the config: a directory, not a file"]),
     ('include = ["x.toml"]', {"x.toml": 'include = []\n[supervisor]\n[defaults]\n[tasks.x]'}, [
-        "x.toml:1: include: only the main file may hold this; allowed: [task.NAME], [group.NAME]",
-        "x.toml:2: supervisor: only the main file may hold this; allowed: [task.NAME], [group.NAME]",
-        "x.toml:3: defaults: only the main file may hold this; allowed: [task.NAME], [group.NAME]",
+        "x.toml:1: include: only the main file may have this; allowed here: [task.NAME], [group.NAME]",
+        "x.toml:2: supervisor: only the main file may have this; allowed here: [task.NAME], [group.NAME]",
+        "x.toml:3: defaults: only the main file may have this; allowed here: [task.NAME], [group.NAME]",
         'x.toml:4: tasks: unknown table; did you mean "task"?',
     ]),
     ('include = ["x.toml"]\n' + WEB, {"x.toml": "# x\n" + WEB}, [
-        'x.toml:2: task "web": also defined at c.toml:2; a name stands for one task',
+        'x.toml:2: task "web": also defined at c.toml:2; each task needs its own name',
     ]),
     ('include = ["?.toml"]', {"x.toml": "[group.g]\ntasks = []", "y.toml": "[group.g]\ntasks = []"}, [
-        'y.toml:1: group "g": also defined at x.toml:1; a name stands for one group',
+        'y.toml:1: group "g": also defined at x.toml:1; each group needs its own name',
     ]),
     # a file that cannot be read may define what is not found elsewhere
     ('include = ["x.toml"]\n' + WEB + 'after = ["db"]\n[group.g]\ntasks = ["d*"]', {"x.toml": "[task.db"}, [
@@ -93,11 +93,11 @@ def test_wrong_include(bad: Bad, text: str, files: dict[str, str], expected: lis
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @pytest.mark.parametrize("key", ["inaccessible", "read_only", "read_write"])
-def test_a_place_in_a_private_tmp(open_place: Path, good: Good, bad: Bad, key: str) -> None:
-    """It begins empty, so no run could start."""
+def test_a_path_below_a_private_tmp(open_place: Path, good: Good, bad: Bad, key: str) -> None:
+    """It starts empty, so no run could start."""
     text = f'[task.web]\ncommand = "run"\nprivate_tmp = true\n{key} = ["{open_place}/open"]'
-    what = f'"{open_place}/open" is not there with private_tmp, which begins empty; allowed: places elsewhere'
-    wrong = f'c.toml:4: task "web": {key}: {what}; with a leading "-" it is passed over'
+    what = f'"{open_place}/open" does not exist with private_tmp, which starts empty; allowed: other paths'
+    wrong = f'c.toml:4: task "web": {key}: {what}; with a leading "-" a missing path is ignored'
     assert bad(text) == [wrong]
     assert good(text.replace('["', '["-')).tasks
     assert good(text.replace("true", "false")).tasks
@@ -109,7 +109,7 @@ def test_what_starts_in_a_private_tmp(open_place: Path, good: Good, bad: Bad) ->
     (open_place / "run").symlink_to("/bin/sh")
     text = f'[task.web]\ncommand = "{open_place}/run"\nprivate_tmp = true\ndirectory = "{open_place}"'
     for line, key, path in ((2, "command", f"{open_place}/run"), (4, "directory", open_place)):
-        assert f'c.toml:{line}: task "web": {key}: "{path}" is not there with private_tmp, which' in "\n".join(
+        assert f'c.toml:{line}: task "web": {key}: "{path}" does not exist with private_tmp, which' in "\n".join(
             bad(text)
         )
     assert good(text.replace("true", "false")).tasks
@@ -130,7 +130,17 @@ DEFAULTS = [
     ('restart = "always"', 'kind = "startup"', "restart", Restart.NEVER),
     ('restart = "on-failure"', 'kind = "startup"', "restart", Restart.ON_FAILURE),
     ("autostart = true", 'kind = "triggered"', "autostart", False),
+    ("retry = {attempts=2}", "", "retry", None),
+    ("retry = {attempts=2}", "every = 1", "retry", Retry(2, Backoff(initial=1.0))),
+    ("retry = {attempts=2}", "every = 1\nretry = {attempts=3}", "retry", Retry(3, Backoff(initial=1.0))),
+    ("retry = {attempts=2}", 'every = 1\nrestart = "on-failure"', "retry", None),
+    ('restart = "on-failure"', "every = 1\nretry = {attempts=2}", "restart", Restart.NEVER),
     ('kind = "startup"', "", "kind", Kind.STARTUP),
+    ('mode = "background"', "", "mode", Mode.BLOCKING),
+    ('mode = "background"', 'kind = "startup"', "mode", Mode.BACKGROUND),
+    ('on_give_up = "shutdown"', 'kind = "startup"', "on_give_up", "stay"),
+    ('on_give_up = "freeze"', 'kind = "startup"', "on_give_up", "freeze"),
+    ('on_give_up = "shutdown"', 'restart = "never"', "on_give_up", "shutdown"),
     ('python = "a:b"', "", "python", None),
     ('after = ["web"]', "", "after", ()),
     ('after = ["other"]', "", "after", ("other",)),
@@ -241,3 +251,11 @@ def test_a_long_chain_and_a_tangle(good: Good, bad: Bad) -> None:
     few = names[:40]
     tangle = "".join(f'[task.{a}]\npython = "a:b"\nafter = {[b for b in few if b != a]}\n' for a in few)
     assert 1 <= len(bad(tangle)) <= 40
+
+
+def test_a_default_of_a_schedule_does_not_reach_a_task_that_cannot_have_it(good: Good) -> None:
+    text = '[defaults]\ntimezone = "Europe/Berlin"\nevery = "5s"\n[task.a]\ncommand = "run"\nschedule = "@daily"\n'
+    tasks = good(f'{text}[task.b]\ncommand = "run"\n[task.c]\ncommand = "run"\nkind = "continuous"\n').tasks
+    assert (tasks["a"].timing.timezone, tasks["a"].timing.every) == ("Europe/Berlin", None)
+    assert (tasks["b"].timing.timezone, tasks["b"].timing.every) == ("", 5.0)
+    assert not tasks["c"].timing.fires

@@ -1,4 +1,4 @@
-"""What a task names is looked at with the rights of its user: who may not get at it is told so, before it is needed."""
+"""The paths of a task are checked with the rights of its user, so that missing access is reported before a start."""
 
 import grp
 import os
@@ -30,7 +30,7 @@ missing/deep     0700  nobody  no
 
 
 @pytest.mark.parametrize("line", TABLE.strip().splitlines()[1:])
-def test_who_could_not_write(open_place: Path, line: str) -> None:
+def test_a_user_without_write_access(open_place: Path, line: str) -> None:
     what, mode, owner, warned = line.split()
     folder = open_place / "log"
     folder.mkdir()
@@ -44,7 +44,7 @@ def test_who_could_not_write(open_place: Path, line: str) -> None:
     text = f'[supervisor]\n[task.web]\ncommand = "true"\nuser = "nobody"\nlog = {{ to = "{path}" }}\n'
     config.write_text(text)
     hurdle = f'"{path}" is opened as "nobody", who may not write there: "{place}" has mode {mode}'
-    said = f'{config}:5: task "web": log: {hurdle}; what the task says would be lost'
+    said = f'{config}:5: task "web": log: {hurdle}; the output of the task would be lost'
     assert load(str(config)).warnings == ((said,) if warned == "yes" else ())
     config.write_text(text.replace('user = "nobody"', 'user = "root"'))
     assert load(str(config)).warnings == ()
@@ -80,7 +80,7 @@ CLOSED = '"DIR/closed" has mode 0700'
         ('command = "true"\ndirectory = "closed"', ""),
     ],
 )
-def test_who_could_not_start(open_place: Path, lines: str, warned: str) -> None:
+def test_a_user_without_access_to_the_program(open_place: Path, lines: str, warned: str) -> None:
     (open_place / "closed/deep").mkdir()
     for name, mode in (("closed/run", 0o755), ("closed/deep/run", 0o755), ("own", 0o700), ("group", 0o710)):
         (open_place / name).write_text("#!/bin/sh\n")
@@ -92,11 +92,11 @@ def test_who_could_not_start(open_place: Path, lines: str, warned: str) -> None:
         assert warnings(open_place, lines) == []
         return
     line, key, path, hurdle = warned.split(": ")
-    what = f'{path} is not open to "nobody": {hurdle}; it could not start'
+    what = f'{path} is not open to "nobody": {hurdle}; the task could not start'
     assert warnings(open_place, lines) == [f'DIR/c.toml:{line}: task "web": {key}: {what}']
 
 
-def test_a_log_below_a_place_that_is_closed(open_place: Path) -> None:
+def test_a_log_below_a_directory_without_access(open_place: Path) -> None:
     (open_place / "closed/open").mkdir(mode=0o777)
     (open_place / "closed/open").chmod(0o777)
     (warning,) = warnings(open_place, f'command = "true"\n{USER}\nlog.to = "closed/open/web.log"')

@@ -1,4 +1,4 @@
-"""Is there a program: where it is looked for, and `${NAME}`."""
+"""Whether there is a program: where it is searched, and `${NAME}`."""
 
 import os
 from collections.abc import Callable
@@ -58,7 +58,7 @@ NOT_FOUND = [
     ('command = "run"\ninherit_environment = false', f'"run" {NOWHERE.format(os.defpath)}'),
     ('command = "tool"\nenvironment_file = ["plain.env"]', f'"tool" {NOWHERE.format("DIR/bin")}'),
     ('command = "./tool"', '"./tool" does not exist; allowed: a program that exists'),
-    ('command = "bin/run/x"', '"bin/run/x" cannot be looked at (not a directory); allowed: a program that exists'),
+    ('command = "bin/run/x"', '"bin/run/x" cannot be accessed (not a directory); allowed: a program that exists'),
     ('command = "./tool"\ndirectory = "bin"', '"DIR/bin/./tool" does not exist; allowed: a program that exists'),
     (
         'command = "plain"\nenvironment.PATH = "x:bin"',
@@ -70,7 +70,7 @@ NOT_FOUND = [
 
 @pytest.mark.parametrize(("lines", "message"), NOT_FOUND)
 def test_not_found(bad: Bad, other: Path, lines: str, message: str) -> None:
-    assert bad(f"[task.web]\n{lines}") == [f'c.toml:2: task "web": command: {message}']
+    assert bad(f"[task.web]\n{lines}") == [f'c.toml:2: task "web": command: {message} [machine]']
 
 
 def test_for_another_user_the_bits_count(good: Good, bad: Bad, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_the_module_of_a_callable(
     name = lines.split('"')[1].partition(":")[0].partition(".")[0]
     what = f'no module "{name}", neither in "{missing}" nor in the path of this Python'
     assert bad(f"[task.web]\n{lines}") == [
-        f'c.toml:2: task "web": python: {what}; allowed: one that can be imported, see directory'
+        f'c.toml:2: task "web": python: {what}; allowed: a module that can be imported; see the key directory [machine]'
     ]
 
 

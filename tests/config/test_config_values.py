@@ -1,4 +1,4 @@
-"""What may be written, and the definitions that come of it."""
+"""Values that may be written, and the resulting definitions."""
 
 import os
 from collections.abc import Callable
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.config import duration_of
+from supervisor.config import duration_of, timing
 from supervisor.config.schema import BACKOFF, GROUP, LIMITS, LOG, STOP, SUPERVISOR, TASK
+from supervisor.config.task import FOREVER
 from supervisor.core.definition import (
     Backoff,
     Config,
@@ -16,15 +17,25 @@ from supervisor.core.definition import (
     Kind,
     Limits,
     Log,
+    Mode,
+    Overlap,
     Probe,
     Restart,
+    Retry,
     Settings,
     StopPolicy,
     Task,
+    Timing,
 )
-from supervisor.core.immutable import names_of
+from supervisor.core.immutable import names_of, plain
 
 Good = Callable[..., Config]
+
+
+def http(url: str, **others: object) -> dict[str, object]:
+    """The values of an http probe, with the defaults."""
+    return {"http": url, "status": (200, 399), "contains": None, "headers": {}, **others}
+
 
 VALUES = [
     # what is written                                   field of Task           what it becomes
@@ -68,7 +79,17 @@ VALUES = [
     ('kind = "triggered"', "autostart", False),
     ('kind = "startup"', "autostart", True),
     ('kind = "triggered"\nautostart = false', "autostart", False),
+    ('kind = "startup"', "mode", Mode.BLOCKING),
+    ('kind = "startup"\nmode = "blocking"', "mode", Mode.BLOCKING),
+    ('kind = "startup"\nmode = "background"', "mode", Mode.BACKGROUND),
+    ('kind = "startup"\nmode = "foreground"', "mode", Mode.FOREGROUND),
     ('kind = "startup"\nrestart = "on-failure"', "restart", Restart.ON_FAILURE),
+    ('kind = "triggered"\nautostart = true', "autostart", True),
+    ("every = 1\nretry = { attempts = 3 }", "retry", Retry(3, Backoff(initial=1.0))),
+    ("every = 1\nretry = { attempts = 1, backoff = { max = 5 } }", "retry", Retry(1, Backoff(initial=1.0, max=5.0))),
+    ('kind = "startup"\nretry = { attempts = 3 }', "give_up", GiveUp(3, FOREVER)),
+    ('kind = "startup"\nretry = { attempts = 3 }', "restart", Restart.ON_FAILURE),
+    ('kind = "startup"\nretry = { attempts = 3 }', "backoff", Backoff(initial=1.0, reset_after=FOREVER)),
     ('success_exit = [0, 255, "TERM", "SIGINT"]', "success_exit", (0, 255, "SIGTERM", "SIGINT")),
     ("success_exit = []", "success_exit", ()),
     ('backoff = { initial = "1s" }', "backoff", Backoff(initial=1.0)),
@@ -80,19 +101,19 @@ VALUES = [
     ('start_timeout = "2m"', "start_timeout", 120.0),
     ('ready = "started"', "ready", "started"),
     ('ready = "notify"', "ready", "notify"),
-    ('ready = { tcp = "h:1" }', "ready", Probe("tcp", ("h:1",), every=1.0, failures=0)),
-    ('ready = { command = "run -x" }', "ready", Probe("command", ("run", "-x"), every=1.0, failures=0)),
+    ('ready = { tcp = "h:1" }', "ready", Probe("tcp", {"tcp": "h:1"}, every=1.0, failures=0)),
+    ('ready = { command = "run -x" }', "ready", Probe("command", {"command": ("run", "-x")}, every=1.0, failures=0)),
     (
         'health = { http = "http://${WHO}:80${SUPERVISOR_INSTANCE}/", every = "1m", timeout = 1, restart = false }',
         "health",
-        Probe("http", ("http://world:80${SUPERVISOR_INSTANCE}/",), every=60.0, timeout=1.0, restart=False),
+        Probe("http", http("http://world:80${SUPERVISOR_INSTANCE}/"), every=60.0, timeout=1.0, restart=False),
     ),
     (
         'health = { http = "unix:web.sock:/x", status = "200-204", contains = "ok", headers = { A = "${WHO}" } }',
         "health",
-        Probe("http", ("unix:DIR/web.sock:/x",), status=(200, 204), contains="ok", headers=(("A", "world"),)),
+        Probe("http", http("unix:DIR/web.sock:/x", status=(200, 204), contains="ok", headers={"A": "world"})),
     ),
-    ('health = { tcp = "unix:/run/x" }', "health", Probe("tcp", ("unix:/run/x",))),
+    ('health = { tcp = "unix:/run/x" }', "health", Probe("tcp", {"tcp": "unix:/run/x"})),
     ('watchdog = "30s"', "watchdog", 30.0),
     ('dump_signal = "QUIT"', "dump_signal", "SIGQUIT"),
     ("essential = true", "essential", True),
@@ -141,7 +162,7 @@ def test_not_a_duration_of_a_command_line(typed: str) -> None:
 
 
 def test_a_duration_of_a_command_line_is_shown_as_it_was_typed() -> None:
-    with pytest.raises(ValueError, match=r"^0 is no time at all"):
+    with pytest.raises(ValueError, match=r"^0 is zero"):
         duration_of("0")
 
 
@@ -204,13 +225,26 @@ def test_names(good: Good) -> None:
     ],
 )
 def test_the_schema_agrees_with_the_definitions(table: dict[str, object], definition: type) -> None:
-    """Each available key is a field, with the same default; each field but what is found elsewhere is a key."""
-    available = {key for key in table if not table[key].instead}
-    elsewhere = {"name", "where", "group_limits"}
+    """Each available key is a field with the same default. Each field is a key, except fields found elsewhere."""
+    available = {key for key in table if not table[key].instead} - (set(timing.KEYS) if definition is Task else set())
+    elsewhere = {"name", "where", "group_limits", "timing"}
     assert available | elsewhere == set(names_of(definition)) | elsewhere
     needed = {"name": None, "command": (), "tasks": ()} | dict.fromkeys(("runtime_dir", "state_dir", "log_dir"))
     made = definition(**{name: needed[name] for name in names_of(definition) if name in needed})
     assert {key: table[key].default for key in available} == {key: getattr(made, key) for key in available}
+
+
+def test_the_keys_of_a_triggered_task_agree_with_its_timing() -> None:
+    assert set(timing.KEYS) == set(names_of(Timing))
+    shown = {key: TASK[key].default for key in timing.KEYS}
+    assert shown | {"schedule": (), "timezone": ""} == plain(Timing())
+
+
+def test_a_triggered_task_has_as_many_instances_as_runs_at_once(good: Good) -> None:
+    task = good('[task.a]\ncommand = "run"\nschedule = "@daily"\noverlap = "allow"').tasks["a"]
+    assert (task.kind, task.timing.max_parallel, task.replicas) == (Kind.TRIGGERED, 10, 10)
+    task = good('[task.a]\ncommand = "run"\nevery = "30s"').tasks["a"]
+    assert (task.timing.every, task.timing.overlap, task.replicas) == (30.0, Overlap.SKIP, 1)
 
 
 def test_every_key_has_a_doc() -> None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import resource
 import select
 import shutil
 import signal
 import socket
+import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,12 @@ from supervisor.core.definition import Probe, StopPolicy, Task
 from supervisor.core.events import Event, Exited, Started, Status
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Run
-from supervisor.host.interface import Beyond, Done, Dropped, Happened, Host, Launch, Occurrence
-from supervisor.host.linux import Linux
+from supervisor.host.interface import Breached, Done, Dropped, Happened, Host, Launch, Occurrence, Stalled
 from supervisor.host.log import Log
 from supervisor.host.pidfd import kernel_tells
-from supervisor.store.records import Journal
-from supervisor.store.told import BREACHES, LOSSES
+from supervisor.shell.linux import Linux
+from supervisor.store.journal import Journal
+from supervisor.store.statefile import BREACHES, LOSSES
 
 BOUND = 20.0
 """Seconds after which something that should have happened has not."""
@@ -46,13 +48,13 @@ BEINGS = {
     "ignores SIGTERM": Being(stops=None),
     "leaves one": Being(lives=0.01, leaves=1),
     "leaves a stubborn one": Being(lives=0.01, leaves=1, left_stop=None),
-    "has a stray": Being(strays=1),
-    "leaves a stray": Being(lives=0.01, strays=1),
-    "leaves a stubborn stray": Being(lives=0.01, strays=1, left_stop=None),
-    "leaves one of each": Being(lives=0.01, leaves=1, strays=1),
-    "has an unmarked child": Being(strays=1, left_stop=None),
-    "has an unmarked stray": Being(strays=1, left_stop=None),
-    "has an unmarked orphan": Being(strays=1, left_stop=None),
+    "has a stray": Being(leftovers=1),
+    "leaves a stray": Being(lives=0.01, leftovers=1),
+    "leaves a stubborn stray": Being(lives=0.01, leftovers=1, left_stop=None),
+    "leaves one of each": Being(lives=0.01, leaves=1, leftovers=1),
+    "has an unmarked child": Being(leftovers=1, left_stop=None),
+    "has an unmarked stray": Being(leftovers=1, left_stop=None),
+    "has an unmarked orphan": Being(leftovers=1, left_stop=None),
     "is missing": Being(cannot_exec="exec /nowhere/program: No such file or directory"),
 }
 
@@ -104,7 +106,7 @@ class Machine:
         return self.launches[run.number]
 
     def fork(self, how: str, key: str = "web:1") -> Run:
-        """Forks it; it waits. The run as the parent would keep it."""
+        """Fork it; it waits for its go byte. Return the run as the parent keeps it."""
         launch = self.launch(how, key)
         pid, birth, cgroup = self.host.fork(launch)
         return replace(launch.run, pid=pid, birth=birth, cgroup=cgroup)
@@ -112,45 +114,53 @@ class Machine:
     def start(self, how: str, key: str = "web:1") -> Run:
         """Forks it and lets it run; it has done all that its name says, but for its own end."""
         run = self.fork(how, key)
-        self.host.go(key)
+        self.host.send_go(key)
         self._kept = [one for one in self.until(_started) if not isinstance(one, Started)]
         self.is_ready()
         return run
 
     def until(self, enough: Callable[[list[Any]], bool]) -> list[Any]:
-        """What is told, until it is enough: events, and the answers of errands."""
+        """Collect events and answers of errands until `enough` returns true."""
         seen, self._kept = self._kept, []
         end = self.host.now() + BOUND
         while not enough(seen):
             assert self.host.now() < end, f"not enough in {BOUND:g} s: {seen}"
-            seen += map(_plain, self.host.wait(end))
+            seen += self._told(end)
         return seen
 
+    def _told(self, end: float) -> list[Any]:
+        """What a wait tells, but that this machine is too busy to let us run (`test_a_stall_is_reported`)."""
+        return [_plain(one) for one in self.host.wait(end) if not isinstance(one, Stalled)]
+
+    def stall(self, seconds: float) -> None:
+        """The supervisor stands still for so long in its next wait."""
+        raise NotImplementedError
+
     def quiet(self, seconds: float) -> list[Any]:
-        """What is told in the next moments."""
+        """Collect the events of the next moments."""
         end = self.host.now() + seconds
         seen, self._kept = self._kept, []
         while self.host.now() < end:
-            seen += map(_plain, self.host.wait(end))
+            seen += self._told(end)
         return seen
 
     def command(self, how: str, key: str) -> tuple[str, ...]:
         raise NotImplementedError
 
     def is_ready(self) -> None:
-        """Returns when the newest run has set itself up."""
+        """Wait until the newest run is set up."""
         raise NotImplementedError
 
     def has_run(self) -> bool:
-        """Whether any program has begun to run."""
+        """Return whether any program has started."""
         raise NotImplementedError
 
     def alive(self, run: Run) -> bool:
-        """Whether the leader of a run lives."""
+        """Return whether the main process of a run lives."""
         raise NotImplementedError
 
     def gone(self, run: Run) -> None:
-        """Returns when the leader of a run is gone."""
+        """Wait until the main process of a run has ended."""
         raise NotImplementedError
 
     def life(self, act: Callable[[], Any]) -> Any:
@@ -158,11 +168,23 @@ class Machine:
         raise NotImplementedError
 
     def facts(self) -> dict[str, dict[str, Any]]:
-        """What was remembered, as the next supervisor reads it."""
+        """Return the journal as the next supervisor reads it."""
         raise NotImplementedError
 
     def refuse(self, patched: pytest.MonkeyPatch) -> None:
-        """The machine refuses the next fork."""
+        """Make the next fork fail."""
+        raise NotImplementedError
+
+    def scarcity(self) -> AbstractContextManager[None]:
+        """No descriptor is left to the supervisor meanwhile, of whatever reserve."""
+        raise NotImplementedError
+
+    def stranger(self) -> int:
+        """A process that is no run begins; return its pid."""
+        raise NotImplementedError
+
+    def end_stranger(self, pid: int) -> None:
+        """It ends."""
         raise NotImplementedError
 
     def lose(self, sums: dict[str, Any]) -> None:
@@ -180,7 +202,7 @@ class Machine:
     def question(self, run: Run, answer: str, timeout: float) -> None:
         """Asks a run by a command that is answered so: "well", "exit 1", "nothing" (it hangs), "missing"."""
         words = {"well": ("true",), "exit 1": ("sh", "-c", "exit 1"), "nothing": ("sleep", "1000")}
-        probe = Probe("command", words.get(answer, ("/nowhere/program",)), timeout=timeout)
+        probe = Probe("command", {"command": words.get(answer, ("/nowhere/program",))}, timeout=timeout)
         self._will_answer(answer)
         self.host.ask(replace(self.launches[run.number], run=run), probe)
 
@@ -188,7 +210,7 @@ class Machine:
         """Where no command is run."""
 
     def end(self) -> None:
-        """Leaves nothing behind."""
+        """Clean up."""
 
 
 def _started(seen: list[Any]) -> bool:
@@ -216,7 +238,7 @@ class Fake(Machine):
     def _begin(self) -> None:
         self.lives += 1
         self.host = host = FakeHost(self.world, pid=self.lives)
-        host.keep_in(Journal("journal", self.world.boot, "e", host.paper()))
+        host.use_journal(Journal("journal", self.world.boot, "e", host.paper()))
 
     def command(self, how: str, key: str) -> tuple[str, ...]:
         self.world.will[key].append(BEINGS[how])
@@ -243,11 +265,26 @@ class Fake(Machine):
         self._begin()
         return value
 
+    def stall(self, seconds: float) -> None:
+        self.host.stall(seconds)
+
     def facts(self) -> dict[str, dict[str, Any]]:
         return self.world.facts()
 
     def refuse(self, patched: pytest.MonkeyPatch) -> None:
         self.world.will["web:1"].appendleft(Being(cannot_fork="Too many open files"))
+
+    @contextmanager
+    def scarcity(self) -> Iterator[None]:
+        self.world.scarce = True
+        yield
+        self.world.replenish()
+
+    def stranger(self) -> int:
+        return self.world.begin_program()
+
+    def end_stranger(self, pid: int) -> None:
+        self.world.end_program(pid)
 
     def lose(self, sums: dict[str, Any]) -> None:
         self.world.lost = sums
@@ -255,7 +292,7 @@ class Fake(Machine):
 
     def exceed(self, run: Run, why: str) -> None:
         self.world.beyond["web:1"] = {"run": run.id, "why": why}
-        self.host.tell(Beyond())
+        self.host.tell(Breached())
 
     def posted(self, name: str) -> Any:
         return self.world.published[name]
@@ -288,7 +325,7 @@ class Real(Machine):
 
     def _begin(self) -> None:
         self.host = Linux(Log(os.open(os.devnull, os.O_WRONLY)))
-        self.host.keep_in(Journal(str(self.place / "journal"), "boot", "e"))
+        self.host.use_journal(Journal(str(self.place / "journal"), "boot", "e"))
 
     def command(self, how: str, key: str) -> tuple[str, ...]:
         if how == "is missing":
@@ -341,6 +378,10 @@ class Real(Machine):
         os.waitpid(pid, 0)
         return value
 
+    def stall(self, seconds: float) -> None:
+        stop = f"kill -STOP {os.getpid()}; sleep {seconds}; kill -CONT {os.getpid()}"
+        subprocess.Popen(["sh", "-c", stop], start_new_session=True)
+
     def facts(self) -> dict[str, dict[str, Any]]:
         return Journal(str(self.place / "journal"), "boot", "e").facts
 
@@ -349,6 +390,25 @@ class Real(Machine):
             raise OSError(24, "Too many open files")
 
         patched.setattr(socket, "socketpair", refused)
+
+    @contextmanager
+    def scarcity(self) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.host._spawning.close()  # type: ignore[attr-defined]  # a child that was made ahead needs none
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    def stranger(self) -> int:
+        pid = os.posix_spawnp("sleep", ["sleep", "1000"], os.environ)
+        with self.pids.open("a") as file:
+            file.write(f"{pid}\n")
+        return pid
+
+    def end_stranger(self, pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
 
     def lose(self, sums: dict[str, Any]) -> None:
         LOSSES.write(str(self.place), sums)

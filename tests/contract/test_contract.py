@@ -1,14 +1,15 @@
-"""The promises of `host/interface.py`, on every machine: what the simulation takes for granted is so."""
+"""The promises of `host/interface.py` on every machine: what the simulation assumes is true."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contract.machine import POLICY, TO_ALL, TO_MAIN, Machine, answer
 
 from supervisor.core.events import Emptied, Exited, Killed, NotStarted, Paused, Probed, Started, Status
 from supervisor.core.immutable import replace
-from supervisor.host.interface import Beyond, CannotForkError, Done, Dropped
-from supervisor.host.rest import ByMark
+from supervisor.host.interface import Breached, CannotForkError, Done, Dropped, Gone, Stalled
+from supervisor.runs.members import ByMark
 
 
 def ended(seen):
@@ -29,14 +30,14 @@ def test_nothing_of_the_task_runs_before_go(machine: Machine):
     assert machine.quiet(0.1) == []
     assert machine.alive(run)
     assert not machine.has_run()
-    machine.host.go("web:1")
+    machine.host.send_go("web:1")
     assert machine.until(bool) == [Started(1)]
     machine.is_ready()
 
 
 def test_a_program_that_is_missing(machine: Machine):
     machine.fork("is missing")
-    machine.host.go("web:1")
+    machine.host.send_go("web:1")
     assert machine.until(ended) == [NotStarted(1, "exec /nowhere/program: No such file or directory")]
     assert machine.quiet(0.05) == []
 
@@ -44,20 +45,20 @@ def test_a_program_that_is_missing(machine: Machine):
 @pytest.mark.parametrize(
     ("how", "status"), [("exits 3", Status(3)), ("dies of SIGUSR1", Status(None, "SIGUSR1"))], ids=str
 )
-def test_how_it_ended(machine: Machine, how: str, status: Status):
+def test_the_exit_status_is_reported(machine: Machine, how: str, status: Status):
     machine.fork(how)
-    machine.host.go("web:1")
+    machine.host.send_go("web:1")
     assert machine.until(ended) == [Started(1), Exited(1, status, empty=True)]
 
 
-def test_two_at_once_are_told_apart(machine: Machine):
+def test_two_simultaneous_ends_are_distinguished(machine: Machine):
     machine.start("sleeps", "web:1")
     second = machine.start("sleeps", "web:2")
     machine.host.destroy([("web:2", second)])
     assert machine.until(ended) == [Exited(2, Status(None, "SIGKILL"), empty=True)]
 
 
-def test_a_child_that_is_abandoned_has_run_nothing(machine: Machine):
+def test_an_abandoned_child_has_executed_nothing(machine: Machine):
     run = machine.fork("sleeps")
     machine.host.abandon("web:1", "cannot write the journal: No space left on device")
     assert machine.until(ended) == [NotStarted(1, "cannot write the journal: No space left on device")]
@@ -79,7 +80,7 @@ def test_the_stop_signal(machine: Machine, policy):
     assert not machine.alive(run)
 
 
-def test_sigkill_is_for_what_ignores_the_stop_signal(machine: Machine):
+def test_sigkill_ends_a_process_that_ignores_the_stop_signal(machine: Machine):
     run = machine.start("ignores SIGTERM")
     machine.host.terminate("web:1", run, POLICY)
     assert machine.quiet(0.1) == []
@@ -97,7 +98,7 @@ def test_a_stop_before_go(machine: Machine):
     assert not machine.has_run()
 
 
-def test_another_run_is_not_meant(machine: Machine):
+def test_a_signal_for_another_run_is_not_sent(machine: Machine):
     run = machine.start("sleeps")
     other = replace(run, number=run.number + 1)
     machine.host.terminate("web:1", other, POLICY)
@@ -107,18 +108,18 @@ def test_another_run_is_not_meant(machine: Machine):
     assert machine.alive(run)
 
 
-def test_what_the_leader_leaves_behind(machine: Machine):
+def test_processes_that_the_main_process_leaves(machine: Machine):
     run = machine.fork("leaves one")
-    machine.host.go("web:1")
+    machine.host.send_go("web:1")
     assert machine.until(ended) == [Started(1), Exited(1, Status(0), empty=False)]
     assert machine.quiet(0.1) == []
     machine.host.terminate("web:1", run, TO_MAIN)  # its leader is gone, so the group is meant
     assert machine.until(emptied) == [Emptied(1)]
 
 
-def test_what_the_leader_leaves_behind_and_ignores_the_stop_signal(machine: Machine):
+def test_processes_that_the_main_process_leaves_and_that_ignore_the_stop_signal(machine: Machine):
     run = machine.fork("leaves a stubborn one")
-    machine.host.go("web:1")
+    machine.host.send_go("web:1")
     machine.until(ended)
     machine.host.terminate("web:1", run, POLICY)
     assert machine.quiet(0.1) == []
@@ -137,7 +138,7 @@ def test_a_stop_signal_to_all(machine: Machine):
     assert ended(until_empty(machine))
 
 
-def test_the_rest_of_a_stopped_run_gets_the_stop_signal(machine: Machine):
+def test_the_remaining_processes_of_a_stopped_run_get_the_stop_signal(machine: Machine):
     run = machine.start("has a stray")
     machine.host.terminate("web:1", run, POLICY)
     assert machine.until(ended) == [Exited(1, Status(None, "SIGTERM"), empty=False)], "the signal was for the group"
@@ -147,15 +148,15 @@ def test_the_rest_of_a_stopped_run_gets_the_stop_signal(machine: Machine):
 
 
 @pytest.mark.parametrize("how", ["leaves a stray", "leaves one of each"])
-def test_what_has_left_the_group_is_left_behind(machine: Machine, how: str):
+def test_a_process_outside_of_the_group_keeps_the_run_alive(machine: Machine, how: str):
     run = machine.start(how)
     machine.until(ended)
     machine.host.terminate("web:1", run, TO_MAIN)
     assert machine.until(emptied) == [Emptied(1)]
 
 
-def test_what_has_left_the_group_and_ignores_the_stop_signal(machine: Machine):
-    """Whom SIGKILL met is told before the run is over."""
+def test_a_process_outside_of_the_group_that_ignores_the_stop_signal_is_killed(machine: Machine):
+    """The processes that SIGKILL hit are reported before the run is over."""
     run = machine.start("leaves a stubborn stray")
     machine.until(ended)
     machine.host.terminate("web:1", run, POLICY)
@@ -167,7 +168,7 @@ def test_what_has_left_the_group_and_ignores_the_stop_signal(machine: Machine):
     assert over == Emptied(1)
 
 
-def test_sigkill_is_for_all_of_a_run(machine: Machine):
+def test_sigkill_hits_every_process_of_a_run(machine: Machine):
     run = machine.start("has a stray")
     machine.host.destroy([("web:1", run)])
     seen = until_empty(machine)
@@ -178,7 +179,7 @@ UNMARKED = ["has an unmarked child", "has an unmarked stray", "has an unmarked o
 
 
 @pytest.mark.parametrize("how", UNMARKED)
-def test_who_takes_off_the_mark_is_of_the_run_all_the_same(machine: Machine, how: str):
+def test_a_process_that_dropped_its_mark_belongs_to_the_run(machine: Machine, how: str):
     run = machine.start(how)
     machine.host.terminate("web:1", run, POLICY)
     assert machine.until(ended) == [Exited(1, Status(None, "SIGTERM"), empty=False)]
@@ -190,7 +191,7 @@ def test_who_takes_off_the_mark_is_of_the_run_all_the_same(machine: Machine, how
 
 
 @pytest.mark.parametrize("how", UNMARKED)
-def test_sigkill_finds_who_has_taken_off_the_mark(machine: Machine, how: str):
+def test_sigkill_finds_a_process_that_dropped_its_mark(machine: Machine, how: str):
     run = machine.start(how)
     machine.host.destroy([("web:1", run)])
     seen = until_empty(machine)
@@ -198,7 +199,7 @@ def test_sigkill_finds_who_has_taken_off_the_mark(machine: Machine, how: str):
 
 
 @pytest.mark.parametrize("how", UNMARKED)
-def test_who_takes_off_the_mark_is_of_an_adopted_run_too(machine: Machine, how: str):
+def test_a_process_that_dropped_its_mark_belongs_to_an_adopted_run(machine: Machine, how: str):
     run = machine.life(lambda: machine.start(how))
     assert machine.host.adopt("web:1", run) is True
     machine.host.terminate("web:1", run, POLICY)
@@ -208,8 +209,13 @@ def test_who_takes_off_the_mark_is_of_an_adopted_run_too(machine: Machine, how: 
     machine.until(emptied)
 
 
-def test_the_end_of_what_was_adopted_is_told_at_once(machine: Machine):
-    """Its orphans are not ours, and nobody tells us by SIGCHLD."""
+def kept(machine: Machine, code: int) -> Status | None:
+    """The status of a run that ended before it was adopted: the spawner has kept its pidfd."""
+    return Status(code) if machine.kernel_tells else None
+
+
+def test_the_end_of_an_adopted_run_is_reported_at_once(machine: Machine):
+    """Its orphans are not our children, so no SIGCHLD reports their end."""
 
     def begin():
         run = machine.start("leaves a stray")
@@ -218,12 +224,12 @@ def test_the_end_of_what_was_adopted_is_told_at_once(machine: Machine):
 
     run = machine.life(begin)
     assert machine.host.adopt("web:1", run) is True
-    assert machine.until(ended) == [Exited(1, None, empty=False)]
+    assert machine.until(ended) == [Exited(1, kept(machine, 0), empty=False)]
     machine.host.terminate("web:1", run, POLICY)
     assert machine.until(emptied) == [Emptied(1)]
 
 
-def test_the_leader_of_an_adopted_run_leaves_something_behind(machine: Machine):
+def test_the_main_process_of_an_adopted_run_leaves_processes(machine: Machine):
     run = machine.life(lambda: machine.start("has a stray"))
     assert machine.host.adopt("web:1", run) is True
     machine.host.signal("web:1", "SIGKILL")
@@ -240,7 +246,7 @@ def until_empty(machine: Machine):
     return over
 
 
-def test_any_signal_to_the_leader(machine: Machine):
+def test_any_signal_to_the_main_process(machine: Machine):
     machine.start("sleeps")
     assert machine.host.signal("web:1", "SIGUSR2") is True
     assert machine.until(ended) == [Exited(1, Status(None, "SIGUSR2"), empty=True)]
@@ -255,7 +261,7 @@ def standing(seen):
     return any(isinstance(one, Paused) for one in seen)
 
 
-def test_what_is_paused_does_nothing_until_it_goes_on(machine: Machine):
+def test_a_paused_run_does_nothing_until_it_is_resumed(machine: Machine):
     run = machine.start("exits 3 soon")
     machine.host.pause("web:1", run)
     assert machine.until(standing) == [Paused(1)]
@@ -265,7 +271,7 @@ def test_what_is_paused_does_nothing_until_it_goes_on(machine: Machine):
     assert machine.until(ended) == [Exited(1, Status(3), empty=True)]
 
 
-def test_a_stop_signal_is_there_when_it_goes_on(machine: Machine):
+def test_a_stop_signal_is_pending_at_a_resume(machine: Machine):
     run = machine.start("sleeps")
     machine.host.pause("web:1", run)
     machine.until(standing)
@@ -275,7 +281,7 @@ def test_a_stop_signal_is_there_when_it_goes_on(machine: Machine):
 
 
 @pytest.mark.parametrize("how", ["ignores SIGTERM", "has a stray"])
-def test_sigkill_ends_what_is_paused(machine: Machine, how: str):
+def test_sigkill_ends_a_paused_run(machine: Machine, how: str):
     run = machine.start(how)
     machine.host.pause("web:1", run)
     machine.until(standing)
@@ -284,7 +290,7 @@ def test_sigkill_ends_what_is_paused(machine: Machine, how: str):
     assert not machine.alive(run)
 
 
-def test_a_pause_of_another_run_is_not_meant(machine: Machine):
+def test_a_pause_of_another_run_is_ignored(machine: Machine):
     run = machine.start("exits 3 soon")
     machine.host.pause("web:1", replace(run, number=run.number + 1))
     machine.host.pause("other:1", run)
@@ -293,7 +299,7 @@ def test_a_pause_of_another_run_is_not_meant(machine: Machine):
 
 
 def test_a_pause_without_a_cgroup_waits_for_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch):
-    """Nobody tells when a SIGSTOP has arrived, so nothing of the machine is looked at once more for that."""
+    """The kernel does not report when a SIGSTOP has arrived, so the machine is not examined again for that."""
     watched: list[object] = []
     run = machine.start("sleeps")
     monkeypatch.setattr(ByMark, "watch", lambda rest, told: watched.append(rest))
@@ -302,7 +308,7 @@ def test_a_pause_without_a_cgroup_waits_for_nothing(machine: Machine, monkeypatc
     assert watched == []
 
 
-def test_paused_twice_goes_on_at_once(machine: Machine):
+def test_a_run_paused_twice_is_resumed_by_one_resume(machine: Machine):
     run = machine.start("exits 3 soon")
     for _ in range(2):
         machine.host.pause("web:1", run)
@@ -312,7 +318,7 @@ def test_paused_twice_goes_on_at_once(machine: Machine):
     assert machine.until(ended) == [Exited(1, Status(3), empty=True)]
 
 
-def test_what_an_earlier_supervisor_has_paused_goes_on(machine: Machine):
+def test_a_pause_of_an_earlier_supervisor_is_resumed(machine: Machine):
     def begin():
         run = machine.start("exits 3 soon")
         machine.host.pause("web:1", run)
@@ -344,7 +350,7 @@ def test_what_an_earlier_supervisor_has_paused_goes_on(machine: Machine):
     ],
     ids=str,
 )
-def test_a_question_is_answered_once(machine: Machine, answer: str, told: Probed):
+def test_a_probe_is_answered_once(machine: Machine, answer: str, told: Probed):
     run = machine.start("sleeps")
     machine.question(run, answer, timeout=5)
     assert machine.until(bool) == [told]
@@ -353,7 +359,7 @@ def test_a_question_is_answered_once(machine: Machine, answer: str, told: Probed
     assert machine.until(ended) == [Exited(1, Status(None, "SIGTERM"), empty=True)]
 
 
-def test_a_question_has_its_time(machine: Machine):
+def test_a_probe_has_a_timeout(machine: Machine):
     run = machine.start("sleeps")
     began = machine.host.now()
     machine.question(run, "nothing", timeout=0.2)
@@ -382,7 +388,7 @@ def test_a_run_outlives_its_parent_and_is_adopted(machine: Machine):
     assert machine.until(ended) == [Exited(1, status, empty=True)]
 
 
-def test_one_that_has_ended_is_not_adopted(machine: Machine):
+def test_an_ended_run_is_not_adopted(machine: Machine):
     def begin():
         run = machine.start("sleeps")
         machine.host.destroy([("web:1", run)])
@@ -391,28 +397,62 @@ def test_one_that_has_ended_is_not_adopted(machine: Machine):
 
     run = machine.life(begin)
     assert machine.host.adopt("web:1", run) is False
-    assert machine.host.post_mortem(run) is None, "nobody has kept its pidfd"
+    assert machine.host.post_mortem(run) == (Status(None, "SIGKILL") if machine.kernel_tells else None)
 
 
-def test_a_pid_that_somebody_else_has_by_now_is_not_adopted(machine: Machine):
+def test_another_process_with_the_same_pid_is_not_adopted(machine: Machine):
     run = machine.life(lambda: machine.start("sleeps"))
     other = replace(run, birth=run.birth - 100, id="web:1/1@other", cgroup="")
     assert machine.host.adopt("web:1", other) is False
     assert machine.alive(run)
 
 
-def test_the_rest_of_a_run_is_adopted(machine: Machine):
-    """The leader has ended, others of its group live: not empty, so nothing may be started yet."""
+# -- processes that are no runs ---------------------------------------------------------------------------------------
+
+
+def test_the_end_of_a_process_that_is_followed_is_reported(machine: Machine):
+    first, second = machine.stranger(), machine.stranger()
+    for name, pid in (("first", first), ("second", second)):
+        assert machine.host.birth_of(pid) > 0
+        machine.host.follow(name, pid, machine.host.birth_of(pid))
+    machine.end_stranger(second)
+    assert machine.until(lambda seen: Gone("second") in seen) == [Gone("second")]
+    machine.host.unfollow("second")
+    machine.host.unfollow("first")
+    machine.end_stranger(first)
+    assert machine.quiet(0.2) == []
+
+
+def test_a_process_that_has_ended_cannot_be_followed(machine: Machine):
+    pid = machine.stranger()
+    birth = machine.host.birth_of(pid)
+    machine.host.follow("it", pid, birth)
+    machine.end_stranger(pid)
+    machine.until(lambda seen: Gone("it") in seen)
+    with pytest.raises(ProcessLookupError):
+        machine.host.follow("it", pid, birth)
+
+
+def test_another_process_with_the_same_pid_is_not_followed(machine: Machine):
+    pid = machine.stranger()
+    with pytest.raises(ProcessLookupError):
+        machine.host.follow("it", pid, machine.host.birth_of(pid) - 1)
+    machine.end_stranger(pid)
+    assert machine.quiet(0.2) == []
+
+
+def test_the_remaining_processes_of_a_run_are_adopted(machine: Machine):
+    """The main process has ended, others of its group live: the run is not empty, so nothing may start yet."""
 
     def begin():
         run = machine.fork("leaves a stubborn one")
-        machine.host.go("web:1")
+        machine.host.send_go("web:1")
         machine.until(ended)
         return run
 
     run = machine.life(begin)
     assert machine.host.adopt("web:1", run) is True
-    assert machine.until(ended) == [Exited(1, None, empty=False)]
+    assert machine.until(ended) == [Exited(1, kept(machine, 0), empty=False)]
     machine.host.destroy([("web:1", run)])
     killed, over = machine.until(emptied)
     assert isinstance(killed, Killed)
@@ -421,6 +461,17 @@ def test_the_rest_of_a_run_is_adopted(machine: Machine):
 
 
 # -- time, errands, memory --------------------------------------------------------------------------------------------
+
+
+def test_a_stall_is_reported(machine: Machine):
+    """It is reported before all events that waited: no deadline may expire before it."""
+    machine.host.wait(machine.host.now())
+    machine.stall(3.0)
+    told: list[Any] = []
+    while not any(isinstance(one, Stalled) for one in told):
+        told = machine.host.wait(machine.host.now() + 1.0)
+    assert isinstance(told[0], Stalled)
+    assert told[0].seconds >= 1.0
 
 
 def test_wait_ends_at_its_deadline(machine: Machine):
@@ -444,7 +495,7 @@ def test_an_errand_is_answered(machine: Machine):
     assert machine.until(answer) == [Done(number, "TEXT")]
 
 
-def test_errands_that_fail_say_why(machine: Machine):
+def test_a_failed_errand_reports_the_reason(machine: Machine):
     first = machine.host.errand(open, "/nowhere/file")
     assert machine.until(answer) == [Done(first, None, "No such file or directory: /nowhere/file")]
     second = machine.host.errand(int, "x")
@@ -460,22 +511,22 @@ def test_the_newest_record_is_remembered(machine: Machine):
     assert machine.facts() == {"web:1": web | {"state": "running"}, "fleet scales": other}
 
 
-def test_a_plan_is_taken_and_nothing_is_unread_of_who_says_nothing(machine: Machine, place: Path):
+def test_a_manifest_is_accepted_and_a_silent_run_has_no_unread_output(machine: Machine, place: Path):
     machine.start("sleeps")
-    machine.host.publish(str(place), {"tasks": {}, "instances": ["web:1"]})
+    machine.host.publish_manifest(str(place), {"tasks": {}, "instances": ["web:1"]})
     assert machine.host.unread("web:1") == machine.host.unread("nobody:1") == 0
 
 
 def test_the_state_of_a_process(machine: Machine, place: Path):
-    """Whether it sleeps, runs or is stopped is the kernel's word; there is none of who is not there."""
+    """The kernel tells whether it sleeps, runs or is stopped. A process that has ended has no state."""
     assert machine.host.state_of("web:1") == ""
     machine.start("sleeps")
     assert machine.host.state_of("web:1") in ("S", "R", "D")
     assert machine.host.state_of("nobody:1") == ""
 
 
-def test_lost_output_is_told_when_there_is_some(machine: Machine, place: Path):
-    machine.host.publish(str(place), {"tasks": {}, "instances": ["web:1"]})
+def test_lost_output_is_reported(machine: Machine, place: Path):
+    machine.host.publish_manifest(str(place), {"tasks": {}, "instances": ["web:1"]})
     assert machine.quiet(0.05) == []
     assert machine.host.losses() == {}
     sums = {"web:1": {"bytes": 10, "lines": 1, "why": "No space left on device", "at": machine.host.stamp()}}
@@ -485,22 +536,22 @@ def test_lost_output_is_told_when_there_is_some(machine: Machine, place: Path):
         assert machine.host.losses() == sums
 
 
-def test_a_breach_is_told_when_there_is_one(machine: Machine, place: Path):
+def test_a_breach_is_reported(machine: Machine, place: Path):
     limited = {"web": {"limits": {"memory": 1 << 20}}}
-    machine.host.publish(str(place), {"tasks": limited, "instances": ["web:1"]})
+    machine.host.publish_manifest(str(place), {"tasks": limited, "instances": ["web:1"]})
     run = machine.start("sleeps")
     assert machine.host.breaches() == {}
     machine.exceed(run, "memory limit 1M")
-    assert machine.until(bool) == [Beyond()]
+    assert machine.until(bool) == [Breached()]
     assert machine.host.breaches() == {"web:1": {"run": run.id, "why": "memory limit 1M"}}
 
 
-def test_no_group_has_a_place_before_its_first_run(machine: Machine):
+def test_a_group_has_no_cgroup_before_its_first_run(machine: Machine):
     assert machine.host.place_of("etl") == ""
 
 
 def test_a_fork_that_is_refused(machine: Machine, monkeypatch: pytest.MonkeyPatch):
-    """The text names the step; nothing was made, and the next one is possible."""
+    """The text names the step. Nothing was made, and the next fork is possible."""
     launch = machine.launch("sleeps")
     with monkeypatch.context() as patched:
         machine.refuse(patched)
@@ -509,12 +560,12 @@ def test_a_fork_that_is_refused(machine: Machine, monkeypatch: pytest.MonkeyPatc
     machine.start("sleeps")
 
 
-def test_nobody_has_measured_anything(machine: Machine):
+def test_without_samples_there_are_no_figures(machine: Machine):
     assert machine.host.samples() == {}
 
 
-def test_what_is_posted_is_there_as_a_whole_and_replaced(machine: Machine, place: Path):
-    machine.host.publish(str(place), {"tasks": {}, "instances": []})
+def test_a_posted_file_is_complete_and_replaced_at_once(machine: Machine, place: Path):
+    machine.host.publish_manifest(str(place), {"tasks": {}, "instances": []})
     for what in ({"ready": True, "why": []}, {"ready": False, "why": ["ü"] * 1000}):
-        machine.host.post("health.json", what)
+        machine.host.publish_health(what)
         assert machine.posted("health.json") == what

@@ -32,10 +32,10 @@ class Desk:
 
     def turn(self, timeout: float = 0.0) -> None:
         """As the loop of the supervisor: wait, answer, and what had to wait for an answer."""
-        for request in [*self.loop.wait(timeout), *self.server.turn(self.now)]:
+        for request in [*self.loop.wait(timeout), *self.server.due(self.now)]:
             self._answer(request)
         while self.server.next_deadline() == 0.0:
-            for request in self.server.turn(self.now):
+            for request in self.server.due(self.now):
                 self._answer(request)
 
     def _answer(self, request: object) -> None:

@@ -11,7 +11,9 @@ from supervisor.core.events import Exited, NotStarted, Paused, Probed, Started, 
 from supervisor.core.instance import Run
 from supervisor.host import clock
 from supervisor.host.interface import Done, Happened, Launch, Occurrence, Request
-from supervisor.parent import Parent
+from supervisor.shell.parent import Parent
+from supervisor.shell.takeover import take_over
+from supervisor.verbs import load_all
 
 CONFIG = """
 [supervisor]
@@ -23,6 +25,8 @@ sample = 0
 [defaults]
 history = { keep = 0 }
 log = { to = "none" }
+[pool.gpu]
+slots = 2
 [group.etl]
 tasks = ["web", "im*"]
 [task.web]
@@ -35,6 +39,7 @@ command = "true"
 requires = ["db"]
 [task.import]
 kind = "triggered"
+pool = "gpu"
 command = "true"
 [task.prepare]
 kind = "startup"
@@ -51,7 +56,8 @@ class Nothing:
         self.lines: list[tuple[str, str]] = []
         self.runs: dict[str, int] = {}
         self.forked = 0
-        self.startup = False  # the last that was forked: ends at once, and well
+        self.startups: set[str] = set()  # instances of start-up tasks: each ends at once, with success
+        self.last_line = ""  # of the stderr of each helper
         self._errands = 0
 
     def prepare(self, count: int) -> None:
@@ -59,6 +65,14 @@ class Nothing:
 
     def now(self) -> float:
         return self.time
+
+    def wall(self) -> float:
+        return 1e9 + self.time
+
+    def send(self, key: str, kind: str, items: list[Any] | dict[str, Any]) -> None:
+        pass
+
+    woke = property(now)
 
     stamp = staticmethod(lambda at=None: clock.rfc3339(1e9 + (at or 0.0)))
     moment = staticmethod(lambda stamp: 1000.0)
@@ -70,12 +84,13 @@ class Nothing:
     def fork(self, launch: Launch) -> tuple[int, int, str]:
         self.forked += 1
         self.runs[launch.key] = launch.run.number
-        self.startup = launch.task.kind == "startup"
+        if launch.task.kind == "startup":
+            self.startups.add(launch.key)
         return 100_000 + self.forked, 1, ""
 
-    def go(self, key: str) -> None:
+    def send_go(self, key: str) -> None:
         self.happens.append(Happened(key, Started(self.runs[key])))
-        if self.startup:
+        if key in self.startups:
             self.happens.append(Happened(key, Exited(self.runs[key], Status(0), empty=True)))
 
     def abandon(self, key: str, reason: str) -> None:
@@ -98,6 +113,13 @@ class Nothing:
 
     def resume(self, key: str, run: Run) -> None: ...
 
+    def birth_of(self, pid: int) -> int:
+        return 1
+
+    def follow(self, name: str, pid: int, birth: int, pidfd: int = -1, *, spare: bool = False) -> None: ...
+
+    def unfollow(self, name: str) -> None: ...
+
     def place_of(self, group: str) -> str:
         return ""
 
@@ -107,10 +129,10 @@ class Nothing:
     def remember(self, records: list[dict[str, Any]]) -> None:
         wire.encode(records=records)
 
-    def publish(self, runtime_dir: str, plan: dict[str, Any]) -> None:
+    def publish_manifest(self, runtime_dir: str, plan: dict[str, Any]) -> None:
         wire.encode(plan=plan)
 
-    def post(self, name: str, what: dict[str, Any]) -> None:
+    def publish_health(self, what: dict[str, Any]) -> None:
         wire.encode(published=what)
 
     def state_of(self, key: str) -> str:
@@ -118,6 +140,15 @@ class Nothing:
 
     def unread(self, key: str) -> int:
         return 0
+
+    def silence(self, key: str) -> float | None:
+        return None
+
+    def complaint(self, key: str) -> str:
+        return self.last_line
+
+    def rejects(self) -> dict[str, Any]:
+        return {}
 
     def losses(self) -> dict[str, Any]:
         return {}
@@ -128,14 +159,17 @@ class Nothing:
     def samples(self) -> dict[str, Any]:
         return {}
 
-    def troubles(self) -> str:
+    def troubles(self) -> list[str]:
+        return []
+
+    def spool(self, records: list[dict[str, Any]]) -> str:
+        wire.encode(records=records)
         return ""
 
-    def spool(self, accounts: list[dict[str, Any]]) -> str:
-        wire.encode(accounts=accounts)
-        return ""
+    def has_unspooled(self) -> bool:
+        return False
 
-    def errand(self, function: Callable[..., Any], *arguments: object) -> int:
+    def errand(self, function: Callable[..., Any], *arguments: object, keep: int = -1) -> int:
         self._errands += 1
         self.happens.append(Done(self._errands, function(*arguments)))
         return self._errands
@@ -161,10 +195,14 @@ class Caller:
         self.answers: list[Any] = []
         self.errors: list[tuple[str, int]] = []
         self.told: list[Any] = []
+        self.tickets: list[Any] = []
         self.lines: list[bytes] = []
 
     def who(self) -> dict[str, Any]:
         return {"user": self.by, "uid": 0, "pid": 7, "program": "supctl"}
+
+    def pidfd(self) -> int:
+        return -1
 
     def answer(self, value: object) -> None:
         self.answers.append(wire.decode(wire.encode(answer=value))["answer"])
@@ -173,11 +211,17 @@ class Caller:
         wire.encode(error=text, exit=exit_code)
         self.errors.append((text, exit_code))
 
+    def ticket(self, value: object) -> None:
+        self.tickets.append(wire.decode(wire.encode(ticket=value))["ticket"])
+
     def progress(self, value: object) -> None:
         self.told.append(wire.decode(wire.encode(progress=value))["progress"])
 
     def send(self, line: bytes) -> None:
         self.lines.append(line)
+
+    def descriptor(self) -> int:
+        return -1
 
     def close(self) -> None:
         if self.on_close:
@@ -191,17 +235,17 @@ class Office:
         path = directory / "office.toml"
         path.write_text(config)
         self.host = Nothing()
-        self.parent = Parent(self.host, load(str(path)), epoch="e", life="l")
-        self.parent.take_over({}, None)
+        self.parent = Parent(self.host, load(str(path)), load_all(), epoch="e", life="l")
+        take_over(self.parent, {}, None)
         self.settle()
 
     def settle(self) -> None:
         """Until nothing happens any more at this moment."""
-        self.parent.settle()
-        while self.host.happens or self.parent.fleet.next_deadline() == 0.0:
+        self.parent.advance()
+        while self.host.happens or self.parent.context.fleet.next_deadline() == 0.0:
             for occurrence in self.host.wait(None):
                 self.parent.occur(occurrence)
-            self.parent.settle()
+            self.parent.advance()
 
     def ask(self, verb: str, **args: Any) -> Caller:
         caller = Caller()

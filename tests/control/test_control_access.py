@@ -1,8 +1,9 @@
-"""Who gets an answer: root, the owner, the members of socket_group; nobody else, whatever the mode of the socket is."""
+"""Only root, the owner and members of socket_group get an answer, whatever the mode of the socket is."""
 
 import grp
 import os
 import pwd
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from threading import Thread
 import pytest
 from desk import Desk
 
-from supervisor.control.access import Peer, may_speak
+from supervisor.control import access
+from supervisor.control.access import Peer, may_speak, pidfd_of
 
 ASK = """
 import os, sys
@@ -78,7 +80,7 @@ def test_who_gets_an_answer(place: Path, who: str, mode: int, says: str) -> None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
-def test_without_a_group_only_the_owner_and_root(place: Path) -> None:
+def test_without_socket_group_only_root_and_the_owner_get_an_answer(place: Path) -> None:
     desk = Desk(place).listen(0o666)
     nobody = pwd.getpwnam("nobody")
     assert "permission denied" in ask(desk, nobody.pw_uid, nobody.pw_gid, [0])
@@ -100,3 +102,17 @@ def test_without_a_group_only_the_owner_and_root(place: Path) -> None:
 def test_the_rule(peer: Peer, group: int | None, may: bool) -> None:
     assert may_speak(peer, group) is may
     assert may_speak(Peer(1, os.geteuid(), 1, ()), group)
+
+
+def test_the_descriptor_of_a_peer_is_that_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        pidfd = pidfd_of(ours)
+        if pidfd >= 0:  # from Linux 6.5 on
+            assert f"Pid:\t{os.getpid()}\n" in Path(f"/proc/self/fdinfo/{pidfd}").read_text()
+            assert not os.get_inheritable(pidfd)
+            os.close(pidfd)
+        monkeypatch.setattr(access, "SO_PEERPIDFD", 9999)  # as an older kernel
+        assert pidfd_of(ours) == -1
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        pidfd_of(ours)

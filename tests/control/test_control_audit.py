@@ -1,4 +1,4 @@
-"""Who did what: a line that cannot be forged, without secrets, for every act and for nothing else."""
+"""The audit log has one line for every act and for nothing else. It cannot be forged, and has no secrets."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from office import Caller, Office
 
-from supervisor import audit
 from supervisor.control.access import program_of
 from supervisor.core.definition import Probe, Task
 from supervisor.host.interface import Request
-from supervisor.verbs import NAMES, READING, show
+from supervisor.shell import audit
+from supervisor.verbs import NAMES, load_all, show
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def lines(office: Office) -> list[str]:
     ]
 
 
-def test_what_reads_is_a_verb_and_is_no_act(office: Office):
-    assert set(NAMES) > READING
+def test_reading_verbs_are_not_acts(office: Office):
+    assert set(NAMES) > set(load_all())
     for verb in ("status", "version", "events"):
         office.ask(verb)
     assert lines(office) == []
@@ -66,7 +66,7 @@ class Forger(Caller):
         return {"user": "eve", "uid": 1000, "pid": 8, "program": 'x"): stop'}
 
 
-def test_nothing_that_a_client_sends_can_be_taken_for_somebody_else(office: Office):
+def test_no_request_can_forge_another_audit_line(office: Office):
     name = "web: done\x1b[2K\rroot (uid 0): stop " + "x" * 1000
     office.parent.occur(Request(Forger("eve"), "stop", {"names": [name]}))
     (line,) = lines(office)
@@ -77,7 +77,7 @@ def test_nothing_that_a_client_sends_can_be_taken_for_somebody_else(office: Offi
 
 @pytest.mark.parametrize("key", ["health", "ready"])
 def test_the_headers_of_a_probe_are_secrets(key: str):
-    probe = Probe("http", ("http://127.0.0.1/",), headers=(("Authorization", "secret"),))
+    probe = Probe("http", {"http": "http://127.0.0.1/", "headers": {"Authorization": "secret"}})
     task = Task("web", environment={"TOKEN": "secret"}, **{key: probe})
     assert "secret" not in str(show.definition(task))
     assert str(show.definition(task, reveal=True)).count("secret") == 2
@@ -93,7 +93,7 @@ def test_a_supervisor_without_root_reveals_to_its_owner(office: Office, monkeypa
 def test_secrets_are_revealed_to_root_and_the_owner_only(office: Office):
     caller = Forger("eve")
     office.parent.occur(Request(caller, "show", {"names": ["web"], "reveal": True}))
-    assert caller.errors == [("--reveal is for root and the owner of the supervisor", 1)]
+    assert caller.errors == [("--reveal is only for root and the owner of the supervisor", 1)]
     assert not office.ask("show", names=["web"], reveal=True).errors
 
 

@@ -1,4 +1,4 @@
-"""The client's end: who hangs up, talks nonsense or says no is told apart."""
+"""The client side: a closed connection, nonsense and a refusal have different errors."""
 
 import socket
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def served(listening: socket.socket, *answers: bytes, reads: bool = True) -> Thr
     return thread
 
 
-def test_nobody_there(path: str) -> None:
+def test_no_socket(path: str) -> None:
     with pytest.raises(UnreachableError, match="it is not running; start it, or name another socket"):
         Connection(path)
 
@@ -54,13 +54,13 @@ def test_a_socket_that_nobody_answers(path: str, listening: socket.socket) -> No
 @pytest.mark.parametrize(
     ("answers", "says"),
     [
-        ((), "hung up before it had answered"),
-        ((b'{"v": 1, "ans',), "hung up before it had answered"),
-        ((b"HTTP/1.1 400 Bad Request\r\n",), "is no supervisor"),
-        ((b"[1]\n",), "is no supervisor"),
+        ((), "closed the connection before it answered"),
+        ((b'{"v": 1, "ans',), "closed the connection before it answered"),
+        ((b"HTTP/1.1 400 Bad Request\r\n",), "no supervisor answers"),
+        ((b"[1]\n",), "no supervisor answers"),
     ],
 )
-def test_what_is_no_answer(path: str, listening: socket.socket, answers: tuple[bytes, ...], says: str) -> None:
+def test_an_invalid_answer(path: str, listening: socket.socket, answers: tuple[bytes, ...], says: str) -> None:
     thread = served(listening, *answers)
     connection = Connection(path)
     with pytest.raises(UnreachableError, match=says):
@@ -69,7 +69,7 @@ def test_what_is_no_answer(path: str, listening: socket.socket, answers: tuple[b
     thread.join()
 
 
-def test_who_is_turned_away_before_they_have_asked_reads_why(path: str, listening: socket.socket) -> None:
+def test_a_client_refused_before_its_request_reads_the_reason(path: str, listening: socket.socket) -> None:
     thread = served(listening, wire.encode(error="no", exit=5), reads=False)
     connection = Connection(path)
     thread.join()
@@ -92,7 +92,7 @@ def test_a_big_answer_in_pieces_and_the_next_one(path: str, listening: socket.so
     thread.join()
 
 
-def test_patience_shows_as_none(path: str, listening: socket.socket) -> None:
+def test_a_timeout_is_returned_as_none(path: str, listening: socket.socket) -> None:
     connection = Connection(path)
     caller, _ = listening.accept()
     answers = connection.ask("status", {}, every=0.01)

@@ -1,4 +1,4 @@
-"""The socket under abuse: a wrong, huge, slow or vanished client costs only itself."""
+"""The socket under abuse: a wrong, huge, slow or vanished client harms only itself."""
 
 import errno
 import json
@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from desk import Desk, Line
+from desk import PATIENCE, Desk, Line
 
 from supervisor.control import server, wire
 from supervisor.control.feed import KEPT_BYTES, Feed
@@ -39,7 +39,9 @@ GOOD = wire.encode(verb="echo", args={"n": 1})
         (b'{"v": 1, "verb": "echo", "args": {"name": "\\ud800"}}', "not JSON"),
     ],
 )
-def test_what_is_no_request_is_refused_with_a_reason_and_the_line_goes_on(desk: Desk, line: bytes, says: str) -> None:
+def test_an_invalid_request_is_refused_with_a_reason_and_the_connection_stays(
+    desk: Desk, line: bytes, says: str
+) -> None:
     client = desk.connect()
     client.send(line + b"\n")
     answer = client.read()
@@ -48,7 +50,7 @@ def test_what_is_no_request_is_refused_with_a_reason_and_the_line_goes_on(desk: 
     assert client.ask(n=2)["answer"] == {"n": 2}
 
 
-def test_bytes_that_are_no_text_travel_as_they_are(desk: Desk) -> None:
+def test_bytes_that_are_not_utf_8_are_transported_unchanged(desk: Desk) -> None:
     words = [os.fsdecode(b"caf\xe9"), "café", "\N{PILE OF POO}", "a\nb\0c"]
     assert desk.connect().ask(words=words)["answer"] == {"words": words}
 
@@ -61,8 +63,8 @@ def test_a_megabyte_without_a_newline_is_cut_off(desk: Desk) -> None:
     assert client.hung_up()
 
 
-def test_who_sends_too_long_a_request_can_send_the_rest_and_read_why(desk: Desk) -> None:
-    """A bounded rest, up to its newline; then it is hung up on. Who never ends it is idle."""
+def test_a_client_with_too_long_a_request_reads_the_reason(desk: Desk) -> None:
+    """A bounded rest, up to its newline; then the server disconnects. Without a newline the client counts as idle."""
     for last in (b"y" * 1000 + b"\n", b""):
         client = desk.connect()
         client.send(b"x" * (wire.MAX_REQUEST + 1))
@@ -115,7 +117,7 @@ def test_the_next_request_waits_for_the_answer_of_the_one_before(desk: Desk) -> 
 
 
 @pytest.mark.parametrize("text", [GOOD, GOOD * 3, GOOD.rstrip(), GOOD + GOOD.rstrip()])
-def test_one_who_sends_their_end_at_once_still_gets_every_answer(desk: Desk, text: bytes) -> None:
+def test_a_client_that_shuts_down_its_sending_side_gets_every_answer(desk: Desk, text: bytes) -> None:
     client = desk.connect()
     client.send(text)
     client.socket.shutdown(socket.SHUT_WR)
@@ -123,7 +125,7 @@ def test_one_who_sends_their_end_at_once_still_gets_every_answer(desk: Desk, tex
     assert client.hung_up()
 
 
-def test_one_who_sends_their_end_gets_an_answer_that_takes_time(desk: Desk) -> None:
+def test_a_client_that_shuts_down_its_sending_side_gets_a_late_answer(desk: Desk) -> None:
     desk.answer = lambda request: None
     client = desk.connect()
     client.send(GOOD)
@@ -136,7 +138,7 @@ def test_one_who_sends_their_end_gets_an_answer_that_takes_time(desk: Desk) -> N
     assert client.hung_up()
 
 
-def test_an_idle_client_is_hung_up_on_and_a_waiting_one_is_not(desk: Desk) -> None:
+def test_an_idle_client_is_disconnected_and_a_waiting_one_is_not(desk: Desk) -> None:
     desk.answer = lambda request: None
     idle, waiting = desk.connect(), desk.connect()
     waiting.send(GOOD)
@@ -153,7 +155,7 @@ def test_an_idle_client_is_hung_up_on_and_a_waiting_one_is_not(desk: Desk) -> No
     assert waiting.read()["answer"] == "still here"
 
 
-def test_a_drip_of_bytes_does_not_keep_a_client_from_being_idle(desk: Desk) -> None:
+def test_a_client_that_sends_single_bytes_counts_as_idle(desk: Desk) -> None:
     client = desk.connect()
     for _ in range(10):
         client.send(b" ")
@@ -163,8 +165,8 @@ def test_a_drip_of_bytes_does_not_keep_a_client_from_being_idle(desk: Desk) -> N
     assert client.hung_up()
 
 
-def test_two_hundred_at_once(desk: Desk) -> None:
-    """No more than the places are served at a time; each place is given to whoever needs it now."""
+def test_two_hundred_clients_at_once_are_all_answered(desk: Desk) -> None:
+    """The server serves a bounded number at a time; an idle client gives its place to a new one."""
     patient: list[Line] = []
     for _ in range(200):
         client = desk.connect()
@@ -176,7 +178,7 @@ def test_two_hundred_at_once(desk: Desk) -> None:
     assert patient[-1].ask(n=2)["answer"] == {"n": 2}
 
 
-def test_room_is_made_by_one_that_waits_for_nothing(desk: Desk) -> None:
+def test_a_client_that_waits_for_nothing_is_disconnected_for_a_new_one(desk: Desk) -> None:
     desk.answer = lambda request: None
     first = desk.connect()
     first.send(GOOD)
@@ -188,8 +190,8 @@ def test_room_is_made_by_one_that_waits_for_nothing(desk: Desk) -> None:
     assert first.read()["answer"] == "mine"
 
 
-def test_one_who_never_reads_holds_one_answer_and_no_more(desk: Desk) -> None:
-    """What they ask further stays in the kernel; others are served; they are hung up on when they are idle."""
+def test_a_client_that_never_reads_costs_one_answer(desk: Desk) -> None:
+    """Its further requests stay in the kernel, others are served, and it is disconnected when it is idle."""
     answered = []
 
     def answer(request: object) -> None:
@@ -202,7 +204,7 @@ def test_one_who_never_reads_holds_one_answer_and_no_more(desk: Desk) -> None:
     for _ in range(20):
         desk.turn()
     assert len(answered) == 1
-    assert len(greedy.client._unsent) < 1_100_000
+    assert greedy.client._behind < 1_100_000
     desk.answer = lambda request: request.client.answer("ok")
     assert desk.connect().ask()["answer"] == "ok"
     assert len(greedy.read()["answer"]) == 1_000_000  # and from here on they are served again
@@ -219,7 +221,7 @@ def test_a_follower_that_never_reads_is_cut_off_and_the_others_get_everything(de
     most = 0
     for number in range(6000):
         feed.publish({"event": "flood", "why": "x" * 1000, "number": number})
-        most = max(most, sum(len(client._unsent) for client in desk.server.clients))
+        most = max(most, sum(client._behind for client in desk.server.clients))
         assert hearing.read()["event"]["number"] == number
     assert deaf.hung_up()
     assert list(feed.followers) == [hearing.client]
@@ -227,7 +229,7 @@ def test_a_follower_that_never_reads_is_cut_off_and_the_others_get_everything(de
     assert sum(map(len, feed.since(None))) <= KEPT_BYTES
 
 
-def test_a_hang_up_in_the_middle_of_a_wait_is_seen_at_once(desk: Desk) -> None:
+def test_a_client_that_disconnects_while_it_waits_is_noticed_at_once(desk: Desk) -> None:
     desk.answer = lambda request: None
     client = desk.connect()
     client.send(GOOD)
@@ -243,7 +245,7 @@ def test_a_hang_up_in_the_middle_of_a_wait_is_seen_at_once(desk: Desk) -> None:
     assert gone == [1]
 
 
-def test_one_who_asks_and_goes_is_obeyed(desk: Desk) -> None:
+def test_a_request_counts_although_its_client_disconnects(desk: Desk) -> None:
     client = Line(desk)
     client.send(GOOD)
     client.socket.close()
@@ -252,7 +254,7 @@ def test_one_who_asks_and_goes_is_obeyed(desk: Desk) -> None:
 
 
 def test_an_idle_server_does_not_wake_up(desk: Desk) -> None:
-    """Neither a waiting client with more requests in the kernel, nor one that has sent its end, keeps the loop busy."""
+    """Neither further requests of a waiting client nor a client that shut down its sending side keep the loop busy."""
     desk.answer = lambda request: None
     more, ended, deaf = desk.connect(), desk.connect(), desk.connect()
     more.send(GOOD * 3)
@@ -269,24 +271,30 @@ def test_an_idle_server_does_not_wake_up(desk: Desk) -> None:
     assert desk.loop._epoll.poll(0.05) == []
 
 
-def test_without_descriptors_who_comes_is_told_so_and_the_loop_is_quiet(desk: Desk) -> None:
+def test_without_descriptors_clients_are_served_one_after_another(desk: Desk) -> None:
+    """The reserve descriptor goes from one to the next. The last one waits until there are descriptors again."""
     clients = [socket.socket(socket.AF_UNIX) for _ in range(3)]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    held = os.open(os.devnull, os.O_RDONLY)
+    top, filler = max(map(int, os.listdir("/proc/self/fd"))), []
+    while (held := os.open(os.devnull, os.O_RDONLY)) < top:  # no number below the limit is free
+        filler.append(held)
     os.close(held)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (held, hard))
-        for client in clients:
+        for number, client in enumerate(clients):
+            client.settimeout(PATIENCE)
             client.connect(desk.path)
-        for _ in clients:
-            desk.turn(0.05)
-        assert desk.loop.wait(0) == []
-        assert desk.loop._epoll.poll(0) == []
+            client.sendall(json.dumps({"v": 1, "verb": "echo", "args": {"n": number}}).encode() + b"\n")
+        for number, client in enumerate(clients):
+            desk.until(lambda client=client: bool(select.select([client], [], [], 0)[0]))
+            assert json.loads(client.recv(1000))["answer"] == {"n": number}
+            client.close()
+        desk.turn(0.05)
+        assert desk.loop._epoll.poll(0) == [], "the loop sleeps"
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    for client in clients:
-        assert "no descriptor left" in json.loads(client.recv(1000))["error"]
-        client.close()
+        for fd in filler:
+            os.close(fd)
     assert desk.connect().ask(n=3)["answer"] == {"n": 3}
 
 
@@ -305,8 +313,8 @@ class Failing:
 
 
 @pytest.mark.parametrize("error", [errno.ENOMEM, errno.ENOBUFS, errno.EPERM, errno.ENFILE])
-def test_who_cannot_be_accepted_does_not_keep_the_loop_busy(desk: Desk, error: int) -> None:
-    """The kernel goes on saying that somebody waits; it is asked again after a rest, and then they get in."""
+def test_a_client_that_cannot_be_accepted_does_not_keep_the_loop_busy(desk: Desk, error: int) -> None:
+    """The kernel keeps reporting the waiting client. The server tries again after a pause, and then accepts it."""
     failing = desk.server._socket = Failing(desk.server._socket, error)
     waiting = Line(desk)
     desk.turn()
@@ -319,10 +327,8 @@ def test_who_cannot_be_accepted_does_not_keep_the_loop_busy(desk: Desk, error: i
     assert desk.server.next_deadline() == desk.now + server.IDLE
 
 
-def test_a_spare_descriptor_that_is_lost_to_others_is_had_again_later(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """ENFILE: while one is turned away somebody else on the machine takes the last one."""
+def test_a_lost_spare_descriptor_is_opened_again_later(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ENFILE: while one client is refused, another process takes the last descriptor of the machine."""
     failing = desk.server._socket = Failing(desk.server._socket, errno.ENFILE)
     real = os.open
     monkeypatch.setattr(os, "open", lambda *_: failing.accept())
@@ -336,7 +342,7 @@ def test_a_spare_descriptor_that_is_lost_to_others_is_had_again_later(
     assert desk.server._spare >= 0
 
 
-def test_a_client_that_cannot_be_watched_is_turned_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_cannot_be_watched_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -365,8 +371,8 @@ def test_the_mode_is_as_asked_whatever_the_umask(place: Path, mode: int, umask: 
     assert not os.listdir(place)
 
 
-def test_nobody_ever_meets_a_socket_with_other_rights(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At each system call on the way: what is at the path is right, and what is beside it is for the owner only."""
+def test_the_socket_never_has_another_mode(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each system call on the way, the socket at the path has the right mode, and its temporary file is private."""
     seen = []
 
     def spy(name: str) -> None:
@@ -424,14 +430,14 @@ def test_a_live_socket_is_never_stolen(place: Path, busy: bool) -> None:
         one.close()
 
 
-def test_what_is_in_the_way_and_no_socket_is_an_error(place: Path) -> None:
+def test_a_file_at_the_path_that_is_not_a_socket_is_an_error(place: Path) -> None:
     (place / "supervisor.sock").mkdir()
     with pytest.raises(OSError, match="directory"):
         Desk(place).listen()
 
 
-def test_the_loop_is_told_of_a_hang_up_even_when_nothing_is_read(desk: Desk) -> None:
-    """What `Client` relies on: epoll reports EPOLLHUP also for an empty mask (epoll_ctl(2))."""
+def test_a_disconnect_is_noticed_although_nothing_is_read(desk: Desk) -> None:
+    """`Client` relies on this: epoll reports EPOLLHUP also for an empty mask (epoll_ctl(2))."""
     ours, theirs = socket.socketpair()
     told: list[int] = []
     desk.loop.watch(ours.fileno(), lambda events: told.append(events) or [], 0)

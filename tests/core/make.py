@@ -22,7 +22,7 @@ def instance(state: State, task: Task = WEB, **changes: object) -> Instance:
     """One in this state that could have come there."""
     made = Instance(task, 1, state, wanted=state is not State.STOPPED, since=NOW - 4, runs=3, by="ann")
     if state in ALIVE:
-        cause = "stop asked by ann" if state is State.STOPPING else ""
+        cause = "stop requested by ann" if state is State.STOPPING else ""
         made = replace(made, run=run(cause=cause, program=state is not State.STARTING))
     if state in WAITING:
         made = replace(made, deadline=NOW + 6)
@@ -36,7 +36,7 @@ def event(kind: type) -> ev.Event:
     made: dict[type, ev.Event] = {
         ev.Want: ev.Want("manual", "bob", Order(("full",))),
         ev.Unwant: ev.Unwant("bob"),
-        ev.Outdate: ev.Outdate("restart asked by bob"),
+        ev.Outdate: ev.Outdate("restart requested by bob"),
         ev.Redefine: ev.Redefine(replace(WEB, command=("serve", "v2"), give_up=GiveUp(9, 9))),
         ev.Retire: ev.Retire("bob"),
         ev.Admit: ev.Admit("web:1/4@e"),
@@ -44,10 +44,11 @@ def event(kind: type) -> ev.Event:
         ev.Refresh: ev.Refresh(),
         ev.Pause: ev.Pause("bob", "+0s"),
         ev.Resume: ev.Resume("bob"),
-        ev.Leave: ev.Leave("stop asked by bob"),
+        ev.Leave: ev.Leave("stop requested by bob"),
         ev.Kill: ev.Kill("the time is over"),
         ev.Due: ev.Due(),
         ev.Alarm: ev.Alarm(),
+        ev.Stalled: ev.Stalled(8.0),
         ev.Forked: ev.Forked(3, 42, 4200),
         ev.Started: ev.Started(3),
         ev.Adopted: ev.Adopted(3),

@@ -1,11 +1,11 @@
-"""The queue before `notify_command`: what goes out when, what is dropped, what is on record; and the words."""
+"""The queue of alerts for `notify_command`: what is sent when, what is dropped, what is recorded, and the texts."""
 
 import pytest
 
+from supervisor.core.alert_queue import KEPT, PAUSE, TRIES, AlertQueue
+from supervisor.core.alerts import message
 from supervisor.core.definition import AutoFreeze
 from supervisor.core.duration import spoken
-from supervisor.core.notices import message
-from supervisor.core.outbox import KEPT, PAUSE, TRIES, Outbox
 from supervisor.core.storm import NAMED, Storm
 
 
@@ -24,8 +24,8 @@ def names(taken: tuple[list[dict[str, object]], dict[str, int]] | None) -> list[
     return [one["name"] for one in taken[0]] if taken else []
 
 
-def test_the_first_at_once_the_rest_together_after_the_pause():
-    box = Outbox()
+def test_the_first_alert_is_sent_at_once_and_later_ones_together():
+    box = AlertQueue()
     box.put(notice(1))
     assert names(box.take(100.0, hurry=False)) == ["t1"]
     box.put(notice(2))
@@ -40,8 +40,8 @@ def test_the_first_at_once_the_rest_together_after_the_pause():
     assert not box.busy
 
 
-def test_in_a_hurry_there_is_no_pause_but_still_one_at_a_time():
-    box = Outbox()
+def test_a_shutdown_sends_alerts_without_a_pause_one_message_at_a_time():
+    box = AlertQueue()
     box.put(notice(1))
     box.take(100.0, hurry=True)
     box.put(notice(2))
@@ -50,8 +50,8 @@ def test_in_a_hurry_there_is_no_pause_but_still_one_at_a_time():
     assert names(box.take(100.1, hurry=True)) == ["t2"], "and no second try"
 
 
-def test_what_does_not_fit_is_counted_and_said():
-    box = Outbox()
+def test_alerts_beyond_the_bound_are_dropped_and_counted():
+    box = AlertQueue()
     for number in range(KEPT + 3):
         box.put(notice(number, "failed" if number else "gave-up"))
     taken = box.take(0.0, hurry=False)
@@ -62,8 +62,8 @@ def test_what_does_not_fit_is_counted_and_said():
     assert box.take(1e9, hurry=False)[1] == {}
 
 
-def test_a_failed_message_waits_ever_longer_with_what_has_come_since_and_is_dropped_in_the_end():
-    box, now, waits = Outbox(), 0.0, []
+def test_a_failed_message_is_retried_with_back_off_and_then_dropped():
+    box, now, waits = AlertQueue(), 0.0, []
     box.put(notice(0))
     for number in range(1, TRIES + 1):
         taken = box.take(now, hurry=False)
@@ -80,7 +80,7 @@ def test_a_failed_message_waits_ever_longer_with_what_has_come_since_and_is_drop
 
 
 def test_a_full_queue_stays_bounded_when_a_message_comes_back():
-    box = Outbox()
+    box = AlertQueue()
     for number in range(KEPT):
         box.put(notice(number))
     box.take(0.0, hurry=False)
@@ -91,14 +91,14 @@ def test_a_full_queue_stays_bounded_when_a_message_comes_back():
     assert (len(taken[0]), taken[0][-1]["name"], taken[1]) == (KEPT, "t109", {"failed": 10})
 
 
-def test_everything_that_is_not_delivered_is_on_record():
-    box, heir = Outbox(), Outbox()
+def test_every_undelivered_alert_is_recorded():
+    box, heir = AlertQueue(), AlertQueue()
     box.put(notice(1))
     box.take(0.0, hurry=False)
     box.put(notice(2))
     assert box.changed
     heir.put(notice(3))
-    heir.recall(box.records())
+    heir.restore(box.records())
     assert not box.changed
     assert names(heir.take(0.0, hurry=False)) == ["t1", "t2", "t3"]
     box.clear()
@@ -112,7 +112,7 @@ def test_the_message():
         "2026-11-21T14:02:11.000Z t1 failed: exit 1\n"
         "2026-11-21T14:02:11.000Z t2 gave up: exit 1\n"
         "2026-11-21T14:02:11.000Z t3 recovered: exit 1\n"
-        "3 earlier ones were not told: 2 failed, 1 frozen\n"
+        "3 earlier alerts were not sent: 2 failed, 1 frozen\n"
     )
     assert [one["id"] for one in told["notices"]] == ["l.1", "l.2", "l.3"]
     assert message("vm-7", [notice(1)], {})["subject"] == "vm-7: t1 failed"
@@ -126,7 +126,7 @@ def test_durations_as_the_config_writes_them(seconds: float, text: str):
     assert spoken(seconds) == text
 
 
-def test_a_storm_names_those_who_failed_most():
+def test_a_storm_names_the_tasks_that_failed_most():
     storm = Storm()
     storm.failed("web", 0.0)
     assert storm.reason() == "", "off by default"

@@ -1,4 +1,4 @@
-"""What many instances mean for each other, where no host is needed: freeze scopes, gates, names, plans of a reload."""
+"""How instances affect each other, without a host: scopes of freezes, gates, names, and plans of a reload."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,12 @@ from core.make import NOW, WEB, config, fleet, instance, run
 from supervisor.core import events as ev
 from supervisor.core import health, reload
 from supervisor.core.definition import IDENTITY, Kind, Limits, Log, Probe, StopPolicy, Task
-from supervisor.core.fleet import Fleet, Shutdown, kept_freezes, new_instances
+from supervisor.core.fleet import Fleet, kept_freezes, new_instances
 from supervisor.core.freeze import CONFIG, SUPCTL, Freeze
 from supervisor.core.gate import may_start, will_start
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Health, Instance, Outcome, Run
+from supervisor.core.roster import Shutdown
 from supervisor.core.select import UnknownNameError, select, tasks, without_instances
 from supervisor.core.states import State
 
@@ -39,7 +40,7 @@ xetl       web      etl        no
 
 
 @pytest.mark.parametrize("line", SCOPES.strip().splitlines()[1:])
-def test_whom_a_freeze_covers(line: str):
+def test_which_tasks_a_freeze_covers(line: str):
     scope, task, groups, covered = ("" if word == "-" else word for word in line.split())
     assert frozen(scope).covers(task, tuple(filter(None, groups.split(",")))) == (covered == "yes")
 
@@ -50,7 +51,7 @@ def test_a_freeze_says_who_since_when_until_and_why():
     assert frozen("").says == f"frozen by root since {SINCE}"
 
 
-def test_one_freeze_of_supctl_per_scope_and_one_per_line_of_the_config():
+def test_each_scope_has_one_freeze_of_supctl_and_one_per_config_line():
     made = fleet(instance(State.RUNNING))
     for one in (frozen("", "ann"), frozen("", "bob"), frozen("", "conf:1", CONFIG), frozen("", "conf:2", CONFIG)):
         made.freeze(one, NOW)
@@ -58,7 +59,7 @@ def test_one_freeze_of_supctl_per_scope_and_one_per_line_of_the_config():
     assert [one.by for one in kept_freezes(made.freezes)] == ["bob"]
 
 
-def test_a_thaw_releases_what_nothing_else_freezes():
+def test_a_thaw_starts_tasks_that_no_other_freeze_holds():
     made = fleet(instance(State.HELD), instance(State.HELD, replace(WEB, name="api"), streak=5))
     everything, web = frozen(""), frozen("web")
     made.freeze(everything, NOW)
@@ -69,7 +70,7 @@ def test_a_thaw_releases_what_nothing_else_freezes():
 
 
 def test_no_freeze_covers_a_helper():
-    """Also not one of a group that has its name."""
+    """Also no freeze of a group with its name."""
     helper = instance(State.BACKOFF, replace(WEB, name="@scribe"))
     made = fleet(helper)
     made.freeze(frozen(""), NOW)
@@ -94,7 +95,7 @@ GOOD, BAD = Outcome(NOW, "exit 0", success=True, code=0), Outcome(NOW, "exit 1",
         (State.FAILED, {}, "requires db, which is failed"),
         (State.STOPPED, {}, "requires db, which is stopped"),
         (State.RUNNING, {"wanted": False}, "requires db, which is about to stop"),
-        (State.RUNNING, {"outdated": "restart asked"}, "requires db, which is about to stop"),
+        (State.RUNNING, {"outdated": "restart requested"}, "requires db, which is about to stop"),
         (State.RUNNING, {"retired": True}, "requires db, which has no instance"),
     ],
     ids=str,
@@ -119,7 +120,7 @@ def test_after_a_triggered_task(state: State, last: Outcome | None, reason: str)
     assert "; ".join(may_start(made, made.instances["web:1"]).reasons) == reason
 
 
-def test_every_refusal_is_given():
+def test_every_reason_of_a_refusal_is_given():
     startup = instance(State.FAILED, replace(WEB, name="migrate", kind=Kind.STARTUP))
     made = fleet(startup, instance(State.STOPPED, DB), instance(State.HELD, APP))
     made.freeze(frozen("app"), NOW)
@@ -147,7 +148,7 @@ def test_every_refusal_is_given():
     ],
     ids=lambda value: value.state if isinstance(value, Instance) else str(value),
 )
-def test_whether_a_held_one_will_start_by_itself(db: Instance, will: bool):
+def test_whether_a_held_instance_will_start_by_itself(db: Instance, will: bool):
     made = fleet(db, instance(State.HELD, APP))
     assert will_start(made, made.instances["app:1"]) is will
     made.freeze(frozen(""), NOW)
@@ -157,7 +158,7 @@ def test_whether_a_held_one_will_start_by_itself(db: Instance, will: bool):
     assert not will_start(made, made.instances["app:1"])
 
 
-def test_no_more_than_some_forks_at_a_time_and_the_rest_in_the_order_of_asking():
+def test_forks_are_bounded_per_turn_and_keep_their_order():
     made = Fleet("e")
     task = replace(WEB, replicas=5)
     for one in new_instances(task, NOW):
@@ -165,32 +166,32 @@ def test_no_more_than_some_forks_at_a_time_and_the_rest_in_the_order_of_asking()
     made.connect(config(task))
     made.apply_all(list(made.instances), ev.Want("start", "root"), NOW)
     made.admit(NOW, 2)
-    assert [action.key for action in made.take()[0]] == ["web:1", "web:2"]
+    assert [action.key for action in made.drain()[0]] == ["web:1", "web:2"]
     assert made.next_deadline() == 0.0, "somebody waits for its turn"
     made.apply("web:4", ev.Unwant("root"), NOW)
     made.admit(NOW, 8)
-    assert [action.key for action in made.take()[0]] == ["web:3", "web:5"]
+    assert [action.key for action in made.drain()[0]] == ["web:3", "web:5"]
     assert made.next_deadline() == NOW + WEB.start_timeout
 
 
 def test_ready_does_not_wait_for_a_start_up_task_that_is_frozen():
     made = fleet(instance(State.HELD, replace(WEB, kind=Kind.STARTUP)))
-    assert not made.startup_settled(), "it is about to start"
+    assert not made.startup_is_over(), "it is about to start"
     made.freeze(frozen(""), NOW)
-    assert made.startup_settled()
+    assert made.startup_is_over()
 
 
 def test_kill_all():
     made = fleet(instance(State.RUNNING), instance(State.RUNNING, DB), instance(State.HELD, APP))
     made.kill_all("enough", NOW)
-    assert [type(action).__name__ for action in made.take()[0]] == ["Destroy", "Destroy"]
+    assert [type(action).__name__ for action in made.drain()[0]] == ["Destroy", "Destroy"]
     made.shut_down(Shutdown("SIGTERM", NOW + 5, exit_code=3), NOW)
     made.shut_down(Shutdown("again", NOW + 9), NOW)
     made.kill_all("enough", NOW)
     assert made.shutdown == Shutdown("SIGTERM", None, exit_code=3), "the first reason stays"
 
 
-def test_what_has_left_the_fleet_is_passed_over():
+def test_an_event_for_a_removed_instance_is_ignored():
     made = fleet(instance(State.STOPPED))
     made.apply("web:1", ev.Retire("root"), NOW)
     assert made.instances == {}
@@ -210,9 +211,9 @@ SPREADS = {
 
 
 @pytest.mark.parametrize(("after", "first", "last"), SPREADS.values(), ids=SPREADS)
-def test_many_runs_do_not_march_in_step(after: Callable[[Probe, Run], Health], first: float, last: float):
-    """All of them come to this moment at once, as after a boot; each is asked at a moment of its own."""
-    probe = Probe("tcp", ("127.0.0.1:80",), every=10.0)
+def test_probes_of_many_runs_are_spread(after: Callable[[Probe, Run], Health], first: float, last: float):
+    """All runs reach this moment together, as after a boot. Each is probed at its own moment."""
+    probe = Probe("tcp", {"tcp": "127.0.0.1:80"}, every=10.0)
     runs = [run(id=f"web:{number}/1@e") for number in range(1000)]
     moments = [after(probe, one).ask_at - NOW for one in runs]
     near = (last - first) / 20
@@ -289,14 +290,14 @@ def test_the_tasks_that_a_name_means(many: Fleet, name: str, meant: list[str]):
         ("", "no task ''; see"),
     ],
 )
-def test_a_name_that_means_nothing(many: Fleet, name: str, says: str):
+def test_a_name_that_matches_nothing(many: Fleet, name: str, says: str):
     with pytest.raises(UnknownNameError) as caught:
         select(many, ["web", name])
     assert says in str(caught.value)
 
 
-def test_the_order_is_that_of_the_config_whatever_came_first():
-    """A takeover adds what lives before what is new; a reload adds at the end."""
+def test_instances_are_in_the_order_of_the_config():
+    """A takeover adds living instances before new ones, and a reload adds at the end."""
     made = fleet(
         instance(State.RUNNING, replace(WEB, name="gone")), instance(State.RUNNING, APP), instance(State.RUNNING, WEB)
     )
@@ -323,7 +324,7 @@ def test_every_key_of_the_identity_is_tried():
 
 
 @pytest.mark.parametrize("key", [key for key in IDENTITY if key != "kind"])
-def test_what_a_process_was_made_from_restarts_it(key: str):
+def test_a_changed_key_of_the_process_restarts_it(key: str):
     plan = reload.compare(config(WEB), config(replace(WEB, **{key: OTHER[key]})), UP)
     assert plan.restarted == {"web": (key,)}
     assert plan.changed == {}
@@ -365,12 +366,12 @@ def test_what_changes_in_place(key: str, value: object):
     ],
     ids=str,
 )
-def test_another_log_restarts_only_who_needs_other_descriptors(old: Log, new: Log, restarts: bool):
+def test_a_changed_log_restarts_only_runs_that_need_other_descriptors(old: Log, new: Log, restarts: bool):
     plan = reload.compare(config(replace(WEB, log=old)), config(replace(WEB, log=new)), UP)
     assert (plan.restarted if restarts else plan.changed) == {"web": ("log",)}
 
 
-def test_where_it_stands_in_the_file_is_no_change():
+def test_the_position_in_the_file_is_not_a_change():
     plan = reload.compare(config(WEB), config(replace(WEB, where="conf:99")), UP)
     assert not plan
     assert plan.unchanged == ("web",)
@@ -381,10 +382,10 @@ def test_added_removed_and_settings():
     assert (plan.added, plan.removed, plan.at_next_start) == (("app",), ("web",), ("socket_mode",))
     assert plan
     new, old = config(WEB, runtime_dir="/new", log_level="debug").settings, config(WEB).settings
-    assert reload.settled(new, old) == replace(old, log_level="debug")
+    assert reload.effective(new, old) == replace(old, log_level="debug")
 
 
-def test_another_log_dir_restarts_nobody():
+def test_a_changed_log_dir_restarts_nothing():
     quiet = replace(DB, log=Log("none"))
     plan = reload.compare(config(WEB, quiet), config(WEB, quiet, log_dir="/new"), UP)
     assert (plan.changed, plan.restarted, plan.unchanged) == ({"web": ("log_dir",)}, {}, ("db",))

@@ -1,9 +1,9 @@
-"""What "did you mean" says: a near miss, and nothing rather than a wrong guess."""
+""" "Did you mean …": names a near miss, and nothing rather than a wrong guess."""
 
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from supervisor.core.nearest import _slips, nearest
@@ -56,14 +56,15 @@ def test_verbs(typed: str, meant: str) -> None:
 
 
 @given(st.text("ab_", max_size=12), st.text("ab_", max_size=12), st.integers(0, 6))
+@example("______aaa", "____________", 3)
 def test_the_bound_changes_nothing_below_it(typed: str, name: str, most: int) -> None:
     assert _slips(typed, name, most) in (whole := _slips(typed, name, 100), most + 1)
     assert (_slips(typed, name, most) > most) == (whole > most)
 
 
 @pytest.mark.parametrize("word", ["x" * 60, "x" * 80])
-def test_a_thousand_names_hold_up_nobody(word: str) -> None:
-    """It is the parent that says it: of the time of the processor, as the machine may be busy."""
+def test_a_thousand_names_take_little_time(word: str) -> None:
+    """The parent computes it. The bound is in CPU time, as the machine may be busy."""
     names = [f"customer-import-{number:04}" for number in range(1000)]
     before = time.process_time()
     nearest(word, names)

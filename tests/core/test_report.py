@@ -1,14 +1,14 @@
-"""What people are told of each state: why it is there, what happens next and when."""
+"""What people read about each state: its reason, what happens next, and when."""
 
 import pytest
 from core.make import NOW, WEB, config, fleet, instance, run, stamp
 
 from supervisor.core import report
 from supervisor.core.definition import GiveUp, Kind
-from supervisor.core.fleet import Shutdown
 from supervisor.core.freeze import SUPCTL, Freeze
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance, Outcome
+from supervisor.core.roster import Shutdown
 from supervisor.core.states import State
 
 GOOD, BAD = Outcome(NOW - 4, "exit 0", success=True, code=0), Outcome(NOW - 4, "exit 1", success=False, code=1)
@@ -16,13 +16,13 @@ JOB = replace(WEB, kind=Kind.TRIGGERED, restart="never")
 
 # instance, the column `why`, words of the paragraph of `supctl why`
 TOLD = [
-    (instance(State.STOPPED, by=""), "not started: autostart = false", "It stays so until `supctl start web`."),
-    (instance(State.STOPPED, JOB, by=""), "waits for a trigger", "It stays so until `supctl run web`."),
-    (instance(State.STOPPED), "stopped by ann", "It stays so until `supctl start web`."),
-    (instance(State.STOPPED, by="its own end", last=GOOD), "ended by itself: exit 0", "until `supctl start web`."),
-    (instance(State.STOPPED, JOB, last=GOOD), "done", "It stays so until `supctl run web`."),
-    (instance(State.STOPPED, JOB, last=BAD), "exit 1", "It stays so until `supctl run web`."),
-    (instance(State.HELD), "waits for its turn to fork", "It starts as soon as nothing of that holds any more."),
+    (instance(State.STOPPED, by=""), "not started: autostart = false", "`supctl start web` starts it."),
+    (instance(State.STOPPED, JOB, by=""), "waits for a trigger", "`supctl run web` starts it."),
+    (instance(State.STOPPED), "stopped by ann", "`supctl start web` starts it."),
+    (instance(State.STOPPED, by="its own end", last=GOOD), "ended by itself: exit 0", "`supctl start web` starts it."),
+    (instance(State.STOPPED, JOB, last=GOOD), "done", "`supctl run web` starts it."),
+    (instance(State.STOPPED, JOB, last=BAD), "exit 1", "`supctl run web` starts it."),
+    (instance(State.HELD), "waits for its turn to fork", "It starts as soon as these reasons are gone."),
     (
         instance(State.STARTING),
         "forked, its program is not running yet",
@@ -33,20 +33,21 @@ TOLD = [
     (instance(State.RUNNING, last=BAD), "", "The last run ended -4s after 0.0 s: exit 1."),
     (
         instance(State.STOPPING),
-        "stop asked by ann",
-        "At +6s what is left gets SIGKILL; when nothing is left, it is started again.",
+        "stop requested by ann",
+        "At +6s the remaining processes get SIGKILL; when none remains, it is started again.",
     ),
     (
-        instance(State.STOPPING, wanted=False, run=run(cause="stop asked by ann", kills=1)),
-        "stop asked by ann; sent SIGKILL",
-        "At +6s what is left gets SIGKILL again; when nothing is left, it stays down.",
+        instance(State.STOPPING, wanted=False, run=run(cause="stop requested by ann", kills=1)),
+        "stop requested by ann; sent SIGKILL",
+        "At +6s the remaining processes get SIGKILL again; when none remains, it stays down.",
     ),
     (
         instance(State.STOPPING, run=run(outcome=BAD, kills=3)),
-        "its main process ended (exit 1), others of the run are left; sent SIGKILL 3 times",
+        "its main process ended (exit 1), other processes of the run are alive; sent SIGKILL 3 times",
         "it is started again.",
     ),
-    (instance(State.BACKOFF), "exit 1", "It is restarted at +6s (in 6.0 s), try 2 of this row."),
+    (instance(State.BACKOFF), "exit 1", "It is restarted at +6s (in 6.0 s), restart 2 in a row."),
+    (instance(State.FAILED, JOB), "exit 1", "Nothing happens by itself: `supctl run web`, or a changed definition"),
     (instance(State.FAILED), "exit 1", "Nothing happens by itself: `supctl start web`, or a changed definition"),
     (
         instance(State.FAILED, replace(WEB, give_up=GiveUp(3, 60), on_give_up="freeze"), failed_at=(NOW - 5,) * 3),
@@ -65,22 +66,22 @@ def test_why(one: Instance, why: str, paragraph: str):
     assert paragraph in text
 
 
-def test_every_state_is_told():
+def test_every_state_is_in_the_table():
     assert {one.state for one, _, _ in TOLD} == set(State)
 
 
 def test_a_run_that_is_about_to_stop():
-    """It waits for its dependents; the column says what for."""
+    """It waits for its dependents; the column has the reason of the stop."""
     one = instance(State.RUNNING, wanted=False)
-    assert report.short_reason(fleet(one), one) == "to stop: stop asked by ann"
+    assert report.short_reason(fleet(one), one) == "about to stop: stop requested by ann"
     retired = instance(State.RUNNING, wanted=False, retired=True)
-    assert report.short_reason(fleet(retired), retired) == "to stop: removed from the config by ann"
+    assert report.short_reason(fleet(retired), retired) == "about to stop: removed from the config by ann"
 
 
 @pytest.mark.parametrize(
     ("state", "what"),
     [
-        (State.STARTING, {"at": "+6s", "what": "stopped as not ready in time"}),
+        (State.STARTING, {"at": "+6s", "what": "stop, if it is not ready"}),
         (State.STOPPING, {"at": "+6s", "what": "SIGKILL"}),
         (State.BACKOFF, {"at": "+6s", "what": "restart"}),
         *((state, None) for state in (State.STOPPED, State.HELD, State.RUNNING, State.FAILED)),
@@ -98,7 +99,7 @@ def test_status_has_every_key_of_the_contract(state: State):
     assert list(told) == [
         "name", "task", "instance", "group", "kind", "state", "wanted", "pid", "run", "since", "uptime_s", "restarts",
         "failures", "health", "ready", "says", "paused", "why", "next", "last_exit", "cpu_percent",
-        "memory_bytes", "processes",
+        "memory_bytes", "processes", "progress", "waiting",
     ]  # fmt: skip
     assert told["group"] == "all"
     alive = state in (State.STARTING, State.RUNNING, State.STOPPING)

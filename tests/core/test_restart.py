@@ -31,13 +31,13 @@ BY_ITSELF = """
                          0        1        3*       USR1*    TERM     KILL     unseen   cannot
 continuous always        backoff  backoff  backoff  backoff  backoff  backoff  backoff  backoff
 continuous on-failure    stopped  backoff  stopped  stopped  backoff  backoff  backoff  backoff
-continuous never         stopped  failed   stopped  stopped  failed   failed   failed   failed
+continuous never         stopped  failed   stopped  stopped  failed   failed   failed   backoff
 triggered  always        backoff  backoff  backoff  backoff  backoff  backoff  backoff  backoff
 triggered  on-failure    stopped  backoff  stopped  stopped  backoff  backoff  backoff  backoff
 triggered  never         stopped  stopped  stopped  stopped  stopped  stopped  stopped  stopped
 startup    always        backoff  backoff  backoff  backoff  backoff  backoff  backoff  backoff
 startup    on-failure    stopped  backoff  stopped  stopped  backoff  backoff  backoff  backoff
-startup    never         stopped  failed   stopped  stopped  failed   failed   failed   failed
+startup    never         stopped  failed   stopped  stopped  failed   failed   failed   backoff
 """
 
 SUCCESS = {"0", "3*", "USR1*"}
@@ -77,22 +77,22 @@ def test_ended_by_itself(kind: Kind, policy: Restart, end: str, state: str):
 
 
 @pytest.mark.parametrize(("kind", "policy", "end", "_"), CASES)
-def test_asked_to_stop(kind: Kind, policy: Restart, end: str, _: str):
-    """Whatever the policy and the end: what somebody asked to stop is stopped, and what is wanted again is held."""
+def test_a_requested_stop(kind: Kind, policy: Restart, end: str, _: str):
+    """Whatever the policy and the end: a stopped task stays stopped, and a task that is wanted again is held."""
     down, _ = step(running(kind, policy, end, wanted=False), ENDS[end], NOW)
     assert down.state is State.STOPPED
     stopping = running(kind, policy, end)
     stopping, _ = step(stopping, ev.Leave("requires db, which is stopping"), NOW)
     again, _ = step(stopping, ENDS[end], NOW)
     assert again.state is State.HELD
-    outdated, _ = step(running(kind, policy, end, outdated="restart asked"), ENDS[end], NOW)
+    outdated, _ = step(running(kind, policy, end, outdated="restart requested"), ENDS[end], NOW)
     assert outdated.state is State.HELD
     assert (outdated.outdated, outdated.failures, outdated.failed_at) == ("", 0, ())
 
 
 @pytest.mark.parametrize(("kind", "policy", "end", "_"), CASES)
-def test_blamed(kind: Kind, policy: Restart, end: str, _: str):
-    """Not ready in time: a failure, even if it then ends with a code of success."""
+def test_a_run_stopped_as_failed_has_failed(kind: Kind, policy: Restart, end: str, _: str):
+    """Not ready in time is a failure, also if the run then ends with a success code."""
     late, _ = step(running(kind, policy, "cannot"), ev.Due(), NOW)
     after, _ = step(late, ENDS[end], NOW)
     assert after.last is not None
@@ -147,7 +147,7 @@ def test_jitter_spreads_within_its_bounds():
     assert backoff.delay(Backoff(initial=1.0, jitter=3.0), 1, "web:1/1@e") >= 0.0
 
 
-def test_a_run_that_lasts_starts_the_row_afresh():
+def test_a_long_run_resets_the_back_off():
     short = instance(State.RUNNING, streak=4, failures=4, run=run(began=NOW - 9.9))
     assert step(short, ENDS["1"], NOW)[0].streak == 5
     long = instance(State.RUNNING, streak=4, failures=4, run=run(began=NOW - 10))
@@ -186,7 +186,7 @@ def test_give_up(line: str):
 
 
 def test_a_success_never_gives_up():
-    """Not even when a reload has lowered the number meanwhile."""
+    """Not even when a reload has lowered the number of failures meanwhile."""
     task = replace(WEB, give_up=GiveUp(1, 60))
     after, _ = step(instance(State.RUNNING, task, failed_at=(NOW - 1, NOW - 2)), ENDS["0"], NOW)
     assert after.state is State.BACKOFF

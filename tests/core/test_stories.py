@@ -1,6 +1,6 @@
-"""Each `stories/*.story` is told: a config, what happens, what is expected. The lines: `sim/scenario.py`.
+"""Runs each `stories/*.story`: a config, what happens, what is expected.
 
-A story that fails says which line, and what was there instead.
+`sim/scenario.py` has the lines. A story that fails shows the line, and what was found instead.
 """
 
 from pathlib import Path
@@ -36,5 +36,5 @@ def test_story(path: Path):
     tell(path.read_text(), path.name)
 
 
-def test_every_story_is_told():
+def test_every_story_is_run():
     assert len(STORIES) > 20

@@ -34,6 +34,7 @@ Leave        X          X                  stopping+Terminate   stopping+Termina
 Kill         .          .                  stopping+Destroy     stopping+Destroy     =+Destroy      .          .
 Due          X          X                  stopping+Terminate   X                    =+Destroy      held       X
 Alarm        .          .                  .                    .                    .              .          .
+Stalled      .          .                  =                    =                    =              .          .
 Forked       .          .                  =+Go                 X                    =+Destroy      .          .
 Started      .          .                  running              X                    =              .          .
 Adopted      .          .                  running              .                    .+Terminate    .          .
@@ -76,7 +77,7 @@ def test_the_picture():
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_deadlines_and_runs_go_with_states(kind: type, state: State):
-    """Whatever happens: exactly waiting states have a deadline, and exactly living ones have a run."""
+    """Exactly the waiting states have a deadline, and exactly the living ones have a run."""
     try:
         after, _ = step(instance(state), event(kind), NOW)
     except IllegalStepError:
@@ -120,16 +121,16 @@ def test_living_without_a_run_is_a_bug():
 
 
 def test_the_first_cause_wins():
-    stopping = instance(State.STOPPING, run=run(cause="stop asked by ann"))
+    stopping = instance(State.STOPPING, run=run(cause="stop requested by ann"))
     after, _ = step(stopping, ev.Kill("the time is over"), NOW)
     assert after.run is not None
-    assert after.run.cause == "stop asked by ann"
+    assert after.run.cause == "stop requested by ann"
     twice, _ = step(instance(State.RUNNING, outdated="first"), ev.Outdate("second"), NOW)
     assert twice.outdated == "first"
 
 
 def test_ready_and_reloading_that_are_read_at_once():
-    """As on a busy machine: it is ready, and it reloads, until it says that it is ready again."""
+    """On a busy machine both messages are read together: the task is ready and reloads, until the next READY=1."""
     starting = instance(State.STARTING, replace(WEB, ready="notify"))
     both, _ = step(starting, ev.Notified(3, ready=True, reloading=True), NOW)
     assert (both.state, both.run.health.reloading) == (State.RUNNING, True)
@@ -138,7 +139,7 @@ def test_ready_and_reloading_that_are_read_at_once():
 
 
 def test_the_first_outcome_wins():
-    """A supervisor that takes over the rest of a run is told again, and knows less, how its leader ended."""
+    """A supervisor that adopts the remaining processes of a run knows less about the end of the main process."""
     outcome = Outcome(NOW - 1, "exit 3", success=False, code=3)
     before = instance(State.STOPPING, run=run(outcome=outcome))
     after, _ = step(before, ev.Exited(3, None, empty=False), NOW)
@@ -154,26 +155,28 @@ def test_empty_before_the_leader_has_ended_is_a_bug():
 @pytest.mark.parametrize(
     ("kills", "wait"), [(0, 1.0), (1, 2.0), (2, 4.0), (5, 32.0), (6, 64.0), (7, 64.0), (5000, 64.0)]
 )
-def test_sigkill_is_repeated_at_growing_distances(kills: int, wait: float):
-    """Also after days: there is no number of kills that breaks it."""
+def test_sigkill_is_repeated_at_growing_intervals(kills: int, wait: float):
+    """Also after days: no number of kills breaks it."""
     after, actions = step(instance(State.STOPPING, run=run(kills=kills)), ev.Due(), NOW)
     assert after.deadline == NOW + wait
     assert len(actions) == 1
 
 
-def test_an_adopted_stop_is_asked_again_and_its_grace_is_the_old_one():
+def test_an_adopted_stop_sends_the_signal_again_and_keeps_its_grace():
     before = instance(State.STOPPING)
     after, actions = step(before, ev.Adopted(3), NOW)
     assert after == before
     assert len(actions) == 1
     assert before.deadline is not None
-    assert step(before, ev.Adopted(3), before.deadline) == (before, ()), "SIGKILL is due, nothing else"
+    late, actions = step(before, ev.Adopted(3), before.deadline)
+    assert late.deadline == before.deadline + WEB.stop.grace, "nobody knows whether it had any of its grace"
+    assert len(actions) == 1
     killed = instance(State.STOPPING, run=run(kills=1))
     assert step(killed, ev.Adopted(3), NOW) == (killed, ())
 
 
 @pytest.mark.parametrize("state", sorted(ALIVE), ids=str)
-def test_what_the_config_no_longer_has_cannot_be_wanted(state: State):
+def test_a_task_removed_from_the_config_cannot_be_wanted(state: State):
     retired = instance(state, retired=True, wanted=False)
     assert step(retired, ev.Want("start", "bob"), NOW) == (retired, ())
 
@@ -189,14 +192,14 @@ def test_an_order_is_for_one_run():
     assert starting.trigger == "restart"
 
 
-def test_redefined_alike_keeps_its_backoff():
+def test_an_unchanged_definition_keeps_the_back_off():
     before = instance(State.BACKOFF)
     after, _ = step(before, ev.Redefine(before.task), NOW)
     assert after == before
 
 
 def test_the_first_main_process_gave_the_group_its_number():
-    """However often another one takes over (MAINPID=): a later supervisor must not take its pid for that of a group."""
+    """However often MAINPID= changes: a later supervisor must not take that pid for the number of a process group."""
     once, _ = step(instance(State.RUNNING), ev.MainPid(3, 43, 4300), NOW)
     twice, _ = step(once, ev.MainPid(3, 44, 4400), NOW)
     assert once.run is not None

@@ -1,4 +1,4 @@
-"""A lab for each test, and the two ways to know what belongs to a run."""
+"""A lab for each test, and both ways to find the processes of a run: cgroups and marks."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from supervisor.host import cgroup
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
-    """A lab in a short directory: the path of a Unix socket has at most 107 bytes."""
+    """Make a lab in a short directory: the path of a Unix socket has at most 107 bytes."""
     made = Lab(Path(tempfile.mkdtemp(prefix="lab-", dir="/tmp")))
     yield made
     made.clean()
@@ -23,6 +23,6 @@ def lab() -> Iterator[Lab]:
     ids=["in cgroups", "by mark"],
 )
 def mode(request: pytest.FixtureRequest, lab: Lab) -> str:
-    """All supervisors of this lab do it this way."""
+    """All supervisors of this lab use this kind."""
     lab.env[cgroup.NEVER] = request.param
     return str(request.param)

@@ -1,7 +1,7 @@
-"""A lab: a config in a directory of its own, a real supervisor over it, a real supctl, and the events as they come.
+"""A lab: a config in its own directory, a real supervisor, a real supctl, and the events as they come.
 
-Nothing sleeps: `until` waits for an event, `wait_for` for a fact of the world; both are bounded by PATIENCE. At the
-end of each test the supervisor is stopped and not one process of its tasks may be left.
+Nothing sleeps. `until` waits for an event, `wait_for` for a fact outside of the supervisor; PATIENCE bounds both. At
+the end of each test the supervisor is stopped, and no process of its tasks may be left.
 """
 
 import array
@@ -29,7 +29,7 @@ from supervisor.control.client import Connection, UnreachableError
 from supervisor.host import cgroup
 
 PATIENCE = 30.0
-"""Seconds; a bound against hanging, never a measure."""
+"""Seconds; the bound of each wait, never a measured value."""
 
 SUPERVISOR = [sys.executable, "-m", "supervisor"]
 SUPCTL = [sys.executable, "-c", "from supervisor.cli.main import main; main()"]
@@ -60,7 +60,7 @@ def wait_for(fact: Callable[[], Any], what: str = "") -> Any:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there and is no zombie."""
+    """Whether a process exists and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
@@ -68,7 +68,7 @@ def alive(pid: int) -> bool:
 
 
 def unread(fifo: Path) -> int:
-    """Bytes that are in a FIFO."""
+    """Return how many bytes a FIFO holds."""
     count = array.array("i", [0])
     with suppress(FileNotFoundError):
         fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -79,7 +79,7 @@ def unread(fifo: Path) -> int:
 
 @dataclass
 class Answer:
-    """What a supctl printed and returned."""
+    """Output and exit code of a supctl."""
 
     code: int
     out: str
@@ -91,7 +91,7 @@ class Answer:
 
 
 class Lab:
-    """One supervisor and everything around it."""
+    """One supervisor with its config, its directories and its events."""
 
     def __init__(self, directory: Path) -> None:
         self.dir = directory
@@ -109,7 +109,7 @@ class Lab:
     # -- the config -----------------------------------------------------------------------------------------------
 
     def text(self, tasks: str, settings: str = "") -> str:
-        """A whole config: short waits, no output, unless the tasks say otherwise."""
+        """Write a whole config, with short waits and no output unless the tasks set them."""
         head = f'[supervisor]\nname = "lab"\nruntime_dir = "{self.run}"\nstate_dir = "{self.dir}/state"\n'
         head += f'log_dir = "{self.dir}/log"\nlog_level = "debug"\n'
         defaults = ""
@@ -119,7 +119,7 @@ class Lab:
         return f"{head}{settings}\n{defaults}{tasks}\n"
 
     def write(self, tasks: str, settings: str = "") -> None:
-        """Replaces the config at once, by a rename."""
+        """Replace the config by a rename."""
         new = self.path.with_suffix(".new")
         new.write_text(self.text(tasks, settings))
         new.rename(self.path)
@@ -127,7 +127,7 @@ class Lab:
     # -- the supervisor -------------------------------------------------------------------------------------------
 
     def start(self, tasks: str | None = None, settings: str = "", *, wait: bool = True, **popen: Any) -> "Lab":
-        """Starts it; comes back when it answers (`wait`)."""
+        """Start the supervisor; with `wait`, return when it answers."""
         if tasks is not None:
             self.write(tasks, settings)
         env = {**self.env, **popen.pop("env", {})}
@@ -140,7 +140,7 @@ class Lab:
         return self
 
     def follow(self) -> None:
-        """Follows the events from the first that is kept; waits until the supervisor answers."""
+        """Follow the events from the first kept one, once the supervisor answers."""
 
         def connected() -> object:
             assert self.process is None or self.process.poll() is None, f"the supervisor ended:\n{self.stderr}"
@@ -158,7 +158,7 @@ class Lab:
         self._follow = self._connection.ask("events", {"follow": True}, 0.1)
 
     def hang_up(self) -> None:
-        """Follows no longer."""
+        """Stop following the events."""
         if self._connection:
             self._connection.close()
 
@@ -168,7 +168,7 @@ class Lab:
         return self.process.pid
 
     def end(self, how: int = signal.SIGTERM) -> int:
-        """Sends a signal and returns the exit status."""
+        """Send a signal to the supervisor, wait for its end, and return the exit status."""
         assert self.process
         if self.process.poll() is None:
             self.process.send_signal(how)
@@ -180,7 +180,7 @@ class Lab:
                 self.process.wait()
 
     def expect_exit(self) -> int:
-        """Waits for it to end by itself."""
+        """Wait until the supervisor ends by itself."""
         assert self.process
         return self.process.wait(PATIENCE)
 
@@ -193,8 +193,8 @@ class Lab:
         return (self.dir / "stdout").read_text(errors="replace")
 
     def processes(self, *, helpers: bool = False) -> list[int]:
-        """Every living process of a task of this lab, recognised by its environment; with `helpers`, also @scribe."""
-        mark = f"SUPERVISOR_SOCKET={self.socket}".encode()
+        """Return every living process of the tasks, found by its environment; with `helpers`, also @scribe."""
+        mark = os.fsencode(f"SUPERVISOR_SOCKET={self.socket}")
         found = []
         for name in os.listdir("/proc"):
             if name.isdigit():
@@ -208,11 +208,11 @@ class Lab:
         return found
 
     def make(self, *kinds: str, then: str = "stay") -> list[str]:
-        """A command that makes relatives of these kinds."""
+        """Return a command that makes descendants of these kinds."""
         return [sys.executable, "-S", str(RELATIVES), str(self.dir / "pids"), str(self.dir / "ready"), then, *kinds]
 
     def relatives(self) -> list[int]:
-        """The pids of those that the newest such command has made, once they are what they shall be."""
+        """Return the pids that the newest such command made, once they are ready."""
         wait_for((self.dir / "ready").exists, "the relatives are there")
         (self.dir / "ready").unlink()
         pids = [int(pid) for pid in (self.dir / "pids").read_text().split()]
@@ -220,23 +220,26 @@ class Lab:
         return pids
 
     def unread(self) -> int:
-        """Bytes that tasks have written and the scribe has not yet put where they belong."""
+        """Return how many bytes of output @scribe has not written yet."""
         return sum(unread(path) for path in (self.run / "output").glob("*@*"))
 
     def scribe(self) -> int:
-        """The pid of the helper that writes what tasks say, 0 while there is none."""
-        for name in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
-            try:
-                if b"supervisor.helpers.scribe" in Path(f"/proc/{name}/cmdline").read_bytes() and alive(int(name)):
-                    return int(name)
-            except OSError:
-                continue
+        """The pid of @scribe, 0 while there is none."""
+        return self.helper("scribe")
+
+    def helper(self, name: str) -> int:
+        """The pid of a helper, 0 while there is none."""
+        program = f" @{name} {self.run}".encode()
+        for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+            with suppress(OSError):
+                if program in Path(f"/proc/{pid}/cmdline").read_bytes() and alive(int(pid)):
+                    return int(pid)
         return 0
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
     def ctl(self, *words: str, code: int | None = 0, env: dict[str, str] | None = None, **options: Any) -> Answer:
-        """A real supctl. `code` is the exit code that is expected, None for any."""
+        """Run a real supctl. `code` is the expected exit code; None: any."""
         where = {**self.env, "SUPERVISOR_SOCKET": str(self.socket), "NO_COLOR": "1", **(env or {})}
         options = {"capture_output": True, "text": True, "timeout": PATIENCE, "cwd": self.dir, **options}
         done = subprocess.run([*SUPCTL, *words], check=False, env=where, **options)
@@ -245,16 +248,16 @@ class Lab:
         return answer
 
     def ask(self, verb: str, **args: Any) -> dict[str, Any]:
-        """The last line of an answer, without the program supctl around it."""
+        """Return the answer to a request over the socket, without a supctl process."""
         with closing(Connection(str(self.socket))) as connection:
             return [message for message in connection.ask(verb, args) if message][-1]
 
     def tasks(self) -> dict[str, dict[str, Any]]:
-        """`tasks` of the status, by name."""
+        """Return `tasks` of the status, by name."""
         return {task["name"]: task for task in self.ask("status")["answer"]["tasks"]}
 
     def until(self, kind: str = "state", **wanted: Any) -> dict[str, Any]:
-        """The next event of this kind with these values, after the one that was last waited for."""
+        """Wait for the next event of this kind with these values."""
         deadline = time.monotonic() + PATIENCE
         while True:
             while self._seen < len(self.events):
@@ -266,7 +269,7 @@ class Lab:
             self._take()
 
     def up(self, *names: str) -> dict[str, int]:
-        """The pids of these tasks, once they run."""
+        """Wait until these tasks run, and return their pids."""
         self._seen = 0
         return {name: self.until(name=name, to="running")["pid"] for name in sorted(names, key=self._first)}
 
@@ -288,7 +291,7 @@ class Lab:
             self.events.append(message["event"])
 
     def clean(self) -> None:
-        """Stops the supervisor; nothing may be left."""
+        """Stop the supervisor. No process may be left."""
         for terminal in self.terminals:
             terminal.close()
         self.hang_up()
@@ -317,7 +320,7 @@ class Terminal:
         lab.terminals.append(self)
 
     def until(self, part: bytes) -> bytes:
-        """What was shown up to here, once it has `part`."""
+        """Wait for `part`, and return everything shown so far."""
 
         def shown() -> bool:
             if select.select([self.ours], [], [], 0.05)[0]:
@@ -336,7 +339,7 @@ class Terminal:
         return self.process.wait(PATIENCE)
 
     def close(self) -> None:
-        """The end of the test."""
+        """End this at the end of the test."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -344,7 +347,7 @@ class Terminal:
 
 
 def send(lab: Lab, line: bytes) -> dict[str, Any]:
-    """One line to the socket, one back."""
+    """Send one line over the socket, and return one line."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(lab.socket))
         connection.sendall(line)

@@ -1,4 +1,4 @@
-"""`notify_command` with a real command: what it gets, and that one which hangs or fails hurts nobody."""
+"""`notify_command` with a real command: which messages it gets, and that a slow or failing one disturbs no task."""
 
 import json
 import time
@@ -33,7 +33,7 @@ def messages(lab: Lab) -> list[dict[str, object]]:
     return [json.loads(path.read_text()) for path in sorted(lab.dir.glob("told.*"))]
 
 
-def test_a_give_up_and_the_shutdown_by_it_are_told_before_the_end(lab: Lab) -> None:
+def test_alerts_of_a_give_up_and_its_shutdown_are_sent_before_the_end(lab: Lab) -> None:
     lab.start(TASKS.format(place=lab.dir, then="shutdown"), tell(lab, KEEP))
     lab.up("web", "mail")
     (lab.dir / "stop").touch()
@@ -48,7 +48,7 @@ def test_a_give_up_and_the_shutdown_by_it_are_told_before_the_end(lab: Lab) -> N
     assert not lab.processes()
 
 
-def test_one_that_hangs_does_not_hold_up_an_answer_or_a_restart(lab: Lab) -> None:
+def test_a_command_that_hangs_delays_no_answer_and_no_restart(lab: Lab) -> None:
     lab.start(TASKS.format(place=lab.dir, then="freeze"), tell(lab, "echo $$ > pid; exec sleep 1000"))
     lab.up("web", "mail")
     (lab.dir / "stop").touch()
@@ -62,16 +62,16 @@ def test_one_that_hangs_does_not_hold_up_an_answer_or_a_restart(lab: Lab) -> Non
     assert time.monotonic() - began < 5
 
 
-def test_one_that_fails_is_said_once(lab: Lab) -> None:
+def test_a_command_that_fails_is_logged_once(lab: Lab) -> None:
     lab.start(TASKS.format(place=lab.dir, then="stay"), tell(lab, "echo no route to host; exit 1"))
     lab.up("web", "mail")
     lab.ctl("freeze", "mail")
-    wait_for(lambda: "error: notify_command: exit 1: no route to host; it is tried again" in lab.stderr)
+    wait_for(lambda: "error: notify_command: exit 1: no route to host; tried again" in lab.stderr)
     assert lab.end() == 0
     assert lab.stderr.count("error: notify_command") == 1
 
 
-def test_one_that_takes_too_long_is_killed_with_all_that_it_began(lab: Lab) -> None:
+def test_a_command_that_takes_too_long_is_killed_with_its_children(lab: Lab) -> None:
     words = lab.make("group", "setsid", "daemon", "bare", "stubborn")
     lab.start(TASKS.format(place=lab.dir, then="stay"), f"notify_command = {words!r}")
     lab.up("web", "mail")

@@ -18,7 +18,7 @@ def free_port() -> int:
 
 
 class Balancer:
-    """Asks."""
+    """Requests to @health, as a load balancer sends them."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -44,7 +44,7 @@ def balancer(lab: Lab) -> Balancer:
     return made
 
 
-def test_what_it_tells(lab: Lab, balancer: Balancer) -> None:
+def test_live_ready_and_health_have_the_documented_answers(lab: Lab, balancer: Balancer) -> None:
     assert balancer.get("/live") == (200, "live\n")
     assert balancer.get("/ready?x") == (200, "ready\n")
     status, body = balancer.get("/health")
@@ -54,7 +54,7 @@ def test_what_it_tells(lab: Lab, balancer: Balancer) -> None:
     assert balancer.get("/other")[0] == 404
 
 
-def test_not_ready(lab: Lab, balancer: Balancer) -> None:
+def test_ready_is_503_with_the_reasons(lab: Lab, balancer: Balancer) -> None:
     lab.ctl("freeze", "--reason", "bad deploy")
     wait_for(lambda: balancer.status() == 503, "frozen")
     assert "bad deploy" in balancer.get("/ready")[1]
@@ -69,7 +69,7 @@ def test_not_ready(lab: Lab, balancer: Balancer) -> None:
 
 
 def test_drained_before_it_is_stopped(lab: Lab, balancer: Balancer) -> None:
-    """503 at once, the tasks go on for the delay, and only then comes their signal."""
+    """/ready is 503 at once, the tasks go on for drain_delay, and only then they get the stop signal."""
     web = lab.tasks()["web"]["pid"]
     began = time.monotonic()
     os.kill(lab.pid, signal.SIGTERM)
@@ -81,8 +81,8 @@ def test_drained_before_it_is_stopped(lab: Lab, balancer: Balancer) -> None:
         os.kill(web, 0)
 
 
-def test_over_a_crash(lab: Lab, balancer: Balancer) -> None:
-    """The tasks go on, so it stays ready; that there is no supervisor is said by /live."""
+def test_after_a_crash_the_machine_stays_ready(lab: Lab, balancer: Balancer) -> None:
+    """The tasks go on, so /ready stays 200. Only /live reports that no supervisor runs."""
     os.kill(lab.pid, signal.SIGKILL)
     lab.process.wait()
     assert balancer.status("/live") == 503
@@ -92,7 +92,7 @@ def test_over_a_crash(lab: Lab, balancer: Balancer) -> None:
     wait_for(lambda: balancer.status() == 200, "ready again")
 
 
-def test_clients_that_hang_and_talk_nonsense(lab: Lab, balancer: Balancer) -> None:
+def test_clients_that_hang_or_send_nonsense_disturb_nobody(lab: Lab, balancer: Balancer) -> None:
     with closing(socket.create_connection(("127.0.0.1", balancer.port))) as mute:
         for words in (b"nonsense\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n", b"x" * 20000):
             with closing(socket.create_connection(("127.0.0.1", balancer.port))) as client, suppress(OSError):

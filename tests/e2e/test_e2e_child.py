@@ -1,4 +1,4 @@
-"""What a task gets: variables, output, descriptors, signals, user, directory; and a Python task its Stop."""
+"""What a task gets: variables, output, descriptors, signals, user and directory; and the Stop of a Python task."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def test_the_variables_of_a_restart(lab: Lab) -> None:
 
 
 def test_nothing_of_the_supervisor_is_inherited(lab: Lab) -> None:
-    """It was started with open descriptors, blocked and ignored signals, a descriptor limit and an OOM score."""
+    """The supervisor itself has open descriptors, blocked and ignored signals, a descriptor limit and an OOM score."""
     lab.write(reporter(lab, "one"))
     extra = os.open(os.devnull, os.O_RDONLY)
     script = (
@@ -91,7 +91,7 @@ def test_nothing_of_the_supervisor_is_inherited(lab: Lab) -> None:
     assert sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2"]
 
 
-def test_directory_umask(lab: Lab) -> None:
+def test_a_task_has_its_directory_and_its_umask(lab: Lab) -> None:
     (lab.dir / "there").mkdir()
     lab.start(reporter(lab, "one", 'directory = "there"\numask = "027"') + reporter(lab, "two"), umask=0o026)
     assert reported(lab, "one", "cwd").strip() == str(lab.dir / "there")
@@ -101,7 +101,7 @@ def test_directory_umask(lab: Lab) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
-def test_user(lab: Lab) -> None:
+def test_a_task_has_its_user_and_groups(lab: Lab) -> None:
     nobody = pwd.getpwnam("nobody")
     lab.dir.chmod(0o777)
     lab.start(reporter(lab, "one", 'user = "nobody"\nlog = { to = "file" }'))
@@ -281,8 +281,8 @@ def test_a_python_task_that_cannot_be_loaded_is_a_failure_with_a_traceback(lab: 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: tasks of another user")
-def test_output_of_a_user_cannot_be_led_to_somebody_elses_file(lab: Lab) -> None:
-    """A link where the log is named is followed with the rights of the task's user; no file of root's changes hands."""
+def test_a_symlink_cannot_lead_output_to_a_file_of_another_user(lab: Lab) -> None:
+    """A symlink at the path of the log is followed with the rights of the task's user, so root's files are safe."""
     secret = lab.dir / "secret"
     secret.write_text("root's own\n")
     secret.chmod(0o600)
@@ -312,8 +312,8 @@ def test_a_stopped_task_can_obey(lab: Lab) -> None:
     assert "killed by SIGTERM" in lab.ctl("stop", "web", code=0).out
 
 
-def test_zombies_that_nobody_reaps_hold_up_no_restart(lab: Lab) -> None:
-    """The leader's child leaves the group and never waits for its own child, which dies as a member of the group."""
+def test_a_zombie_that_is_not_reaped_delays_no_restart(lab: Lab) -> None:
+    """A child left the process group and never waits for its own child, which dies as a member of the group."""
     (lab.dir / "tree.py").write_text(
         "import os, time\n"
         "if os.fork() == 0:\n"

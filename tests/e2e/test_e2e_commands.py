@@ -1,4 +1,4 @@
-"""Commands of the supervisor's own leave nothing behind: a probe ends with all that it began, whoever dies first."""
+"""Commands of the supervisor leave nothing behind: a probe ends with all its processes, whoever dies first."""
 
 import signal
 
@@ -18,14 +18,14 @@ def living(pids: list[int]) -> list[int]:
     return [pid for pid in pids if alive(pid)]
 
 
-def test_a_probe_that_hangs_ends_with_all_that_it_began(lab: Lab, mode: str) -> None:
+def test_a_probe_that_hangs_ends_with_all_its_processes(lab: Lab, mode: str) -> None:
     lab.start(task(lab, *KINDS, "unmarked-setsid", timeout="2s"))
     made = lab.relatives()
     lab.until("health", name="web", health="unwell")
     wait_for(lambda: not living(made), "nothing of it is left")
 
 
-def test_a_probe_that_was_answered_well_leaves_nothing(lab: Lab, mode: str) -> None:
+def test_a_successful_probe_leaves_no_process(lab: Lab, mode: str) -> None:
     lab.start(task(lab, *KINDS, then="exit"))
     made = lab.relatives()
     wait_for(lambda: lab.tasks()["web"]["health"] == "ok", "it is well")
@@ -46,21 +46,21 @@ def test_a_shutdown_leaves_nothing_of_a_probe(lab: Lab, mode: str) -> None:
     assert not living(made)
 
 
-def test_the_next_supervisor_ends_what_a_probe_has_left(lab: Lab, mode: str) -> None:
+def test_the_next_supervisor_ends_the_processes_of_a_probe(lab: Lab, mode: str) -> None:
     lab.start(task(lab, *KINDS))
     pid = lab.up("web")["web"]
     made = lab.relatives()
     lab.end(signal.SIGKILL)
     lab.start(task(lab))
     assert not living(made)
-    assert "nobody waits any more for what run web:1/1@" in lab.stderr
+    assert "a probe of run web:1/1@" in lab.stderr
     assert lab.tasks()["web"]["pid"] == pid
 
 
 @pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 @pytest.mark.parametrize("journal", ["kept", "lost"])
-def test_the_next_supervisor_ends_who_is_in_a_cgroup_of_no_run(lab: Lab, journal: str) -> None:
-    """It has taken off its mark, and has no environment; its parent ends with the supervisor."""
+def test_the_next_supervisor_ends_processes_in_a_cgroup_without_a_run(lab: Lab, journal: str) -> None:
+    """The process dropped its mark and has no environment. Its parent ends with the supervisor."""
     lab.start(task(lab, "unmarked-output"))
     pid = lab.up("web")["web"]
     [made] = lab.relatives()
@@ -75,7 +75,7 @@ def test_the_next_supervisor_ends_who_is_in_a_cgroup_of_no_run(lab: Lab, journal
 
 
 def test_an_upgrade_leaves_nothing_of_a_probe(lab: Lab, mode: str) -> None:
-    """In cgroups also nobody who could not be known afterwards."""
+    """With cgroups also no process that could not be attributed afterwards."""
     lab.start(task(lab, *KINDS, *["unmarked-output"] * (mode == "yes")))
     pid = lab.up("web")["web"]
     made = lab.relatives()

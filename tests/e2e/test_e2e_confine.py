@@ -1,6 +1,6 @@
-"""Every key that confines a task, each with a task that tries to break out of it: real processes, as root.
+"""Every key that confines a task, each with a real task, as root, that tries to break out.
 
-All of them live under one supervisor; each script says on its stdout what it could and what it could not.
+All run under one supervisor. Each script prints what it could do and what it could not.
 """
 
 import json
@@ -135,7 +135,7 @@ def test_every_key_is_tried() -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_it_holds(said: dict[str, str], name: str) -> None:
+def test_a_task_cannot_break_out(said: dict[str, str], name: str) -> None:
     assert said[name] == ROWS[name][2]
 
 
@@ -147,7 +147,7 @@ def test_it_holds(said: dict[str, str], name: str) -> None:
         ("credentials = { pw = 'HERE/large' }", "cannot start: make mount namespace: HERE/large is larger"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_had_is_no_start(lab: Lab, keys: str, reason: str) -> None:
+def test_a_protection_that_is_not_available_fails_the_start(lab: Lab, keys: str, reason: str) -> None:
     (lab.dir / "in" / "deep").mkdir(parents=True)
     lab.dir.chmod(0o777)
     (lab.dir / "large").write_bytes(b"x" * (1024 * 1024 + 1))
@@ -157,8 +157,8 @@ def test_what_cannot_be_had_is_no_start(lab: Lab, keys: str, reason: str) -> Non
 
 
 @pytest.mark.parametrize("key", ["inaccessible", "read_only", "read_write"])
-def test_a_place_that_a_private_tmp_hides_is_passed_over(lab: Lab, key: str) -> None:
-    """If it may be missing: it is there on the machine, and not in the /tmp of the run."""
+def test_an_optional_path_that_private_tmp_hides_is_ignored(lab: Lab, key: str) -> None:
+    """An optional path exists on the machine, but not in the private /tmp of the run."""
     assert str(lab.dir).startswith("/tmp/")
     lab.start(f"[task.one]\ncommand = 'sleep 1000'\nprivate_tmp = true\n{key} = ['-{lab.dir}']\n")
     lab.up("one")
@@ -188,7 +188,7 @@ def test_a_python_task_is_confined_as_well(lab: Lab) -> None:
 
 
 def test_nobody_but_the_run_sees_its_credentials(lab: Lab) -> None:
-    """Not another task, not the host; and they are gone with it."""
+    """No other task and no process of the host sees them, and they end with the run."""
     (lab.dir / "pw").write_text("hunter2")
     (lab.dir / "pw").chmod(0o600)
     sleep = "command = 'sleep 1000'\n"
@@ -207,7 +207,10 @@ def test_nobody_but_the_run_sees_its_credentials(lab: Lab) -> None:
 
 
 def test_credentials_in_a_private_tmp_and_behind_a_umask(lab: Lab) -> None:
-    """The runtime directory may itself be in /tmp, which the task does not see; its user is let in all the same."""
+    """The runtime directory may be below /tmp, which the task does not see.
+
+    The user of the task has access all the same.
+    """
     (lab.dir / "pw").write_text("hunter2")
     script = "cat $CREDENTIALS_DIRECTORY/pw; ls -A /tmp | wc -l; echo .; sleep 1000"
     keys = "private_tmp = true\numask = '077'\nuser = 'nobody'\ncredentials = { pw = 'pw' }\n"

@@ -1,4 +1,4 @@
-"""The first moments of a supervisor: a signal that comes before anybody could obey, and no process to be had."""
+"""The first moments of a supervisor: a signal that comes before it is ready, and no free process."""
 
 import signal
 import sys
@@ -8,20 +8,20 @@ from lab import Lab, alive, wait_for
 
 EARLY = """
 import os, signal, sys
-from supervisor.host import spawner
-from supervisor import app
-begin = spawner.Spawner.__init__
+from supervisor.spawn import spawning
+from supervisor.program import main as app
+begin = spawning.Spawning.__init__
 def early(self):
     os.kill(os.getpid(), signal.{name})
     begin(self)
-spawner.Spawner.__init__ = early
+spawning.Spawning.__init__ = early
 app.main()
 """
 
 NO_FORK = """
 import os, sys
-from supervisor.host import spawner
-from supervisor import app
+from supervisor.spawn import spawning
+from supervisor.program import main as app
 fork, left = os.fork, [{count}]
 def refuse():
     left[0] -= 1
@@ -40,8 +40,8 @@ def start(lab: Lab, code: str, *, wait: bool = True) -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_who_is_to_end_before_it_is_up_adopts_stops_and_ends(lab: Lab, name: str) -> None:
-    """Not just ends: the tasks of an earlier one would be left to nobody."""
+def test_sigterm_before_it_is_ready_adopts_stops_and_ends(lab: Lab, name: str) -> None:
+    """It does not only end: the tasks of an earlier supervisor would have no supervisor."""
     lab.start(TASK)
     web = lab.up("web")["web"]
     lab.end(signal.SIGKILL)
@@ -50,20 +50,20 @@ def test_who_is_to_end_before_it_is_up_adopts_stops_and_ends(lab: Lab, name: str
     assert not alive(web)
 
 
-def test_a_reload_before_it_is_up_is_done_then(lab: Lab) -> None:
+def test_sighup_before_it_is_ready_reloads_as_soon_as_it_is(lab: Lab) -> None:
     start(lab, EARLY.format(name="SIGHUP"))
     assert lab.up("web")
     wait_for(lambda: "reloaded by SIGHUP" in lab.stderr, "the reload")
 
 
-def test_no_process_is_to_be_had_at_first(lab: Lab) -> None:
-    """The spawner is made later; the config is read by a child as well, which is worth a few tries."""
+def test_a_start_without_a_free_process_is_tried_again(lab: Lab) -> None:
+    """The spawner is forked later. The config is read by a child as well, so that is tried several times."""
     start(lab, NO_FORK.format(count=1))
     assert lab.up("web")
 
 
-def test_no_process_is_to_be_had_at_all(lab: Lab) -> None:
-    """It says so and ends; the tasks go on, and whoever has started it tries again."""
+def test_a_start_that_never_gets_a_process_ends_with_the_reason(lab: Lab) -> None:
+    """It reports the reason and ends. The tasks go on, and the service manager tries again."""
     lab.start(TASK)
     web = lab.up("web")["web"]
     lab.end(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""One gives up, or too many fail, with real processes: the freeze on the disk, the exit code, the next start."""
+"""A give-up and a storm of failures with real processes: the freeze on the disk, the exit code, the next start."""
 
 import json
 import os
@@ -16,7 +16,7 @@ command = "sleep 1000"
 """
 
 
-def test_a_freeze_by_give_up_is_on_the_disk_and_outlives_both(lab: Lab) -> None:
+def test_a_freeze_by_give_up_outlives_the_supervisor_and_its_journal(lab: Lab) -> None:
     lab.start(FREEZING)
     freeze = lab.until("freeze")
     assert (freeze["source"], freeze["by"]) == ("on_give_up", "the supervisor")
@@ -63,7 +63,7 @@ def test_a_storm_freezes_the_fleet(lab: Lab) -> None:
     assert lab.ctl("status", code=3).out.splitlines()[1].startswith("frozen: everything by the supervisor since")
 
 
-def test_an_act_is_audited_with_what_the_kernel_says(lab: Lab) -> None:
+def test_an_act_is_audited_with_the_peer_credentials(lab: Lab) -> None:
     lab.start('[task.web]\ncommand = "sleep 1000"')
     lab.up("web")
     lab.ctl("stop", "web")

@@ -1,4 +1,4 @@
-"""Ready and well, with real processes: sd_notify, probes of each kind, servers that hang, drip and flood."""
+"""Ready and healthy, with real processes: sd_notify, probes of each kind, servers that hang, are slow, or flood."""
 
 import os
 import select
@@ -58,8 +58,8 @@ def health(lab: Lab, name: str) -> str | None:
 
 @needs_notify
 @pytest.mark.parametrize("user", ["", 'user = "nobody"'])
-def test_systemd_notify_itself(lab: Lab, user: str) -> None:
-    """It is a child, and, as nobody, may not speak in the name of its parent: so it waits until it was read."""
+def test_systemd_notify_of_a_child_is_accepted(lab: Lab, user: str) -> None:
+    """It runs as a child, and as nobody it may not send for its parent. So it waits until its message was read."""
     if user and os.geteuid():
         pytest.skip("needs root")
     os.chmod(lab.dir, 0o755)
@@ -68,13 +68,13 @@ def test_systemd_notify_itself(lab: Lab, user: str) -> None:
     lab.start(f'[task.web]\nready = "notify"\n{user}\ncommand = {shell(*lines)}\n')
     assert lab.until(name="web", to="running")
     wait_for(lambda: lab.tasks()["web"]["says"] == "serving", "its status")
-    assert "says: serving" in lab.ctl("status").out
-    assert "not listened to" not in lab.stderr
+    assert "status: serving" in lab.ctl("status").out
+    assert "its message is ignored" not in lab.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_a_stranger_cannot_fill_the_socket_of_a_user(lab: Lab) -> None:
-    """One who could would keep a watchdog from being fed. A task that may become another user needs an open one."""
+def test_another_user_cannot_fill_the_notify_socket(lab: Lab) -> None:
+    """A full socket would stop WATCHDOG=1 of the task."""
     os.chmod(lab.dir, 0o755)
     kinds = {"user": 'user = "nobody"', "root": "", "able": 'user = "nobody"\nno_new_privileges = false'}
     text = "".join(f'[task.{name}]\nready = "notify"\ncommand = "sleep 1000"\n{keys}\n' for name, keys in kinds.items())
@@ -83,7 +83,7 @@ def test_a_stranger_cannot_fill_the_socket_of_a_user(lab: Lab) -> None:
         lab.until(name=name, to="starting")
         wait_for(lambda name=name: lab.tasks()[name]["why"].startswith("waits for READY=1"))
     refused = {name: refuses(f"{lab.run}/notify/{name}:1.1") for name in kinds}
-    assert refused == {"user": True, "root": False, "able": False}
+    assert refused == {"user": True, "root": True, "able": True}
 
 
 def refuses(path: str) -> bool:
@@ -99,7 +99,7 @@ def refuses(path: str) -> bool:
 
 
 @needs_notify
-def test_one_that_never_says_it_is_stopped(lab: Lab) -> None:
+def test_a_task_that_never_becomes_ready_is_stopped(lab: Lab) -> None:
     config = '[task.web]\nready = "notify"\nstart_timeout = "300ms"\nrestart = "never"\ncommand = "sleep 1000"\n'
     lab.start(config)
     assert "not ready within 0.3 s" in lab.until(name="web", to="failed")["exit"]["reason"]
@@ -119,7 +119,7 @@ def test_dependents_wait_for_ready(lab: Lab, say: str) -> None:
 
 
 def test_a_barrier_is_answered(lab: Lab) -> None:
-    """BARRIER=1 with a pipe: its end closes when everything before has been read."""
+    """BARRIER=1 with a pipe: the supervisor closes its end when it has read all earlier messages."""
     script = lab.dir / "barrier.py"
     script.write_text(
         "import os,socket,select,time\n"
@@ -133,13 +133,13 @@ def test_a_barrier_is_answered(lab: Lab) -> None:
     wait_for(lambda: lab.tasks()["web"]["says"] == "through", "the barrier")
 
 
-def test_a_stranger_is_not_believed(lab: Lab) -> None:
-    """Somebody who is not of the run: we ourselves, alive; the run is not ready by that."""
+def test_a_message_from_outside_of_the_run_is_ignored(lab: Lab) -> None:
+    """The sender (this test) is not a process of the run: its READY=1 does not make the task ready."""
     lab.start('[task.web]\nready = "notify"\ncommand = "sleep 1000"\n')
     path = wait_for(lambda: next(iter((lab.run / "notify").glob("web*")), None), "the socket")
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as stranger:
         stranger.sendto(b"READY=1", str(path))
-        wait_for(lambda: "not of its run" in lab.stderr, "the refusal")
+        wait_for(lambda: "not a process of the run" in lab.stderr, "the refusal")
     assert lab.tasks()["web"]["state"] == "starting"
 
 
@@ -168,8 +168,8 @@ def brief(lab: Lab, last: str) -> str:
 
 
 @pytest.mark.parametrize("who", ["a child", "a stranger"])
-def test_who_has_ended_before_it_is_read_is_not_believed(lab: Lab, who: str) -> None:
-    """Whose it was cannot be told any more: it is passed over, as by systemd, and that is logged once."""
+def test_a_message_whose_sender_has_ended_is_ignored(lab: Lab, who: str) -> None:
+    """Its sender can no longer be identified: the message is ignored, as by systemd, and logged once."""
     lab.start(brief(lab, "python3 {dir}/brief.py; python3 {dir}/brief.py; touch {dir}/said; exec sleep 1000"))
     path = wait_for(lambda: next(iter((lab.run / "notify").glob("web*")), None), "the socket")
     with deaf(lab):
@@ -180,13 +180,13 @@ def test_who_has_ended_before_it_is_read_is_not_believed(lab: Lab, who: str) -> 
             environ = {**os.environ, "NOTIFY_SOCKET": str(path)}
             for _ in range(2):
                 subprocess.run([sys.executable, "-c", BRIEF], env=environ, check=True)
-    wait_for(lambda: "had ended before it was read" in lab.stderr, "the refusal")
+    wait_for(lambda: "ended before its message was read" in lab.stderr, "the refusal")
     assert lab.tasks()["web"]["state"] == "starting"
-    assert lab.stderr.count("had ended before it was read") == 1
+    assert lab.stderr.count("ended before its message was read") == 1
 
 
-def test_who_has_ended_and_said_nothing_is_no_stranger(lab: Lab, say: str) -> None:
-    """As the sender of a BARRIER=1 does, who ends when it is read: there is nothing to be believed, or to be lost."""
+def test_an_empty_message_whose_sender_has_ended_is_not_logged(lab: Lab, say: str) -> None:
+    """The sender of BARRIER=1 ends as soon as it was read. The message has no content, so nothing is logged."""
     (lab.dir / "barrier.py").write_text(BRIEF.replace("READY=1", "BARRIER=1"))
     lab.start(brief(lab, f"python3 {{dir}}/barrier.py; touch {{dir}}/said; exec {say} READY=1"))
     wait_for(lambda: lab.tasks()["web"]["why"].startswith("waits for READY=1"), "web waits")
@@ -194,10 +194,10 @@ def test_who_has_ended_and_said_nothing_is_no_stranger(lab: Lab, say: str) -> No
         (lab.dir / "gate").write_text("go\n")
         wait_for((lab.dir / "said").exists, "it has spoken")
     lab.until(name="web", to="running")
-    assert "not listened to" not in lab.stderr
+    assert "its message is ignored" not in lab.stderr
 
 
-def test_the_main_process_is_believed_also_when_it_has_ended(lab: Lab) -> None:
+def test_a_message_of_the_main_process_counts_after_its_end(lab: Lab) -> None:
     lab.start(brief(lab, "exec python3 {dir}/brief.py"))
     main = os.pidfd_open(wait_for(lambda: lab.tasks()["web"]["pid"]))
     with deaf(lab):
@@ -208,8 +208,8 @@ def test_the_main_process_is_believed_also_when_it_has_ended(lab: Lab) -> None:
     lab.until(name="web", to="stopped")
 
 
-def test_a_flood_delays_nobody(lab: Lab) -> None:
-    """Ten thousand datagrams a second, from several tasks; `status` is answered, another task is restarted at once."""
+def test_a_flood_of_messages_delays_nothing(lab: Lab) -> None:
+    """Several tasks send ten thousand messages a second. `status` is answered, and another task restarts at once."""
     script = lab.dir / "flood.py"
     script.write_text(
         "import os,socket\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\ns.connect(os.environ['NOTIFY_SOCKET'])\n"
@@ -228,8 +228,8 @@ def test_a_flood_delays_nobody(lab: Lab) -> None:
     assert lab.until(name="calm", to="running")
 
 
-def test_a_task_that_hangs_is_replaced(lab: Lab, say: str) -> None:
-    """The watchdog runs from READY on; WATCHDOG_PID is the main process itself; it says where it hangs."""
+def test_a_task_that_hangs_is_restarted(lab: Lab, say: str) -> None:
+    """The watchdog begins at READY=1. WATCHDOG_PID is the main process. The dump signal makes it print its stack."""
     place = lab.dir / "place"
     hang = (
         "import faulthandler,os,signal,socket,time\n"
@@ -247,14 +247,14 @@ def test_a_task_that_hangs_is_replaced(lab: Lab, say: str) -> None:
     first = lab.up("web")["web"]
     began = time.monotonic()
     event = lab.until(name="web", to="stopping")
-    assert event["why"] == "watchdog: no sign of life for 0.5 s"
+    assert event["why"] == "watchdog: no WATCHDOG=1 for 0.5 s"
     assert time.monotonic() - began > 1.0, "it was alive for so long"
     assert lab.until(name="web", to="running")["pid"] != first
     assert "in endless" in place.read_text()
 
 
-def test_what_is_ready_stays_ready_over_a_crash(lab: Lab, say: str) -> None:
-    """The next supervisor binds the same path again; the watchdog begins anew; nobody is restarted."""
+def test_a_ready_task_stays_ready_across_a_crash(lab: Lab, say: str) -> None:
+    """The next supervisor binds the same path again, the watchdog begins again, and nothing is restarted."""
     beat = shell(f"{say} READY=1", f"while sleep 0.2; do {say} WATCHDOG=1 STATUS=$(date +%s%N) 2>/dev/null; done")
     lab.start(
         f'[task.web]\nready = "notify"\nwatchdog = "4s"\ncommand = {beat}\n'
@@ -273,7 +273,7 @@ def test_what_is_ready_stays_ready_over_a_crash(lab: Lab, say: str) -> None:
     assert lab.tasks()["web"]["state"] == "running"
 
 
-def test_a_socket_goes_with_its_run(lab: Lab, say: str) -> None:
+def test_a_notify_socket_is_removed_with_its_run(lab: Lab, say: str) -> None:
     lab.start(f'[task.web]\nready = "notify"\ncommand = {shell(f"{say} READY=1", "exec sleep 1000")}\n')
     lab.up("web")
     assert [path.name for path in (lab.run / "notify").iterdir()] == ["web:1.1"]
@@ -366,7 +366,7 @@ def test_http_health(lab: Lab, web: Web) -> None:
     wait_for(lambda: health(lab, "web") == "ok", "it is well again")
 
 
-def test_unwell_and_left_alone(lab: Lab, web: Web) -> None:
+def test_an_unwell_task_with_restart_false_goes_on(lab: Lab, web: Web) -> None:
     web.status = 500
     probe = f'http = "http://127.0.0.1:{web.port}", every = "50ms", failures = 2, restart = false'
     lab.start(f'[task.web]\nhealth = {{ {probe} }}\ncommand = "sleep 1000"\n')
@@ -378,7 +378,7 @@ def test_unwell_and_left_alone(lab: Lab, web: Web) -> None:
     assert lab.tasks()["web"]["restarts"] == 0
 
 
-def test_frozen_and_unwell(lab: Lab, web: Web) -> None:
+def test_an_unwell_task_goes_on_while_frozen(lab: Lab, web: Web) -> None:
     probe = f'http = "http://127.0.0.1:{web.port}", every = "50ms", failures = 1'
     lab.start(f'[task.web]\nhealth = {{ {probe} }}\ncommand = "sleep 1000"\n')
     first = lab.up("web")["web"]
@@ -415,8 +415,8 @@ def test_a_unix_socket(lab: Lab) -> None:
         lab.until(name="web", to="running")
 
 
-def test_servers_that_hang_delay_nobody(lab: Lab, web: Web, hole: int, drip: int) -> None:
-    """Fifty tasks whose servers answer never, or one byte at a time; the one that is well is asked in time."""
+def test_servers_that_hang_delay_no_other_probe(lab: Lab, web: Web, hole: int, drip: int) -> None:
+    """Fifty tasks have servers that never answer or send one byte at a time. The healthy task is probed on time."""
     often = 'every = "100ms", timeout = "300ms", failures = 1, restart = false'
     tasks = [f'[task.hole]\nreplicas = 25\nhealth = {{ http = "http://127.0.0.1:{hole}/", {often} }}\n']
     tasks += [f'[task.drip]\nreplicas = 25\nhealth = {{ http = "http://127.0.0.1:{drip}/", {often} }}\n']
@@ -435,62 +435,53 @@ def test_servers_that_hang_delay_nobody(lab: Lab, web: Web, hole: int, drip: int
     assert health(lab, "well") == "ok"
 
 
-def prober(lab: Lab) -> int:
-    """Its pid, 0 while there is none."""
-    for name in Path(f"/proc/{lab.pid}/task/{lab.pid}/children").read_text().split():
-        with suppress(OSError):
-            if b"supervisor.helpers.prober" in Path(f"/proc/{name}/cmdline").read_bytes():
-                return int(name)
-    return 0
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_prober_that_is_lost_is_replaced(lab: Lab, web: Web, how: signal.Signals) -> None:
-    """What it was asked is asked again; no task is unwell by that."""
+def test_a_prober_that_was_killed_is_restarted(lab: Lab, web: Web, how: signal.Signals) -> None:
+    """Its open probes are sent again. No task becomes unwell by that."""
     probe = f'http = "http://127.0.0.1:{web.port}/", every = "50ms", timeout = "100ms", failures = 1'
     lab.start(f'[task.web]\nhealth = {{ {probe} }}\ncommand = "sleep 1000"\n')
     pids = lab.up("web")
     wait_for(lambda: health(lab, "web") == "ok", "it is well")
-    first = prober(lab)
+    first = lab.helper("prober")
     os.kill(first, how)
-    wait_for(lambda: prober(lab) not in (0, first), "another prober")
+    wait_for(lambda: lab.helper("prober") not in (0, first), "another prober")
     asked = web.asked
     wait_for(lambda: web.asked > asked + 3, "it is asked again")
     assert lab.tasks()["web"]["pid"] == pids["web"]
 
 
-def test_nobody_else_answers_for_the_prober(lab: Lab, web: Web) -> None:
-    """A task of root's could connect as well: it is hung up on, and the prober stays."""
+def test_only_the_prober_may_connect_to_its_socket(lab: Lab, web: Web) -> None:
+    """A task of root could connect as well: the supervisor closes that connection, and @prober stays."""
     lab.start(
         f'[task.web]\nhealth = {{ http = "http://127.0.0.1:{web.port}/", every = "50ms" }}\ncommand = "sleep 1000"\n'
     )
     wait_for(lambda: health(lab, "web") == "ok", "it is well")
-    pid = prober(lab)
+    pid = lab.helper("prober")
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)) as stranger:
         stranger.settimeout(PATIENCE)
         stranger.connect(str(lab.run / "prober.sock"))
         assert stranger.recv(4096) == b""
     asked = web.asked
     wait_for(lambda: web.asked > asked + 2, "it is asked as before")
-    assert prober(lab) == pid
+    assert lab.helper("prober") == pid
 
 
-def test_no_prober_without_a_need(lab: Lab, web: Web) -> None:
-    """A command needs none; a reload that takes the last such probe away ends it."""
+def test_without_http_or_tcp_probes_there_is_no_prober(lab: Lab, web: Web) -> None:
+    """A command probe needs no @prober. A reload that removes the last http or tcp probe ends it."""
     lab.start('[task.web]\nhealth = { command = "true", every = "50ms" }\ncommand = "sleep 1000"\n')
     wait_for(lambda: health(lab, "web") == "ok", "it is well")
-    assert prober(lab) == 0
+    assert lab.helper("prober") == 0
     lab.write(f'[task.web]\nhealth = {{ tcp = "127.0.0.1:{web.port}", every = "50ms" }}\ncommand = "sleep 1000"\n')
     lab.ctl("reload")
-    wait_for(lambda: prober(lab), "a prober")
+    wait_for(lambda: lab.helper("prober"), "a prober")
     wait_for(lambda: health(lab, "web") == "ok", "it is well")
     lab.write('[task.web]\ncommand = "sleep 1000"\n')
     lab.ctl("reload")
-    wait_for(lambda: not prober(lab), "no prober")
+    wait_for(lambda: not lab.helper("prober"), "no prober")
 
 
-def test_a_command(lab: Lab) -> None:
-    """In the task's directory, with its environment; exit 0 is good, anything else is told."""
+def test_a_command_probe(lab: Lab) -> None:
+    """It runs in the directory of the task with its environment. Exit 0 is good; any other exit is reported."""
     (lab.dir / "place").mkdir()
     flag = lab.dir / "place" / "flag"
     flag.touch()
@@ -504,7 +495,7 @@ def test_a_command(lab: Lab) -> None:
     assert lab.until(name="web", to="stopping")["why"] == "unwell: its command ended with exit 1 (1 in a row)"
 
 
-def test_a_command_that_hangs_is_killed_with_all_that_it_began(lab: Lab) -> None:
+def test_a_command_that_hangs_is_killed_with_its_children(lab: Lab) -> None:
     pids = lab.dir / "pids"
     check = shell(f"echo $$ >> {pids}", "sleep 1000 & wait")
     lab.start(
@@ -531,8 +522,8 @@ def _group_lives(group: int) -> bool:
 
 
 @pytest.mark.parametrize("cgroups", ["yes", "no"])
-def test_what_a_command_leaves_behind_ends_with_it(lab: Lab, cgroups: str) -> None:
-    """Also what has left its process group, where a cgroup holds it."""
+def test_processes_that_a_command_leaves_end_with_it(lab: Lab, cgroups: str) -> None:
+    """With cgroups also a process that left its process group."""
     lab.env[cgroup.NEVER] = cgroups
     away = "setsid " if cgroups == "yes" and has_cgroups() else ""
     left = lab.dir / "left"
@@ -544,8 +535,8 @@ def test_what_a_command_leaves_behind_ends_with_it(lab: Lab, cgroups: str) -> No
     wait_for(lambda: not alive(first), "nothing is left of the first question")
 
 
-def test_a_command_does_not_speak_for_the_task(lab: Lab) -> None:
-    """It has the task's environment, but no socket: what it says would be of somebody else's."""
+def test_a_command_has_no_notify_socket(lab: Lab) -> None:
+    """It has the environment of the task, but no notify socket: its messages would count for the task."""
     command = shell('test -z "$NOTIFY_SOCKET$WATCHDOG_USEC$WATCHDOG_PID"')
     lab.start(f'[task.web]\nwatchdog = "1h"\nhealth = {{ command = {command} }}\ncommand = "sleep 1000"\n')
     wait_for(lambda: health(lab, "web"), "it was asked")
@@ -573,8 +564,8 @@ def test_a_command_that_cannot_be_run(lab: Lab) -> None:
     assert "No such file" in why
 
 
-def test_a_question_dies_with_its_supervisor(lab: Lab) -> None:
-    """It would hang for ever, as nobody is there any more to end it."""
+def test_a_probe_ends_with_its_supervisor(lab: Lab) -> None:
+    """Otherwise it would hang for ever, as no supervisor ends it."""
     pid = lab.dir / "pid"
     check = shell(f"echo $$ > {pid}.new && mv {pid}.new {pid}", "exec sleep 1000")
     lab.start(f'[task.web]\nhealth = {{ command = {check}, timeout = "1h" }}\ncommand = "sleep 1000"\n')
@@ -590,17 +581,17 @@ def _ended(pidfd: int) -> bool:
     return bool(select.select([pidfd], [], [], 0)[0])
 
 
-def test_a_main_process_of_somebody_else_is_not_believed(lab: Lab, say: str) -> None:
-    """Who could name any would have it stopped in the task's place."""
+def test_mainpid_must_be_a_process_of_the_run(lab: Lab, say: str) -> None:
+    """Otherwise a task could have any process stopped in its place."""
     lab.start(f'[task.web]\nready = "notify"\ncommand = {shell(f"{say} MAINPID=$PPID READY=1", "exec sleep 1000")}\n')
     lab.up("web")
-    wait_for(lambda: "is not of its run: not believed" in lab.stderr, "the refusal")
+    wait_for(lambda: "is ignored: it is not a process of the run" in lab.stderr, "the refusal")
     pid = lab.tasks()["web"]["pid"]
     wait_for(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n", "it is the process that was started")
 
 
-def test_another_main_process(lab: Lab) -> None:
-    """MAINPID=: a daemon that forks and ends. Its exit status is known, as it has become our child; a stop ends all."""
+def test_mainpid_changes_the_main_process(lab: Lab) -> None:
+    """MAINPID= of a daemon that forks and ends. Its exit status is known, as it is our child now. A stop ends all."""
     script = lab.dir / "daemon.py"
     script.write_text(
         "import os,socket,time\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\n"

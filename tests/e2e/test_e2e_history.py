@@ -1,4 +1,4 @@
-"""The history with a real supervisor: what `runs` and `show` say, also without it; crash storms; deaths."""
+"""The history with a real supervisor: what `runs` and `show` print, also without it; crash storms; deaths."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ def runs(lab: Lab, *words: str) -> list[dict]:
     return lab.ctl("runs", *words, "--json").json["runs"]
 
 
-def test_every_run_is_there_as_soon_as_it_is_over(lab: Lab) -> None:
+def test_every_run_is_in_the_history_as_soon_as_it_is_over(lab: Lab) -> None:
     lab.start(TASKS).up("web")
     lab.ctl("run", "import", "--wait", "--", "0")
     (first,) = runs(lab, "import")
@@ -53,12 +53,12 @@ def owed(lab: Lab, told: dict, *, keep: int) -> str:
     over |= {"began": 1.0, "ended": 2.0, "code": 7, "signal": None, "core": False, "success": False, "reason": "exit 7"}
     over |= {"duration": 1.0, "keep": keep, "max_age": 7776000.0}
     with (lab.run / "journal").open("a") as journal:
-        journal.write(json.dumps({"fleet": "accounts", "accounts": [over]}) + "\n")
+        journal.write(json.dumps({"fleet": "records", "records": [over]}) + "\n")
     return over["run"]
 
 
-def test_what_the_history_was_not_told_of_is_told_by_a_sweep(lab: Lab) -> None:
-    """The supervisor was killed in the last turn of a shutdown: the runs are over, and stand in the journal as owed."""
+def test_a_sweep_hands_owed_runs_to_the_history(lab: Lab) -> None:
+    """The supervisor was killed in the last turn of a shutdown. The runs are over, but the journal still owes them."""
     lab.start(TASKS.replace("[task.web]", "[task.web]\nautostart = false"))
     lab.ctl("run", "import", "--wait", "--", "0")
     (told,) = runs(lab, "import")
@@ -70,8 +70,8 @@ def test_what_the_history_was_not_told_of_is_told_by_a_sweep(lab: Lab) -> None:
     assert wait_for(lambda: [one["reason"] for one in runs(lab, "import", "--failed")]) == ["exit 7"]
 
 
-def test_an_end_that_nobody_was_told_is_an_event_of_the_next_supervisor(lab: Lab) -> None:
-    """Also of a task that has no history, which then stays without."""
+def test_the_next_supervisor_publishes_an_end_that_had_no_event(lab: Lab) -> None:
+    """Also of a task without history, which gets no row."""
     lab.start(TASKS)
     lab.ctl("run", "import", "--wait", "--", "0")
     (told,) = runs(lab, "import")
@@ -83,12 +83,12 @@ def test_an_end_that_nobody_was_told_is_an_event_of_the_next_supervisor(lab: Lab
     assert [one["run"] for one in runs(lab, "import")] == [told["run"]]
 
 
-def test_what_people_read(lab: Lab) -> None:
+def test_runs_and_show_as_text(lab: Lab) -> None:
     lab.start(TASKS).up("web")
     for code in (0, 0, 0, 3):
         lab.ctl("run", "import", "--wait", "--", str(code), code=None)
     table = lab.ctl("runs", "import").out.splitlines()
-    assert table[0].split() == ["RUN", "TRIGGER", "START", "DURATION", "CPU", "MEMORY", "OUTCOME"]
+    assert table[0].split() == ["RUN", "TRIGGER", "DUE", "LATE", "START", "DURATION", "CPU", "MEMORY", "OUTCOME"]
     assert table[4].endswith("exit 3  -- 3")
     shown = lab.ctl("show", "import").out
     assert "4 since" in shown
@@ -101,12 +101,12 @@ def test_what_people_read(lab: Lab) -> None:
     assert lab.ctl("show", "import", "--json").json["instances"][0]["figures"]["failed"] == 1
     assert "import:1/4@" in lab.ctl("show", "import/4").out
     assert "exit 3" in lab.ctl("show", runs(lab, "import")[-1]["run"]).out
-    assert "none is in the history" in lab.ctl("show", "import/9", code=4).err
+    assert "nor is in the history" in lab.ctl("show", "import/9", code=4).err
     assert "no run of nope" in lab.ctl("runs", "nope", code=4).err
 
 
-def test_a_row_of_a_spreadsheet(lab: Lab) -> None:
-    """Keys as in the JSON; what holds a comma or a quote is quoted, unknown is empty, several words are one cell."""
+def test_runs_as_csv(lab: Lab) -> None:
+    """The keys of the JSON. A comma or a quote is quoted, an unknown value is empty, a list is one cell."""
     lab.start(TASKS).up("web")
     lab.ctl("run", "import", "--wait", "--", "3", 'a, "b"', code=1)
     (told,) = runs(lab, "import")
@@ -125,21 +125,21 @@ def test_a_row_of_a_spreadsheet(lab: Lab) -> None:
     assert lab.ctl("runs", "--since", "2100-01-01", "import", "--csv").out == ""
 
 
-def test_a_stop_that_was_asked_for_is_no_failure(lab: Lab) -> None:
+def test_a_requested_stop_is_not_a_failure(lab: Lab) -> None:
     lab.start(TASKS).up("web")
     lab.ctl("restart", "web")
     lab.ctl("stop", "web")
     found = runs(lab, "web")
     assert [(one["success"], one["reason"]) for one in found] == [(None, "killed by SIGTERM")] * 2
-    assert all("asked by" in one["stopped"] for one in found)
+    assert all("requested by" in one["stopped"] for one in found)
     assert runs(lab, "web", "--failed") == []
     assert lab.ctl("runs", "web").out.count("stopped (killed by SIGTERM)") == 2
-    assert "is over since" in (shown := lab.ctl("show", "web/1").out)
+    assert "ended at" in (shown := lab.ctl("show", "web/1").out)
     assert ": stopped (killed by SIGTERM)." in shown
     assert "no failure" in lab.ctl("show", "web").out
 
 
-def test_it_is_read_without_a_supervisor(lab: Lab) -> None:
+def test_the_history_is_read_without_a_supervisor(lab: Lab) -> None:
     lab.start(TASKS).up("web")
     lab.ctl("run", "import", "--wait", "--", "0")
     lab.hang_up()
@@ -147,14 +147,14 @@ def test_it_is_read_without_a_supervisor(lab: Lab) -> None:
     found = lab.ctl("runs", "--json", env={"SUPERVISOR_CONFIG": str(lab.path)}).json["runs"]
     assert {one["name"]: one["reason"] for one in found} == {"import": "exit 0", "web": "killed by SIGTERM"}
     assert lab.ctl("runs", "--json").json["runs"] == found, "by the socket that it had"
-    assert "is over since" in lab.ctl("show", "import/1").out
+    assert "ended at" in lab.ctl("show", "import/1").out
     assert lab.ctl("show", "web", code=5).err
     other = lab.dir / "other.toml"
     other.write_text(lab.path.read_text().replace(f"{lab.dir}/state", f"{lab.dir}/elsewhere"))
     assert "there is no history yet" in lab.ctl("runs", code=1, env={"SUPERVISOR_CONFIG": str(other)}).err
 
 
-def test_a_crash_storm_is_a_few_rows_and_every_run_of_it(lab: Lab) -> None:
+def test_a_crash_storm_is_a_few_rows_that_count_every_run(lab: Lab) -> None:
     lab.start(TASKS + '[task.bad]\ncommand = "false"\n')
 
     def counted() -> int:
@@ -188,7 +188,7 @@ def test_deaths_of_the_supervisor_and_of_its_scribe_lose_no_run(lab: Lab) -> Non
     assert sorted(numbers) == list(range(1, max(numbers) + 1)), "none is lost, none is double"
 
 
-def test_a_broken_file_is_set_aside_and_nothing_else_happens(lab: Lab) -> None:
+def test_a_broken_database_is_set_aside_and_all_else_goes_on(lab: Lab) -> None:
     state = lab.dir / "state"
     state.mkdir()
     (state / "history.db").write_bytes(b"broken " * 10_000)
@@ -199,7 +199,7 @@ def test_a_broken_file_is_set_aside_and_nothing_else_happens(lab: Lab) -> None:
     assert list(state.glob("history.db.corrupt-*"))
 
 
-def test_what_a_failed_run_said_last_is_kept_with_it(lab: Lab) -> None:
+def test_the_last_output_of_a_failed_run_is_in_the_history(lab: Lab) -> None:
     talking = """log = { to = "file" }
 [task.talk]
 kind = "triggered"
@@ -215,10 +215,10 @@ log = { to = "file" }
     assert "its last lines:\n  cannot open the door\n" in lab.ctl("show", "talk/1").out
 
 
-def test_none_is_kept_of_a_task_that_wants_none(lab: Lab) -> None:
+def test_keep_0_keeps_no_history(lab: Lab) -> None:
     lab.start(TASKS + "history = { keep = 0 }\n").up("web")
     lab.ctl("run", "import", "--wait", "--", "0")
     lab.ctl("stop", "web")
     assert {one["name"] for one in runs(lab)} == {"web"}
-    assert not list(Path(lab.run, "history").glob("[0-9]*"))
+    assert not list(Path(lab.run, "spool").glob("[0-9]*"))
     assert json.loads(lab.ctl("show", "import", "--json").out)["instances"][0]["figures"] is None

@@ -1,4 +1,4 @@
-"""https probes with real certificates: those of an authority that the machine trusts are good, others say why not."""
+"""https probes with real certificates: one of a trusted authority is accepted; for others the reason is given."""
 
 import shutil
 import socket
@@ -81,7 +81,9 @@ def probed(lab: Lab, url: str) -> None:
     lab.up("web")
 
 
-def test_an_authority_that_is_trusted(lab: Lab, authority: Authority, listening: socket.socket) -> None:
+def test_a_certificate_of_a_trusted_authority_is_accepted(
+    lab: Lab, authority: Authority, listening: socket.socket
+) -> None:
     lab.env["SSL_CERT_FILE"] = str(authority.path)
     probed(lab, serve(listening, authority.certificate("localhost")))
     wait_for(lambda: lab.tasks()["web"]["health"] == "ok", "it is well")
@@ -96,26 +98,28 @@ def test_an_authority_that_is_trusted(lab: Lab, authority: Authority, listening:
     ],
     ids=["a stranger's", "of somebody else", "of yesterday"],
 )
-def test_a_certificate_that_is_not_good(
+def test_an_invalid_certificate_fails_with_the_reason(
     lab: Lab, authority: Authority, listening: socket.socket, trusted: bool, name: str, days: int, why: str
 ) -> None:
     if trusted:
         lab.env["SSL_CERT_FILE"] = str(authority.path)
     probed(lab, serve(listening, authority.certificate(name, days)))
     event = lab.until("health", name="web", health="unwell")
-    assert event["why"].startswith(f"unwell: its certificate is not good: {why}"), event
+    assert event["why"].startswith(f"unwell: its certificate is not valid: {why}"), event
 
 
-def test_a_certificate_for_another_of_its_names(lab: Lab, authority: Authority, listening: socket.socket) -> None:
-    """What counts is what the address of the probe says, not where that leads."""
+def test_the_certificate_must_match_the_name_in_the_probe(
+    lab: Lab, authority: Authority, listening: socket.socket
+) -> None:
+    """The name in the probe counts, not the address that it resolves to."""
     lab.env["SSL_CERT_FILE"] = str(authority.path)
     probed(lab, serve(listening, authority.certificate("localhost")).replace("localhost", "127.0.0.1"))
     event = lab.until("health", name="web", health="unwell")
     assert "certificate is not valid for '127.0.0.1'" in event["why"], event
 
 
-def test_a_server_without_any(lab: Lab, authority: Authority, listening: socket.socket) -> None:
-    """Plain HTTP where https is asked for."""
+def test_a_server_without_tls_fails_with_the_reason(lab: Lab, authority: Authority, listening: socket.socket) -> None:
+    """A plain HTTP server on the port of an https probe."""
 
     def answer() -> None:
         with suppress(OSError):

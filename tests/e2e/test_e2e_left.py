@@ -1,6 +1,6 @@
-"""Nothing is left behind: grandchildren of every kind, with cgroups and without.
+"""No process is left behind: descendants of every kind, with and without cgroups.
 
-With cgroups where this machine has them for us; without them wherever it runs (SUPERVISOR_CGROUPS=no).
+The tests with cgroups need a machine that has them for us; the others set SUPERVISOR_CGROUPS=no.
 """
 
 import os
@@ -40,7 +40,7 @@ def test_a_stop_leaves_nothing(lab: Lab, mode: str, kind: str):
     answer = lab.ctl("stop", "parent")
     assert marked(lab, run) == []
     assert not [one for one in made if alive(one)]
-    assert ("killed what was left: " in answer.out) == (kind in ("stubborn", "storm")), answer.out
+    assert ("killed the remaining processes: " in answer.out) == (kind in ("stubborn", "storm")), answer.out
     assert not lab.tasks()["parent"]["pid"]
 
 
@@ -51,13 +51,13 @@ def test_a_stop_leaves_nothing_without_a_mark(lab: Lab, mode: str, kind: str):
     run = lab.tasks()["parent"]["run"]
     [made] = lab.relatives()
     assert made not in marked(lab, run)
-    assert f"killed what was left: sleep (pid {made})" in lab.ctl("stop", "parent").out
+    assert f"killed the remaining processes: sleep (pid {made})" in lab.ctl("stop", "parent").out
     assert not alive(made)
 
 
 @pytest.mark.parametrize("kind", ["unmarked-group", "unmarked-orphan", *TRACED])
 def test_a_crash_leaves_nothing_without_a_mark(lab: Lab, mode: str, kind: str):
-    """It is known by its session, its output or its environment; nobody has looked before."""
+    """The process is found by its session, its output or its environment. The supervisor never saw it before."""
     lab.start(task(lab, kind))
     pid = lab.up("parent")["parent"]
     [made] = lab.relatives()
@@ -69,7 +69,7 @@ def test_a_crash_leaves_nothing_without_a_mark(lab: Lab, mode: str, kind: str):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_restart_waits_for_what_a_crash_leaves(lab: Lab, mode: str, kind: str):
+def test_a_restart_waits_for_processes_that_a_crash_leaves(lab: Lab, mode: str, kind: str):
     lab.start(task(lab, kind))
     pid = lab.up("parent")["parent"]
     run = lab.tasks()["parent"]["run"]
@@ -83,7 +83,7 @@ def test_a_restart_waits_for_what_a_crash_leaves(lab: Lab, mode: str, kind: str)
     lab.relatives()
 
 
-def test_one_that_ends_by_itself_takes_its_rest_along(lab: Lab, mode: str):
+def test_a_run_that_ends_by_itself_leaves_no_process(lab: Lab, mode: str):
     lab.start(task(lab, "daemon", "bare", then="exit", more='restart = "never"\n'))
     made = lab.relatives()
     ended = lab.until(name="parent", to="stopped")
@@ -92,7 +92,7 @@ def test_one_that_ends_by_itself_takes_its_rest_along(lab: Lab, mode: str):
 
 
 @pytest.mark.parametrize("kind", TRACED)
-def test_one_that_ends_by_itself_takes_along_who_has_no_mark(lab: Lab, mode: str, kind: str):
+def test_a_run_that_ends_by_itself_leaves_no_process_without_a_mark(lab: Lab, mode: str, kind: str):
     lab.start(task(lab, kind, then="exit", more='restart = "never"\n'))
     [made] = lab.relatives()
     lab.until(name="parent", to="stopped")
@@ -100,8 +100,8 @@ def test_one_that_ends_by_itself_takes_along_who_has_no_mark(lab: Lab, mode: str
 
 
 @pytest.mark.parametrize("kind", TRACED)
-def test_the_next_supervisor_knows_who_has_no_mark(lab: Lab, mode: str, kind: str):
-    """Neither its supervisor nor its leader live any more, and it is a child of neither the next one."""
+def test_the_next_supervisor_finds_a_process_without_a_mark(lab: Lab, mode: str, kind: str):
+    """Its supervisor and its main process are dead, and it is not a child of the next supervisor."""
     lab.start(task(lab, kind))
     pid = lab.up("parent")["parent"]
     run = lab.tasks()["parent"]["run"]
@@ -114,8 +114,8 @@ def test_the_next_supervisor_knows_who_has_no_mark(lab: Lab, mode: str, kind: st
     assert not alive(made)
 
 
-def test_who_reads_an_output_or_has_a_parent_is_no_orphan_of_the_run(lab: Lab, mode: str):
-    """A reader of the FIFO, as a person may be; and a writer that is somebody else's child."""
+def test_a_reader_of_the_output_or_a_child_of_another_process_is_left_alone(lab: Lab, mode: str):
+    """A reader of the FIFO (a person, for example), and a writer that is a child of another process."""
     lab.start('[task.web]\ncommand = "sleep 1000"\nlog = { to = "file" }\n')
     lab.up("web")
     [fifo] = (lab.run / "output").glob("web*.out")
@@ -125,18 +125,18 @@ def test_who_reads_an_output_or_has_a_parent_is_no_orphan_of_the_run(lab: Lab, m
         stranger.kill()
 
 
-def test_all_get_the_stop_signal_when_all_shall(lab: Lab, mode: str):
-    """Nobody is killed, though only the main process and its group would have had it by default."""
+def test_stop_to_all_signals_every_process(lab: Lab, mode: str):
+    """With stop.to = "all". By default only the main process and its group get it. Nothing has to be killed."""
     lab.start(task(lab, "group", "setsid", "bare").replace('"300ms"', '"20s", to = "all"'))
     lab.up("parent")
     made = lab.relatives()
-    assert "killed what" not in lab.ctl("stop", "parent").out
+    assert "killed the remaining" not in lab.ctl("stop", "parent").out
     assert not [one for one in made if alive(one)]
 
 
 @pytest.mark.parametrize("kind", ["daemon", "stubborn", "storm"])
-def test_the_next_supervisor_knows_what_is_left_of_a_run(lab: Lab, mode: str, kind: str):
-    """Both its supervisor and its leader are gone: the rest is still the run, and is ended before anything starts."""
+def test_the_next_supervisor_finds_the_remaining_processes_of_a_run(lab: Lab, mode: str, kind: str):
+    """Supervisor and main process are dead. The remaining processes are still the run, and end before it restarts."""
     lab.start(task(lab, kind))
     pid = lab.up("parent")["parent"]
     run = lab.tasks()["parent"]["run"]
@@ -152,8 +152,8 @@ def test_the_next_supervisor_knows_what_is_left_of_a_run(lab: Lab, mode: str, ki
     assert not [one for one in made if alive(one)]
 
 
-def test_a_python_task_and_what_it_forks(lab: Lab, mode: str):
-    """It has no environment of its own in /proc, as it never executes a program: the mark is there all the same."""
+def test_a_python_task_and_its_children_have_the_mark(lab: Lab, mode: str):
+    """It executes no program, so /proc shows no environment of its own. It has the mark all the same."""
     (lab.dir / "forker.py").write_text(
         "import os\n"
         "def main(stop):\n"
@@ -168,12 +168,12 @@ def test_a_python_task_and_what_it_forks(lab: Lab, mode: str):
     run = lab.tasks()["py"]["run"]
     wait_for((lab.dir / "forked").exists)
     assert len(marked(lab, run)) == 2
-    assert "killed what was left" in lab.ctl("stop", "py").out
+    assert "killed the remaining processes" in lab.ctl("stop", "py").out
     assert marked(lab, run) == []
 
 
-def test_an_orphan_is_no_task(lab: Lab, mode: str):
-    """It comes to the supervisor when its parent ends; nothing is told of it, and it is reaped."""
+def test_an_inherited_orphan_is_reaped_silently(lab: Lab, mode: str):
+    """An orphan becomes a child of the supervisor. It is reaped, and nothing is reported."""
     lab.start(task(lab, "daemon"))
     pid = lab.up("parent")["parent"]
     [orphan] = lab.relatives()
@@ -184,8 +184,8 @@ def test_an_orphan_is_no_task(lab: Lab, mode: str):
 
 
 @pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
-def test_no_cgroup_outlives_its_supervisor(lab: Lab):
-    """Those of a supervisor that was killed are removed by the next one, as soon as nothing lives in them."""
+def test_cgroups_of_a_killed_supervisor_are_removed(lab: Lab):
+    """The next supervisor removes the cgroups of a killed one, as soon as they are empty."""
     lab.env[cgroup.NEVER] = "yes"
     home = Path(cgroup.home())
 

@@ -157,7 +157,7 @@ def test_an_orphan_in_the_group_of_a_dead_leader_is_waited_for(lab: Lab) -> None
         """
     )
     event = lab.until(name="messy", to="stopping")
-    assert "others of the run are left" in event["why"]
+    assert "other processes of the run are alive" in event["why"]
     assert lab.until(name="messy", to="backoff")["exit"]["code"] == 1
 
 
@@ -265,7 +265,7 @@ def test_two_supervisors_never_share_a_directory(lab: Lab) -> None:
 
 
 def test_ctrl_c_at_the_terminal_is_for_the_supervisor_alone(lab: Lab) -> None:
-    """The tasks are in sessions of their own: the terminal's signal does not reach them, the supervisor stops them."""
+    """Tasks have their own sessions, so the signal of the terminal does not reach them. The supervisor stops them."""
     lab.start('[task.a]\ncommand = "sleep 1000"', start_new_session=True)
     lab.up("a")
     os.killpg(lab.pid, signal.SIGINT)
@@ -274,7 +274,7 @@ def test_ctrl_c_at_the_terminal_is_for_the_supervisor_alone(lab: Lab) -> None:
     assert lab.expect_exit() == 0
 
 
-def test_the_title_says_how_it_goes(lab: Lab) -> None:
+def test_the_process_title_shows_the_fleet(lab: Lab) -> None:
     lab.start('[task.a]\ncommand = "sleep 1000"')
     lab.up("a")
     cmdline = Path(f"/proc/{lab.pid}/cmdline")

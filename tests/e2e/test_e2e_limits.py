@@ -1,6 +1,6 @@
-"""Limits that no controller enforces: memory and processes are measured each second, and enforced by a stop.
+"""Limits that no controller enforces are measured each second.
 
-And where the runs of a group with limits are. What a kernel with all controllers does is in `tests/vm`.
+A run beyond them is stopped. Also the cgroups of groups with limits. `tests/vm` tests a kernel with all controllers.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from lab import Lab, alive, wait_for
 
-from supervisor.host import cgroup, controllers
+from supervisor.host import cgroup, cgroup_controllers
 
 EATS = """
 import os, sys, time
@@ -41,7 +41,8 @@ time.sleep(1000)
 FORKS = "import os, time\nfor _ in range(20):\n    if os.fork() == 0:\n        break\ntime.sleep(1000)\n"
 
 no_controllers = pytest.mark.skipif(
-    bool({"memory", "pids"} & controllers.of_the_kernel()), reason="the kernel of this machine enforces it: tests/vm"
+    bool({"memory", "pids"} & cgroup_controllers.of_the_kernel()),
+    reason="the kernel of this machine enforces it: tests/vm",
 )
 
 
@@ -68,19 +69,19 @@ def test_memory_and_processes_are_measured(measured: Lab) -> None:
     last = wait_for(lambda: measured.tasks()["eats"]["last_exit"])
     assert last["reason"] == f"{reasons['eats']}; killed by SIGTERM"
     assert measured.tasks()["modest"]["state"] == "running"
-    assert "eats: limits.memory cannot be had from the kernel here" in measured.stderr + measured.stdout
+    assert "eats: the kernel cannot enforce limits.memory here" in measured.stderr + measured.stdout
     assert "approximate" in measured.ctl("check", str(measured.path)).err
 
 
 @no_controllers
-def test_memory_of_who_has_no_mark_is_measured(measured: Lab) -> None:
+def test_memory_of_a_process_without_a_mark_is_measured(measured: Lab) -> None:
     measured.start(task("eats", UNMARKED_EATS, "{ memory = '64M' }"), "sample = 0")
     assert measured.until(name="eats", to="stopping")["why"].startswith("memory limit 64M, measured")
 
 
 @no_controllers
-def test_what_it_was_beyond_while_no_supervisor_ran(measured: Lab) -> None:
-    """The scribe lives on, and leaves word."""
+def test_a_breach_without_a_supervisor_stops_the_run_after_the_next_start(measured: Lab) -> None:
+    """@scribe goes on and records the breach."""
     go = measured.dir / "go"
     waits = f"import os, time\nwhile not os.path.exists({str(go)!r}):\n    time.sleep(0.01)\n"
     measured.start(task("eats", waits + EATS, "{ memory = '64M' }"))
@@ -94,8 +95,8 @@ def test_what_it_was_beyond_while_no_supervisor_ran(measured: Lab) -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_nothing_of_a_run_outlives_its_longest_life(measured: Lab) -> None:
-    """Whatever it ignores, and wherever it has gone."""
+def test_no_process_of_a_run_outlives_limits_runtime(measured: Lab) -> None:
+    """Whatever signals it ignores, and wherever its processes went."""
     pids, ready = measured.dir / "pids", measured.dir / "ready"
     relatives = Path(__file__).parents[1] / "relatives.py"
     words = [sys.executable, "-S", str(relatives), str(pids), str(ready), "stay", "stubborn", "setsid", "daemon"]
@@ -128,7 +129,10 @@ def inside(pid: int) -> str:
 
 
 def test_the_runs_of_a_limited_group_are_in_one_cgroup(lab: Lab) -> None:
-    """Also after a crash: two would allow twice as much. A changed limit restarts nobody; a task that joins does."""
+    """Also after a crash: two cgroups would allow twice as much.
+
+    A changed limit restarts nothing; a new member restarts.
+    """
     try:
         home = cgroup.plant(os.getpid(), 1)
         os.rmdir(home)
@@ -155,10 +159,15 @@ def test_the_runs_of_a_limited_group_are_in_one_cgroup(lab: Lab) -> None:
     wait_for(lambda: not any(Path(path).exists() for path in found), "it goes with its last run")
 
 
-def test_what_a_group_cannot_have_is_an_error(lab: Lab) -> None:
-    """The supervisor says it, not a task that does not start; nor does it run without."""
+def test_a_group_limit_that_is_not_available_is_an_error(lab: Lab) -> None:
+    """The check reports it. At a start the tasks wait with the reason; they never run without their limit."""
     lab.env[cgroup.NEVER] = "no"
-    lab.write(GROUP.replace(", best_effort = true", ""))
-    lab.start(wait=False)
-    assert lab.expect_exit() == 78
-    assert 'group "etl": limits.cpu: no cpu controller can be had: ' in lab.stderr
+    lab.write(GROUP.replace(", best_effort = true", "") + '[task.free]\ncommand = "sleep 1000"\n')
+    what = 'group "etl": limits.cpu: the cgroup controller cpu is not available: '
+    assert what in lab.ctl("check", str(lab.path), code=1).err
+    lab.start()
+    lab.up("free")
+    assert what in lab.stderr
+    limited = ("a", "b:1", "b:2")
+    wait_for(lambda: all(lab.tasks()[name]["failures"] >= 2 for name in limited), "they are tried again")
+    assert all("group etl: limits." in lab.tasks()[name]["last_exit"]["reason"] for name in limited)

@@ -1,4 +1,4 @@
-"""`supctl logs`, and what `why` and `show` say of output, with real tasks."""
+"""`supctl logs`, and the output in `why` and `show`, with real tasks."""
 
 import argparse
 import gzip
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 from lab import SUPCTL, Lab, Terminal, wait_for
 
-from supervisor.verbs import past
+from supervisor.verbs import history_reader
 
 TASKS = """
 [defaults]
@@ -69,23 +69,23 @@ def test_which_lines_are_shown(talking: Lab) -> None:
     ("words", "code", "says"),
     [
         (["raw", "--since", "1h"], 2, "raw: raw output has no times"),
-        (["raw", "--stderr"], 2, "raw: stdout and stderr cannot be told apart"),
-        (["web", "--since", "soon"], 2, "'soon' is no time; allowed:"),
-        (["web", "--until", "1h 30m"], 2, "'1h 30m' is no time; allowed:"),
+        (["raw", "--stderr"], 2, "raw: a raw merged log does not show what is stdout"),
+        (["web", "--since", "soon"], 2, "'soon' is not a time; allowed:"),
+        (["web", "--until", "1h 30m"], 2, "'1h 30m' is not a time; allowed:"),
         (["web", "--grep", "("], 2, "--grep '(': "),
-        (["web", "--run", "web/77"], 4, "no run 'web/77' is on, and none is in the history"),
-        (["web", "--run", "db/1"], 4, "no run 'db/1' is on"),
-        (["quiet"], 1, 'quiet: nothing is kept of its output here: log.to = "none"'),
+        (["web", "--run", "web/77"], 4, "no run 'web/77': it neither runs nor is in the history"),
+        (["web", "--run", "db/1"], 4, "no run 'db/1'"),
+        (["quiet"], 1, 'quiet: its output is not kept in a file: log.to = "none"'),
         (["nobody"], 4, "no task 'nobody'"),
     ],
 )
-def test_what_it_says_that_it_cannot(talking: Lab, words: list[str], code: int, says: str) -> None:
+def test_what_logs_refuses_has_a_reason(talking: Lab, words: list[str], code: int, says: str) -> None:
     assert says in talking.ctl("logs", *words, code=code).err
 
 
-def test_a_moment_is_said_in_the_same_way_to_every_verb(talking: Lab) -> None:
-    """Durations as in the config; and a time without a zone is UTC, as all that is shown, wherever one is."""
-    before, after = (past.stamp(time.time() + seconds)[:-1] for seconds in (-3600, 3600))
+def test_every_verb_takes_the_same_notations_of_time(talking: Lab) -> None:
+    """Durations as in the config. A time without a zone is UTC, as in all output, in every local time zone."""
+    before, after = (history_reader.stamp(time.time() + seconds)[:-1] for seconds in (-3600, 3600))
     for words, zone in (
         (("--since", "1h30m"), "UTC"),
         (("--since", "5400"), "UTC"),
@@ -94,8 +94,8 @@ def test_a_moment_is_said_in_the_same_way_to_every_verb(talking: Lab) -> None:
     ):
         assert len(texts(talking.ctl("logs", "web", "--stdout", *words, env={"TZ": zone}).out)) == 2, words
     for verb in (["logs", "web"], ["runs"], ["heatmap"]):
-        assert "'soon' is no time; allowed: " in talking.ctl(*verb, "--since", "soon", code=2).err
-        assert "is no time" not in talking.ctl(*verb, "--since", "1h30m", code=None).err
+        assert "'soon' is not a time; allowed: " in talking.ctl(*verb, "--since", "soon", code=2).err
+        assert "is not a time" not in talking.ctl(*verb, "--since", "1h30m", code=None).err
 
 
 @pytest.mark.parametrize(
@@ -119,12 +119,12 @@ def test_moments(given: str, wanted: float | str | None, monkeypatch: pytest.Mon
     time.tzset()
     try:
         if wanted is None:
-            with pytest.raises(argparse.ArgumentTypeError, match="is no time; allowed: "):
-                past.moment(given)
+            with pytest.raises(argparse.ArgumentTypeError, match="is not a time; allowed: "):
+                history_reader.moment(given)
         elif isinstance(wanted, str):
-            assert past.stamp(past.moment(given)) == wanted
+            assert history_reader.stamp(history_reader.moment(given)) == wanted
         else:
-            assert past.moment(given) - time.time() == pytest.approx(wanted, abs=20)
+            assert history_reader.moment(given) - time.time() == pytest.approx(wanted, abs=20)
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -181,7 +181,7 @@ def test_on_a_terminal_each_of_several_has_a_colour(three: Lab) -> None:
     assert terminal.end() == 0
 
 
-def test_what_is_rotated_and_compressed_is_read_as_well(lab: Lab) -> None:
+def test_rotated_and_compressed_files_are_read(lab: Lab) -> None:
     lab.start(
         '[task.web]\nlog = { to = "file", max_size = "8K", keep = 2000, compress = true }\n'
         'command = ["sh", "-c", "seq 12000; exec sleep 1000"]\n'
@@ -217,8 +217,8 @@ def test_a_damaged_file_is_named_and_the_others_are_shown(three: Lab) -> None:
     assert texts(three.ctl("logs", "database", "-n", "2").out) == ["line 1", "line 5"], "it is not needed"
 
 
-def test_no_line_of_those_that_are_there(three: Lab) -> None:
-    """As `tail -n 0`."""
+def test_n_0_shows_no_old_line(three: Lab) -> None:
+    """Like `tail -n 0`."""
     assert three.ctl("logs", "database", "-n", "0").out == ""
     assert three.ctl("logs", "database", "-n", "0", "--grep", "line").out == ""
     assert "invalid" in three.ctl("logs", "database", "-n", "-1", code=2).err
@@ -236,7 +236,7 @@ def test_no_line_of_those_that_are_there(three: Lab) -> None:
     assert "line" not in shown
 
 
-def test_of_one_run(talking: Lab) -> None:
+def test_logs_of_one_run(talking: Lab) -> None:
     before = talking.tasks()["web"]["run"]
     talking.ctl("restart", "web")
     wait_for(lambda: talking.ctl("logs", "web", "--stdout").out.count("three") == 2)
@@ -244,8 +244,8 @@ def test_of_one_run(talking: Lab) -> None:
     assert len(texts(talking.ctl("logs", "web", "--run", talking.tasks()["web"]["run"]).out)) == 3
 
 
-def test_of_every_run_of_the_history(lab: Lab) -> None:
-    """Also what it said in its last moment, which is read after its end; also without the supervisor."""
+def test_logs_of_every_run_in_the_history(lab: Lab) -> None:
+    """Also its last output, which is read after its end; also without the supervisor."""
     lab.start(
         '[defaults]\nlog = { to = "file" }\n'
         '[task.job]\nkind = "triggered"\ncommand = ["sh", "-c", "echo $SUPERVISOR_RUN"]\n'
@@ -259,14 +259,16 @@ def test_of_every_run_of_the_history(lab: Lab) -> None:
         said = [lab.ctl("logs", task, "--run", run).out for run in ids[task]]
         assert [text.split()[-1:] for text in said] == [[run] for run in ids[task]]
     assert lab.ctl("logs", "job", "--run", "job/2").out.split()[-1] == ids["job"][1]
-    assert "is a run of json, whose output was not asked for" in lab.ctl("logs", "job", "--run", "json/2", code=4).err
+    assert (
+        "is a run of json, which is not one of the given names" in lab.ctl("logs", "job", "--run", "json/2", code=4).err
+    )
     lab.end(signal.SIGKILL)
     assert lab.ctl("logs", "job", "--run", "job/3").out.split()[-1] == ids["job"][2]
 
 
 @pytest.mark.parametrize("fmt", ["plain", "raw", "json"])
-def test_of_runs_whose_output_was_found_late(lab: Lab, fmt: str) -> None:
-    """The scribe stands still while they run, or is dead; each still has its own lines, and no other's."""
+def test_logs_of_runs_whose_output_was_read_late(lab: Lab, fmt: str) -> None:
+    """@scribe is stopped or dead during the runs. Each run still has its own lines, and no line of another one."""
     lab.start(
         f'[defaults]\nlog = {{ to = "file", format = "{fmt}", max_size = "4K" }}\n'
         '[task.job]\nkind = "triggered"\ncommand = ["sh", "-c", "echo of $SUPERVISOR_RUN; printf last"]\n'
@@ -287,7 +289,7 @@ def test_of_runs_whose_output_was_found_late(lab: Lab, fmt: str) -> None:
     assert lab.ctl("logs", "job", "--run", "job/14").err == ""
 
 
-def test_of_a_run_of_which_nothing_is_there(lab: Lab) -> None:
+def test_logs_of_a_run_without_output(lab: Lab) -> None:
     lab.start(
         '[defaults]\nlog = { to = "file" }\n'
         '[task.job]\nkind = "triggered"\ncommand = ["sh", "-c", "echo said; test $0 = 1", "1"]\n'
@@ -298,16 +300,16 @@ def test_of_a_run_of_which_nothing_is_there(lab: Lab) -> None:
     answer = lab.ctl("logs", "mute", "--run", "mute/1")
     assert (answer.out, answer.err) == (
         "",
-        "supctl: mute: nothing of this run is there: it has said nothing, or that is gone (log.keep)\n",
+        "supctl: mute: no output of this run: it wrote nothing, or the file is gone (log.keep)\n",
     )
     assert texts(lab.ctl("logs", "job", "mute", "--run", "job/1").out) == ["said"]
     (lab.dir / "log" / "job.log").unlink()
     answer = lab.ctl("logs", "job", "--run", "job/1", code=1)
-    assert answer.err.startswith("supctl: job: lines may be missing here: a part of it was in a file that is gone")
+    assert answer.err.startswith("supctl: job: lines may be missing here: a part of it was in a file that was removed")
 
 
 def test_a_run_is_followed(lab: Lab) -> None:
-    """Without the lines of the next one."""
+    """Without the lines of the next run."""
     lab.start(
         '[defaults]\nlog = { to = "file" }\n'
         '[task.job]\ncommand = ["sh", "-c", "echo 1 of $SUPERVISOR_RUN; while ! test -e go; do sleep 0.01; done;'
@@ -326,7 +328,7 @@ def test_a_run_is_followed(lab: Lab) -> None:
     assert b"job:1/2" not in terminal.text
 
 
-def test_without_a_supervisor(talking: Lab) -> None:
+def test_logs_without_a_supervisor(talking: Lab) -> None:
     talking.end(signal.SIGKILL)
     answer = talking.ctl("logs", "web", "--stderr")
     assert texts(answer.out) == ["err two"]
@@ -393,7 +395,7 @@ def followed(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Followed]:
 
 @pytest.mark.parametrize("followed", [(2000, "true"), (2000, "false")], ids=["compressed", "not"], indirect=True)
 def test_follow_over_quick_rotations(followed: Followed) -> None:
-    """Every line once and in its order: of rotations while it looks, and of many between two looks."""
+    """Each line once and in order: with rotations during a read, and with many rotations between two reads."""
     last = followed.burst(0)
     assert followed.shown(last) == list(range(last + 1))
     followed.process.send_signal(signal.SIGSTOP)
@@ -405,7 +407,7 @@ def test_follow_over_quick_rotations(followed: Followed) -> None:
 
 
 @pytest.mark.parametrize("followed", [(3, "true"), (3, "false")], ids=["compressed", "not"], indirect=True)
-def test_follow_says_that_lines_are_gone(followed: Followed) -> None:
+def test_follow_reports_removed_lines(followed: Followed) -> None:
     followed.process.send_signal(signal.SIGSTOP)
     last = followed.burst(0)
     wait_for(lambda: followed.written(last))
@@ -416,7 +418,7 @@ def test_follow_says_that_lines_are_gone(followed: Followed) -> None:
     assert ["lines may be missing here" in one for one in followed.complaints()] == [True]
 
 
-def test_a_run_that_failed_has_last_words(talking: Lab) -> None:
+def test_why_and_show_have_the_last_output_of_a_failed_run(talking: Lab) -> None:
     talking._seen = 0
     talking.until(name="bad", to="failed")
     wait_for(lambda: "| oh no" in talking.ctl("why", "bad").out)
@@ -425,10 +427,10 @@ def test_a_run_that_failed_has_last_words(talking: Lab) -> None:
     assert talking.ctl("why", "web", "--json").json["instances"][0]["last_words"] is None
     talking.ctl("stop", "web")
     wait_for(lambda: not talking.unread())
-    assert "It said last" not in talking.ctl("why", "web").out, "it was asked to end"
+    assert "Its last output" not in talking.ctl("why", "web").out, "it was asked to end"
 
 
-def test_long_last_words_are_cut_for_people_and_whole_for_programs(lab: Lab) -> None:
+def test_long_last_output_is_cut_in_text_and_whole_in_json(lab: Lab) -> None:
     lab.start(
         '[task.bad]\nlog = { to = "file" }\nrestart = "never"\ncommand = ["sh", "-c", "printf %0500d 7 >&2; exit 3"]\n'
     )
@@ -439,8 +441,8 @@ def test_long_last_words_are_cut_for_people_and_whole_for_programs(lab: Lab) -> 
     assert len(lab.ctl("why", "bad", "--json").json["instances"][0]["last_words"][0]) == 500
 
 
-def test_both_killed_in_a_flood(lab: Lab) -> None:
-    """kill -9 of the scribe and of the supervisor, again and again: the file is what was written, byte by byte."""
+def test_no_byte_is_lost_when_both_are_killed_in_a_flood(lab: Lab) -> None:
+    """Repeated kill -9 of @scribe and of the supervisor: the file has exactly the bytes that the task wrote."""
     lab.start(
         '[task.web]\nlog = { to = "file", format = "raw", max_size = "100G" }\n'
         'command = ["sh", "-c", \'seq 1 3000000; exec sleep 1000\']\n'
@@ -460,7 +462,7 @@ def test_both_killed_in_a_flood(lab: Lab) -> None:
 
 
 def test_a_scribe_that_stands_still_delays_nothing(lab: Lab) -> None:
-    """As with a disk that hangs: restarts, answers and stops go on."""
+    """Like a disk that hangs: restarts, answers and stops go on."""
     lab.start(
         '[defaults]\nlog = { to = "file" }\nbackoff = { initial = "10ms", jitter = 0 }\n'
         '[task.web]\ncommand = ["sh", "-c", \'echo up; exec sleep 1000\']\n'
@@ -486,8 +488,8 @@ def test_a_scribe_that_stands_still_delays_nothing(lab: Lab) -> None:
     assert runs == [f"crash:1/{number}@{runs[0].partition('@')[2]}" for number in range(1, len(runs) + 1)]
 
 
-def test_a_scribe_that_is_not_there_is_shown(lab: Lab) -> None:
-    """It is started again after a growing wait; what tasks say waits for it."""
+def test_a_scribe_that_is_down_is_in_status(lab: Lab) -> None:
+    """It is restarted with back-off, and output of tasks waits for it."""
     lab.start('[task.web]\ncommand = "sleep 1000"').up("web")
 
     def helpers() -> list[str]:
@@ -496,11 +498,11 @@ def test_a_scribe_that_is_not_there_is_shown(lab: Lab) -> None:
         return lab.ask("status")["answer"]["supervisor"]["helpers"]
 
     (said,) = wait_for(helpers)
-    assert said.startswith("@scribe is not there (killed by SIGKILL")
+    assert said.startswith("@scribe does not run (killed by SIGKILL")
 
 
-def test_what_lies_where_it_was_started_is_not_taken_for_the_program(lab: Lab) -> None:
-    """A directory `supervisor` there, of whatever content, is no part of it: the scribe is the installed one."""
+def test_a_directory_named_supervisor_is_not_imported(lab: Lab) -> None:
+    """A directory `supervisor` in the working directory, with any content, is not imported."""
     (lab.dir / "supervisor").mkdir()
     (lab.dir / "supervisor/__init__.py").write_text("raise SystemExit('a stranger')")
     lab.start(
@@ -511,8 +513,8 @@ def test_what_lies_where_it_was_started_is_not_taken_for_the_program(lab: Lab) -
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-def test_lost_output_is_in_status_and_events_and_told(lab: Lab) -> None:
-    """The disk is full: the task goes on, and people hear of it."""
+def test_lost_output_is_in_status_events_and_an_alert(lab: Lab) -> None:
+    """The disk is full: the task goes on, and an alert is sent."""
     told = lab.dir / "told"
     lab.start(
         f'[task.web]\nlog = {{ to = "/dev/full" }}\ncommand = ["sh", "-c", "echo 12345678; exec sleep 1000"]\n'

@@ -1,4 +1,4 @@
-"""What a task says by sd_notify while no supervisor lives: the next one hears it."""
+"""Notify messages that a task sends while no supervisor lives: the next one reads them."""
 
 import os
 import signal
@@ -38,14 +38,14 @@ def speak(lab: Lab) -> None:
 
 
 def holders(lab: Lab) -> list[int]:
-    return [int(path.name) for path in (lab.run / "unheard").iterdir()]
+    return [int(path.name) for path in (lab.run / "notify_holders").iterdir()]
 
 
 def gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
-def test_a_ready_between_a_kill_9_and_the_next_start_is_heard(lab: Lab) -> None:
+def test_ready_between_a_kill_9_and_the_next_start_counts(lab: Lab) -> None:
     pid = speaker(lab)
     lab.end(signal.SIGKILL)
     (holder,) = holders(lab)
@@ -56,8 +56,8 @@ def test_a_ready_between_a_kill_9_and_the_next_start_is_heard(lab: Lab) -> None:
     wait_for(lambda: gone(holder), "it ends when the next one has it all")
 
 
-def test_it_is_kept_over_the_death_of_one_that_was_coming_up(lab: Lab) -> None:
-    """One that has taken the sockets, and dies before it holds them, has taken nothing away."""
+def test_messages_outlive_a_supervisor_that_dies_at_its_start(lab: Lab) -> None:
+    """A supervisor that dies before it holds the sockets itself has taken nothing away."""
     pid = speaker(lab)
     lab.end(signal.SIGKILL)
     speak(lab)
@@ -69,7 +69,7 @@ def test_it_is_kept_over_the_death_of_one_that_was_coming_up(lab: Lab) -> None:
     assert lab.until(name="web", to="running")["pid"] == pid
 
 
-def test_it_ends_with_what_it_holds_when_nobody_comes(lab: Lab) -> None:
+def test_the_holder_ends_when_no_supervisor_comes(lab: Lab) -> None:
     speaker(lab)
     lab.end(signal.SIGKILL)
     (holder,) = holders(lab)
@@ -81,7 +81,7 @@ def test_it_ends_with_what_it_holds_when_nobody_comes(lab: Lab) -> None:
     assert lab.tasks()["web"]["state"] == "starting"
 
 
-def test_an_orderly_end_leaves_nobody(lab: Lab) -> None:
+def test_a_shutdown_leaves_no_holder(lab: Lab) -> None:
     speaker(lab)
     (holder,) = holders(lab)
     lab.end()

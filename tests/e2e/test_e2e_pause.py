@@ -1,6 +1,6 @@
-"""`supctl pause` and `resume`: all of a real run stands still, wherever its processes have gone, and goes on.
+"""`supctl pause` and `resume`: all processes of a real run stop, wherever they went, and continue.
 
-With cgroups where this machine has them for us, by their freezer; without them by SIGSTOP and SIGCONT.
+By the cgroup freezer where this machine has cgroups for us, else by SIGSTOP and SIGCONT.
 """
 
 import os
@@ -80,7 +80,7 @@ def stands_still(lab: Lab, place: Path) -> bool:
     return counted(place) == before
 
 
-def test_all_of_it_stands_still_and_goes_on(lab: Lab, place: Path) -> None:
+def test_all_processes_of_a_run_stop_and_continue(lab: Lab, place: Path) -> None:
     pid = begin(lab, place)
     assert lab.ctl("pause", "web").out == f"web: paused (pid {pid})\n"
     assert stands_still(lab, place)
@@ -99,17 +99,17 @@ def test_all_of_it_stands_still_and_goes_on(lab: Lab, place: Path) -> None:
     assert lab.ctl("pause", "web", "done", code=1).out.splitlines()[1] == "done: stopped: it has no process"
 
 
-def test_a_stop_of_what_is_paused(lab: Lab, place: Path) -> None:
-    """All three get to know of it, and nothing has to be killed."""
+def test_a_stop_of_a_paused_task(lab: Lab, place: Path) -> None:
+    """All three processes get the signal, and none has to be killed."""
     begin(lab, place)
     lab.ctl("pause", "web")
     stopped = lab.ctl("stop", "web").out
     assert stopped.startswith("web: stopped (killed by SIGTERM")
     assert lab.tasks()["web"]["last_exit"]["duration_s"] < 9, "the grace is ten seconds"
-    assert "killed what was left" not in stopped
+    assert "killed the remaining processes" not in stopped
 
 
-def test_a_crash_of_the_supervisor_changes_nothing_about_it(lab: Lab, place: Path) -> None:
+def test_a_pause_outlives_a_crash_of_the_supervisor(lab: Lab, place: Path) -> None:
     pid = begin(lab, place)
     lab.ctl("pause", "web")
     lab.end(signal.SIGKILL)
@@ -124,7 +124,7 @@ def test_a_crash_of_the_supervisor_changes_nothing_about_it(lab: Lab, place: Pat
     lab.ctl("stop", "web")
 
 
-def test_no_sign_of_life_is_asked_of_what_is_paused(lab: Lab, place: Path) -> None:
+def test_no_watchdog_fires_for_a_paused_task(lab: Lab, place: Path) -> None:
     (lab.dir / "well.py").write_text(WELL)
     lab.start(
         f'[task.web]\ncommand = ["{sys.executable}", "-S", "{lab.dir}/well.py"]\nready = "notify"\nwatchdog = "1s"\n'

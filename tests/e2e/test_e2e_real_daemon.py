@@ -1,4 +1,4 @@
-"""A daemon that others have written, and that speaks sd_notify: the message bus, which every systemd machine has."""
+"""A daemon of another project that uses sd_notify: the message bus, which every machine with systemd has."""
 
 import shutil
 
@@ -10,8 +10,8 @@ needs_dbus = pytest.mark.skipif(shutil.which("dbus-daemon") is None, reason="the
 
 @needs_dbus
 @pytest.mark.parametrize("cgroups", ["yes", "no"])
-def test_the_message_bus_says_when_it_is_ready(lab: Lab, cgroups: str) -> None:
-    """READY=1 once it listens; RELOADING=1 and READY=1 around a reload; and it ends by itself when it is asked to."""
+def test_the_message_bus_becomes_ready_reloads_and_stops(lab: Lab, cgroups: str) -> None:
+    """READY=1 when it listens, RELOADING=1 and READY=1 for a reload, and an end by itself after the stop signal."""
     lab.env["SUPERVISOR_CGROUPS"] = cgroups
     address = lab.dir / "bus"
     command = f"dbus-daemon --session --nofork --nopidfile --nosyslog --address=unix:path={address}"

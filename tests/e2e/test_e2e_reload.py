@@ -1,4 +1,4 @@
-"""Reload: all or nothing, says what it did, touches only what changed. And what else may become of a config file."""
+"""Reload: all or nothing, with a report, and only what changed. And other changes of the config file."""
 
 import os
 import signal
@@ -49,6 +49,7 @@ def test_the_json_of_a_reload(lab: Lab) -> None:
         "restarted": {},
         "unchanged": [],
         "at_next_start": ["socket_mode"],
+        "warnings": [],
     }
     assert "supervisor.socket_mode" in lab.ctl("reload").out
 
@@ -99,7 +100,7 @@ def fifo(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [broken, half, removed, directory, huge, binary, link_to_itself, fifo])
-def test_a_bad_config_changes_nothing_and_status_says_so(lab: Lab, spoil: Callable[[Path], None]) -> None:
+def test_a_bad_config_changes_nothing_and_is_in_status(lab: Lab, spoil: Callable[[Path], None]) -> None:
     lab.start(A)
     pid = lab.up("a")["a"]
     spoil(lab.path)
@@ -107,7 +108,7 @@ def test_a_bad_config_changes_nothing_and_status_says_so(lab: Lab, spoil: Callab
     assert "the config has errors, nothing was changed" in answer.err
     assert str(lab.path) in answer.err
     status = lab.ctl("status").out
-    assert "the config has errors; what was loaded at" in status
+    assert "the config has errors; the one loaded at" in status
     assert lab.ask("status")["answer"]["supervisor"]["config"]["error"]
     assert lab.tasks()["a"]["pid"] == pid
     if lab.path.is_dir():
@@ -118,7 +119,7 @@ def test_a_bad_config_changes_nothing_and_status_says_so(lab: Lab, spoil: Callab
     assert lab.tasks()["a"]["pid"] == pid
 
 
-def test_a_bad_config_that_is_only_saved_is_told_as_well(lab: Lab) -> None:
+def test_a_bad_config_that_is_only_saved_is_reported(lab: Lab) -> None:
     lab.start(A, "freeze = true")
     lab.path.write_text("[nonsense")
     assert str(lab.path) in lab.until("config-error")["why"]
@@ -134,18 +135,23 @@ def test_every_error_at_once_and_exit_78(lab: Lab) -> None:
     check = lab.ctl("check", str(lab.path), code=1)
     assert len(check.err.splitlines()) == 5
     assert all(line.startswith(f"{lab.path}:") for line in check.err.splitlines())
-    assert lab.ctl("check", str(lab.path), "--json", code=1).json["ok"] is False
+    told = lab.ctl("check", str(lab.path), "--json", code=1).json
+    assert told["ok"] is False
+    assert [line for line in told["errors"] if line.endswith("[machine]")] == told["machine"]
+    assert len(told["machine"]) == 1
     lab.start(wait=False, command=[*SUPERVISOR, "--check", "-c", str(lab.path)])
     assert lab.expect_exit() == 78
 
 
-def test_a_directory_that_cannot_be_made_is_found_by_a_check_and_at_the_start(lab: Lab) -> None:
+def test_a_directory_that_cannot_be_created_is_reported_by_check_and_start(lab: Lab) -> None:
     lab.path.write_text(f'[supervisor]\nruntime_dir = "{lab.run}"\nstate_dir = "/proc/s"\nlog_dir = "{lab.dir}"\n')
     assert 'state_dir: "/proc/s" cannot be used' in lab.ctl("check", str(lab.path), code=1).err
-    for words in (["--check"], []):
-        lab.start(wait=False, command=[*SUPERVISOR, *words, "-c", str(lab.path)])
-        assert lab.expect_exit() == 78
-        assert "supervisor: state_dir: " in lab.stderr
+    lab.start(wait=False, command=[*SUPERVISOR, "--check", "-c", str(lab.path)])
+    assert lab.expect_exit() == 78
+    assert "supervisor: state_dir: " in lab.stderr
+    lab.start()
+    assert "warning: config: " in lab.stderr
+    assert "supervisor: state_dir: cannot create the directory /proc/s" in lab.stderr
 
 
 def test_check_of_a_good_config(lab: Lab) -> None:
@@ -156,7 +162,9 @@ def test_check_of_a_good_config(lab: Lab) -> None:
         "path": str(lab.path),
         "tasks": ["a"],
         "errors": [],
+        "machine": [],
         "warnings": [],
+        "schedules": {},
     }
     lab.start(wait=False, command=[*SUPERVISOR, "--check"])  # finds ./supervisor.toml
     assert lab.expect_exit() == 0
@@ -171,7 +179,7 @@ def test_check_of_a_good_config(lab: Lab) -> None:
         (["--nonsense"], 2, "unknown argument"),
         (["-c"], 2, "needs a FILE"),
         (["-c", "missing.toml"], 78, "missing.toml"),
-        ([], 78, "give one with -c FILE"),
+        ([], 78, "name one with -c FILE"),
     ],
 )
 def test_the_command_line_of_the_supervisor(lab: Lab, words: list[str], code: int, says: str) -> None:
@@ -196,6 +204,14 @@ def test_scale(lab: Lab) -> None:
     for wrong in ("a", "a=x", "a=-1", "a=1001", "a=²"):
         assert "N from 0 to 1000" in lab.ctl("scale", wrong, code=2).err
     assert "did you mean" in lab.ctl("scale", "aa=1", code=4).err
+
+
+def test_scale_refuses_a_triggered_task(lab: Lab) -> None:
+    lab.start(A + '[task.job]\ncommand = "true"\nkind = "triggered"\nmax_parallel = 2\n')
+    lab.up("a")
+    said = lab.ctl("scale", "a=3", "job=3", code=1).err
+    assert "cannot scale job: it is a triggered task; change its max_parallel" in said
+    assert list(lab.tasks()) == ["a", "job"], "neither is scaled"
 
 
 def test_the_variables_of_scaled_instances(lab: Lab) -> None:

@@ -1,14 +1,16 @@
-"""Samples with a real supervisor: status, show, top and heatmap; and that the parent sleeps through them."""
+"""Samples with a real supervisor: status, show, top and heatmap; and the parent sleeps meanwhile."""
 
 import json
 import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import time
 from pathlib import Path
 
+import pytest
 from lab import PATIENCE, SUPCTL, Lab, Terminal, wait_for
 
 TASKS = """
@@ -46,18 +48,43 @@ def test_status_has_cpu_memory_and_processes(lab: Lab) -> None:
 def test_a_new_run_has_no_figures_of_the_old_one(lab: Lab) -> None:
     lab.start(TASKS, 'sample = "1000s"').up("busy", "web")
     measured(lab)
-    lab.ctl("restart", "web")
-    assert lab.tasks()["web"]["memory_bytes"] is None
+    scribe = lab.scribe()
+    os.kill(scribe, signal.SIGSTOP)
+    try:
+        lab.ctl("restart", "web")
+        assert lab.tasks()["web"]["memory_bytes"] is None
+    finally:
+        os.kill(scribe, signal.SIGCONT)
+    wait_for(lambda: lab.tasks()["web"]["memory_bytes"], "status has the new run measured, though it is not its time")
 
 
-def test_nothing_is_measured_when_nothing_shall_be(lab: Lab) -> None:
+@pytest.mark.parametrize("name", ["SIGWINCH"])
+def test_a_scribe_that_was_woken_by_a_signal_sleeps_again(lab: Lab, name: str) -> None:
+    lab.start(TASKS, 'sample = "1000s"').up("busy", "web")
+    measured(lab)
+    scribe = lab.scribe()
+    os.kill(scribe, signal.Signals[name])
+
+    def ticks() -> int:
+        return sum(map(int, Path(f"/proc/{scribe}/stat").read_text().rpartition(") ")[2].split()[11:13]))
+
+    def sleeps() -> bool:
+        before = ticks()
+        for _ in range(3):
+            lab.ctl("version")
+        return ticks() == before
+
+    wait_for(sleeps, "@scribe uses no CPU while three commands run")
+
+
+def test_sample_0_measures_nothing(lab: Lab) -> None:
     lab.start(TASKS, "sample = 0").up("busy", "web")
     assert "sample = 0" in lab.ctl("top", code=1).err
-    assert not (lab.run / "usage/samples.json").exists()
+    assert not (lab.run / "samples/samples.json").exists()
     assert "sample = 0" in lab.ctl("heatmap", code=1).err
 
 
-def test_the_parent_sleeps_through_it(lab: Lab) -> None:
+def test_sampling_does_not_wake_the_parent(lab: Lab) -> None:
     lab.start(TASKS, OFTEN).up("busy", "web")
     measured(lab)
     switches = Path(f"/proc/{lab.pid}/status")
@@ -66,7 +93,7 @@ def test_the_parent_sleeps_through_it(lab: Lab) -> None:
         return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", switches.read_text(), re.MULTILINE)[1])
 
     def rounds() -> float:
-        return json.loads((lab.run / "usage/samples.json").read_text())["at"]
+        return json.loads((lab.run / "samples/samples.json").read_text())["at"]
 
     lab.hang_up()
 
@@ -93,11 +120,11 @@ def test_top_on_a_pipe_and_as_json(lab: Lab) -> None:
 def test_top_makes_the_figures_come_faster(lab: Lab) -> None:
     lab.start(TASKS, 'sample = "1000s"').up("busy", "web")
     measured(lab)
-    at = json.loads((lab.run / "usage/samples.json").read_text())["at"]
+    at = json.loads((lab.run / "samples/samples.json").read_text())["at"]
 
     def newer() -> bool:
         lab.ask("top", names=[])
-        return json.loads((lab.run / "usage/samples.json").read_text())["at"] > at
+        return json.loads((lab.run / "samples/samples.json").read_text())["at"] > at
 
     wait_for(newer)
 

@@ -1,4 +1,4 @@
-"""supctl: exit codes 0 to 5, JSON as documented, and texts for people."""
+"""supctl: exit codes 0 to 5, JSON as documented, and text for people."""
 
 import json
 import os
@@ -32,6 +32,7 @@ SUPERVISOR_SHAPE = {
     "since": str,
     "state": str,
     "frozen": list,
+    "holds": list,
     "config": dict,
     "helpers": list,
 }
@@ -61,6 +62,8 @@ TASK_SHAPE = {
     "cpu_percent": (float, None),
     "memory_bytes": (int, None),
     "processes": (int, None),
+    "progress": (dict, None),
+    "waiting": int,
     "lost_output": (dict, None),
 }
 NEXT_SHAPE = {"at": str, "what": str}
@@ -134,7 +137,7 @@ WORDS = [
     (["signal", "HUP", "import"], 1, "import: not running"),
     (["signal", "0", "db"], 2, "no signal '0'"),
     (["show", "nothing"], 4, "no task 'nothing'"),
-    (["show", "db/99"], 4, "no run 'db/99' is on"),
+    (["show", "db/99"], 4, "no run 'db/99'"),
     (["why", "db"], 0, "db is running since"),
     (["version"], 0, "supervisor "),
     (["statsu"], 2, "no verb 'statsu'; did you mean 'status'?"),
@@ -149,8 +152,8 @@ WORDS = [
 ]
 
 
-def test_what_is_said_and_which_exit_code(lab: Lab) -> None:
-    """One supervisor for the whole table; after each line it is as before."""
+def test_messages_and_exit_codes(lab: Lab) -> None:
+    """One supervisor for the whole table; each line leaves it as it was."""
     lab.start(TASKS)
     lab.up("web:1", "web:2", "db")
     for words, code, says in WORDS:
@@ -174,7 +177,7 @@ def test_run_passes_variables_and_words(lab: Lab) -> None:
     wait_for(lambda: log.read_bytes().endswith(b"good caf\xe9\n"))
 
 
-def test_a_run_that_cannot_start_or_is_held_or_is_on_says_so(lab: Lab) -> None:
+def test_run_reports_a_failed_start_a_hold_and_a_run_in_progress(lab: Lab) -> None:
     (lab.dir / "there").mkdir()
     lab.start(
         """
@@ -190,7 +193,7 @@ def test_a_run_that_cannot_start_or_is_held_or_is_on_says_so(lab: Lab) -> None:
     (lab.dir / "there").rmdir()
     assert "cannot start: chdir" in lab.ctl("run", "gone", code=1).out
     assert "long: run long:1/1@" in lab.ctl("run", "long").out
-    assert "is still on; `supctl stop long` ends it" in lab.ctl("run", "long", code=1).err
+    assert "was skipped: run long:1/1@" in lab.ctl("run", "long", code=1).err
     lab.ctl("stop", "long")
     lab.ctl("freeze")
     held = lab.ctl("run", "long", "--json", code=3).json
@@ -232,13 +235,13 @@ def test_show_and_why(lab: Lab) -> None:
 
 @pytest.mark.parametrize("key", ["health", "ready"])
 def test_show_masks_the_headers_of_a_probe(lab: Lab, key: str) -> None:
-    """They come from the environment, as all secrets do."""
+    """Their values come from the environment, as all secrets do."""
     probe = '{ http = "unix:none.sock", headers = { Authorization = "Bearer ${TOK}", X-One = "1" } }'
     lab.start(f'[task.web]\ncommand = "sleep 1000"\n{key} = {probe}', env={"TOK": "hunter2"})
     shown = lab.ctl("show", "web").out
-    assert '["Authorization", "…"]' in shown
+    assert 'headers = { Authorization = "…", X-One = "…" }' in shown
     assert "hunter2" not in shown + lab.ctl("show", "web", "--json").out
-    assert '["Authorization", "Bearer hunter2"]' in lab.ctl("show", "web", "--reveal").out
+    assert 'headers = { Authorization = "Bearer hunter2", X-One = "1" }' in lab.ctl("show", "web", "--reveal").out
 
 
 def test_events(lab: Lab) -> None:
@@ -272,7 +275,7 @@ def test_events(lab: Lab) -> None:
     assert piped.stderr == b""
 
 
-def test_start_of_what_crashes_and_stop_of_what_rests(lab: Lab) -> None:
+def test_start_of_a_task_that_crashes_and_stop_of_a_stopped_task(lab: Lab) -> None:
     lab.start('[task.a]\ncommand = "sleep 1000"\nautostart = false')
     assert lab.ctl("stop", "a").out == "a: was not running\n"
     assert lab.ctl("start", "a", "--no-wait", "--json").json["instances"][0]["ok"] is True
@@ -283,7 +286,7 @@ def test_start_of_what_crashes_and_stop_of_what_rests(lab: Lab) -> None:
     assert list(restarted) == ["name", "outcome", "ok", "text", "run"]
 
 
-def test_restart_is_a_new_process(lab: Lab) -> None:
+def test_restart_makes_a_new_process(lab: Lab) -> None:
     lab.start('[task.a]\ncommand = "sleep 1000"\n[task.b]\ncommand = "sleep 1000"')
     old = lab.up("a", "b")
     lab.ctl("restart", "a")
@@ -293,7 +296,7 @@ def test_restart_is_a_new_process(lab: Lab) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
-def test_no_permission_is_told_from_not_running(lab: Lab) -> None:
+def test_no_permission_and_not_running_have_different_messages(lab: Lab) -> None:
     lab.start('[task.a]\ncommand = "sleep 1000"', 'socket_mode = "0600"')
     lab.dir.chmod(0o755)
     drop = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)"
@@ -343,7 +346,7 @@ def test_a_wait_of_more_than_a_second_shows_what_it_waits_for(lab: Lab) -> None:
     lab.up("slow")
     wait_for((lab.dir / "ready").exists)
     terminal = Terminal(lab, "stop", "slow")
-    terminal.until(b"stop: 1 s, waits for slow stopping (stop asked by ")
+    terminal.until(b"stop: 1 s, waits for slow stopping (stop requested by ")
     terminal.until(b"slow: stopped (killed by SIGKILL")
     assert terminal.end() == 0
 
@@ -366,7 +369,7 @@ def test_colour_only_on_a_terminal_and_only_if_wanted(lab: Lab) -> None:
 
 
 def test_completion_in_bash(lab: Lab) -> None:
-    """The script is sourced by a real bash, and asked for words."""
+    """A real bash sources the script and completes words."""
     script = lab.dir / "completion.bash"
     script.write_text(lab.ctl("completion", "bash").out)
     ask = f"""
@@ -395,14 +398,14 @@ def test_completion_for_zsh_names_every_verb(lab: Lab) -> None:
     assert "--reason" in script
 
 
-def test_completion_without_shtab_says_what_is_missing(lab: Lab) -> None:
+def test_completion_without_shtab_names_the_missing_package(lab: Lab) -> None:
     (lab.dir / "shtab.py").write_text("raise ImportError")
     answer = lab.ctl("completion", "bash", code=1, env={"PYTHONPATH": f"{lab.dir}:{lab.env.get('PYTHONPATH', '')}"})
     assert "pip install 'supctl[completion]'" in answer.err
     assert answer.out == ""
 
 
-def test_what_is_refused_is_not_done(lab: Lab) -> None:
+def test_a_refused_request_changes_nothing(lab: Lab) -> None:
     lab.start('[task.a]\ncommand = "sleep 1000"')
     before = lab.up("a")
     for verb in ("stop", "restart", "start"):
@@ -413,7 +416,7 @@ def test_what_is_refused_is_not_done(lab: Lab) -> None:
     assert {name: task["pid"] for name, task in lab.tasks().items()} == before
 
 
-def test_a_supervisor_that_is_stopped_is_said_to_be(lab: Lab) -> None:
+def test_a_supervisor_that_is_stopped_by_a_signal_is_reported(lab: Lab) -> None:
     lab.start('[task.a]\ncommand = "sleep 1000"')
     os.kill(lab.pid, signal.SIGSTOP)
     try:
@@ -423,7 +426,7 @@ def test_a_supervisor_that_is_stopped_is_said_to_be(lab: Lab) -> None:
     assert said.err == f"supctl: the supervisor (pid {lab.pid}) is stopped and does not answer; kill -CONT {lab.pid}\n"
 
 
-def test_nowhere_to_write_and_numbers_that_are_none(lab: Lab) -> None:
+def test_a_full_stdout_and_wrong_numbers_are_errors(lab: Lab) -> None:
     lab.start('[task.a]\ncommand = "sleep 1000"')
     lab.up("a")
     for words, what in (("logs a -n -5", "number"), ("runs -n 0", "count"), ("logs a -n x", "number")):

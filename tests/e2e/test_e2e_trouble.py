@@ -1,6 +1,6 @@
-"""Trouble: starts that fail for every reason, no room, no processes, no descriptors, a directory that vanishes.
+"""Starts that fail for every reason; no room, no processes, no descriptors; a directory that vanishes.
 
-Whatever fails, fails with a reason, is tried again, and disturbs nobody else.
+Each failure has a reason, is tried again, and affects nothing else.
 """
 
 import os
@@ -18,8 +18,7 @@ from typing import Any
 
 import pytest
 from lab import SUPERVISOR, Lab, wait_for
-
-import supervisor
+from someone import as_someone
 
 
 def program(path: Path, text: str = "#!/bin/sh\nexec sleep 1000\n", mode: int = 0o755) -> None:
@@ -44,7 +43,7 @@ SPOILS: list[tuple[Callable[[Path], object], str]] = [
 
 
 @pytest.mark.parametrize(("spoil", "says"), SPOILS)
-def test_a_program_that_is_spoiled_after_the_check(lab: Lab, spoil: Callable[[Path], object], says: str) -> None:
+def test_a_program_that_is_damaged_after_the_check(lab: Lab, spoil: Callable[[Path], object], says: str) -> None:
     path = lab.dir / "program"
     program(path)
     lab.start(f'[task.one]\ncommand = "{path}"\n[task.other]\ncommand = "sleep 1000"')
@@ -69,7 +68,7 @@ def test_a_program_that_is_spoiled_after_the_check(lab: Lab, spoil: Callable[[Pa
         ('environment_file = ["env"]', lambda d: (d / "env").write_text("oops"), "{dir}/env:1: not KEY=VALUE"),
     ],
 )
-def test_what_a_start_needs_and_vanishes(lab: Lab, keys: str, spoil: Callable[[Path], object], says: str) -> None:
+def test_a_file_that_vanishes_before_a_start(lab: Lab, keys: str, spoil: Callable[[Path], object], says: str) -> None:
     (lab.dir / "there").mkdir()
     (lab.dir / "env").write_text("A=b")
     lab.start(f'[task.one]\ncommand = "sleep 1000"\n{keys}\n[task.other]\ncommand = "sleep 1000"')
@@ -86,11 +85,13 @@ def test_what_a_start_needs_and_vanishes(lab: Lab, keys: str, spoil: Callable[[P
 
 PATCHED = """
 import errno, os, pwd
-from supervisor.host import clone
+from supervisor.spawn import clone
 by_name, make = pwd.getpwnam, clone.make
 pwd.getpwnam = lambda name: pwd.getpwuid(0) if name == "ghost" and os.path.exists("ghost") else by_name(name)
-clone.make = lambda path, into: (-errno.ENOMEM, False) if os.path.exists("full") else make(path, into=into)
-from supervisor.app import main
+def full(paths, begin, into):
+    return [(-errno.ENOMEM, False)] * len(paths) if os.path.exists("full") else make(paths, begin, into=into)
+clone.make = full
+from supervisor.program.main import main
 main()
 """
 """A supervisor on a machine that has a user "ghost" as long as there is a file of this name, and no memory for another
@@ -122,7 +123,7 @@ def test_a_user_that_vanishes_after_the_check(lab: Lab, patched: list[str]) -> N
 
 
 def test_no_memory_for_another_process(lab: Lab, patched: list[str]) -> None:
-    """The start fails, when no child is left that was made before, and is tried again until there is memory."""
+    """The start fails when the children that were forked ahead are used up. It is tried again until there is memory."""
     lab.start('[task.one]\ncommand = "sleep 1000"\n[task.other]\ncommand = "sleep 1000"', command=patched)
     before = lab.up("one", "other")
     (lab.dir / "full").touch()
@@ -138,34 +139,11 @@ def test_no_memory_for_another_process(lab: Lab, patched: list[str]) -> None:
     assert lab.tasks()["other"]["pid"] == before["other"]
 
 
-def modules() -> str:
-    """Where a bare interpreter finds all that this one finds."""
-    own = str(Path(supervisor.__file__).parents[1])  # an editable installation is not on the path
-    return ":".join([os.environ.get("PYTHONPATH", ""), own, *filter(os.path.isdir, sys.path)]).strip(":")
-
-
-def usable(interpreter: str) -> bool:
-    """Whether any user may run the supervisor with it."""
-    probe = "import sys, tomli, setproctitle; assert sys.version_info >= (3, 11)"
-    env = {"PYTHONPATH": modules()}
-    try:
-        return not subprocess.run([interpreter, "-c", probe], check=False, user=54321, group=54321, env=env).returncode
-    except OSError:
-        return False
-
-
 def test_no_processes_left(lab: Lab) -> None:
-    """RLIMIT_NPROC, as somebody who is not root: each fork fails, is tried again, and the supervisor answers."""
+    """RLIMIT_NPROC, without root: each fork fails and is tried again, and the supervisor answers."""
     off = 'command = "sleep 1000"\nautostart = false\n'
     lab.write(f'[task.one]\ncommand = "sleep 1000"\n[task.spare]\n{off}[task.two]\n{off}')
-    command = [*SUPERVISOR, "-c", str(lab.path)]
-    user: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        user = {"user": 54321, "group": 54321, "extra_groups": [], "env": {"PYTHONPATH": modules()}}
-        os.chown(lab.dir, 54321, 54321)
-        command[0] = next(filter(usable, (sys.executable, "/usr/bin/python3")), "")
-    if not command[0]:
-        pytest.skip("no interpreter that everybody may run and that has what it takes")
+    command, user = as_someone(lab)
     uid = user.get("user", os.geteuid())
     limit = threads_of(uid) + 20
     lab.start(command=["prlimit", f"--nproc={limit}", *command], **user)
@@ -223,7 +201,7 @@ def test_no_descriptors_left(lab: Lab) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
 def test_a_full_runtime_directory(lab: Lab) -> None:
-    """The journal cannot be written: that is said, nothing else suffers."""
+    """The journal cannot be written: this is reported, and nothing else is affected."""
     lab.run.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "lab", str(lab.run)], check=False)
     if mounted.returncode:
@@ -299,7 +277,7 @@ def test_ready_only_after_the_start_up_tasks_and_stopping_at_the_end(lab: Lab, m
     manager.socket.close()
 
 
-def test_a_reload_is_told_with_its_time(lab: Lab, manager: Manager) -> None:
+def test_a_reload_is_reported_with_its_time(lab: Lab, manager: Manager) -> None:
     lab.start('[task.web]\ncommand = "sleep 1000"', env={"NOTIFY_SOCKET": manager.path})
     manager.until("READY=1")
     for spoil in (False, True):
@@ -323,13 +301,14 @@ def test_the_watchdog_is_fed(lab: Lab, manager: Manager) -> None:
     manager.socket.close()
 
 
-def test_a_manager_that_is_gone_is_no_trouble(lab: Lab) -> None:
+def test_a_service_manager_that_is_gone_is_ignored(lab: Lab) -> None:
     lab.start('[task.web]\ncommand = "sleep 1000"', env={"NOTIFY_SOCKET": str(lab.dir / "nobody")})
     lab.up("web")
+    assert lab.ctl("status").code == 0
 
 
 def test_with_closed_standard_descriptors(lab: Lab) -> None:
-    """As some start scripts do; nothing of the supervisor may end up as descriptor 0, 1 or 2 of a task."""
+    """Some start scripts do this. No descriptor of the supervisor may become 0, 1 or 2 of a task."""
     lab.write('[task.web]\ncommand = "sleep 1000"\nlog.to = "file"')
     lab.start(command=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *SUPERVISOR, "-c", str(lab.path)])
     lab.up("web")
@@ -350,7 +329,7 @@ def take_away(lab: Lab, how: str) -> None:
     """The runtime directory, or what is in it."""
     match how:
         case "removed":
-            wait_for(lambda: shutil.rmtree(lab.run, ignore_errors=True) or not lab.run.exists())  # while others write
+            wait_for(lambda: _removed(lab.run))
         case "renamed":
             lab.run.rename(lab.dir / "elsewhere")
         case "its files removed":
@@ -360,6 +339,15 @@ def take_away(lab: Lab, how: str) -> None:
             unmount(lab.run)
         case "mounted over":
             mount(lab.run)
+
+
+def _removed(folder: Path) -> bool:
+    """Whether it could be removed. Others write there meanwhile, and it may be made anew at once."""
+    try:
+        shutil.rmtree(folder)
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -375,8 +363,8 @@ def mounts(lab: Lab) -> Iterator[None]:
 
 @pytest.mark.parametrize("how", ["removed", "renamed", "its files removed", "unmounted", "mounted over"])
 @pytest.mark.usefixtures("mounts")
-def test_the_runtime_directory_is_taken_from_under_a_supervisor(lab: Lab, how: str) -> None:
-    """It is made anew with all that it had to say; a second supervisor can never start beside the first."""
+def test_a_removed_runtime_directory_is_created_again(lab: Lab, how: str) -> None:
+    """It is created again with its whole state. A second supervisor can never start beside the first."""
     asked = 'health = { tcp = "127.0.0.1:1", every = "100ms", restart = false }'
     if how == "unmounted":
         lab.run.mkdir()
@@ -399,8 +387,8 @@ def test_the_runtime_directory_is_taken_from_under_a_supervisor(lab: Lab, how: s
     assert {name: task["pid"] for name, task in lab.tasks().items()} == before
 
 
-def test_a_runtime_directory_that_is_removed_again_and_again_ends_nobody(lab: Lab) -> None:
-    """Whatever the supervisor is about to make in it: everything it does there comes upon it in the end."""
+def test_a_runtime_directory_that_is_removed_repeatedly_ends_nothing(lab: Lab) -> None:
+    """Whatever the supervisor is about to create in it."""
     lab.start(
         '[defaults]\nlog = { to = "file" }\nlimits = { memory = "1G" }\nbackoff = { initial = "0s", max = "5ms" }\n'
         '[task.steady]\ncommand = "sleep 1000"\n'
@@ -420,8 +408,8 @@ def test_a_runtime_directory_that_is_removed_again_and_again_ends_nobody(lab: La
     assert "Traceback" not in lab.stderr, lab.stderr
 
 
-def test_what_is_written_after_the_runtime_directory_was_removed_is_kept(lab: Lab) -> None:
-    """Also by a run that began before: it has no name any more in what it writes to."""
+def test_output_after_the_removal_of_the_runtime_directory_is_kept(lab: Lab) -> None:
+    """Also by a run that began before: the FIFO that it writes to has no name any more."""
     script = "while read word; do echo $word; done < HERE/in; exec sleep 1000".replace("HERE", str(lab.dir))
     os.mkfifo(lab.dir / "in")
     say = os.open(lab.dir / "in", os.O_RDWR)
@@ -439,7 +427,7 @@ def test_what_is_written_after_the_runtime_directory_was_removed_is_kept(lab: La
     os.write(say, b"begin\n")
     wait_for(lambda: "out begin\n" in logged("old") and "out hi\n" in logged("new"))
     for how in ("once", "again"):
-        wait_for(lambda: shutil.rmtree(lab.run, ignore_errors=True) or not lab.run.exists())
+        take_away(lab, "removed")
         wait_for(lambda: (lab.run / "supervisor.sock").exists() and (lab.run / "scribe.ledger").exists())
         os.write(say, f"{how}\n".encode())
         lab.ctl("restart", "new")
@@ -449,43 +437,88 @@ def test_what_is_written_after_the_runtime_directory_was_removed_is_kept(lab: La
     os.close(say)
 
 
-@pytest.mark.parametrize("how", ["program.zip", "keeper", "removed"])
-def test_what_an_upgrade_and_the_next_supervisor_need_is_made_anew(lab: Lab, how: str) -> None:
-    """The copy of the program is what it was, and not what is on the disk by now."""
+@pytest.mark.parametrize("killed", ["scribe", "supervisor", "both"])
+@pytest.mark.parametrize("how", ["removed", "mounted over"])
+@pytest.mark.usefixtures("mounts")
+def test_who_dies_after_the_runtime_directory_was_removed_loses_no_output(lab: Lab, how: str, killed: str) -> None:
+    """The FIFO of the run has no name any more, but whoever comes next finds it."""
+    os.mkfifo(lab.dir / "in")
+    say = os.open(lab.dir / "in", os.O_RDWR)
+    script = f"while read word; do echo $word; done < {lab.dir}/in"
+    lab.start(f'[task.web]\ncommand = ["sh", "-c", "{script}"]\nlog = {{ to = "file" }}')
+    lab.up("web")
+    pid = lab.tasks()["web"]["pid"]
+    log = lab.dir / "log" / "web.log"
+
+    def logged(*words: str) -> bool:
+        return log.exists() and [line.split()[-1] for line in log.read_text().splitlines()] == list(words)
+
+    os.write(say, b"one\n")
+    wait_for(lambda: logged("one"))
+    take_away(lab, how)
+    wait_for((lab.run / "scribe.ledger").exists)
+    os.write(say, b"two\n")
+    wait_for(lambda: logged("one", "two"))
+    if killed in ("scribe", "both"):
+        os.kill(wait_for(lab.scribe), signal.SIGKILL)
+    os.write(say, b"three\n")
+    if killed in ("supervisor", "both"):
+        lab.end(signal.SIGKILL)
+        lab.start()
+    os.write(say, b"four\n")
+    wait_for(lambda: logged("one", "two", "three", "four"))
+    assert lab.tasks()["web"]["pid"] == pid
+    os.close(say)
+
+
+def test_what_health_says_is_there_after_the_runtime_directory_was_removed(lab: Lab) -> None:
+    lab.start(IDLE, f'health_listen = "unix:{lab.dir}/health.sock"')
+    lab.up("web")
+    told = lab.run / "health.json"
+    before = wait_for(lambda: told.exists() and told.read_text())
+    take_away(lab, "removed")
+    wait_for(lambda: told.exists() and told.read_text() == before)
+
+
+@pytest.mark.parametrize("how", ["fd_holder", "removed"])
+def test_files_that_the_next_supervisor_needs_are_created_again(lab: Lab, how: str) -> None:
     lab.start(IDLE)
     lab.up("web")
-    copy = lab.run / "program.zip"
-    wait_for(
-        lambda: str(copy) in map(os.path.realpath, Path(f"/proc/{lab.pid}/fd").iterdir()), "the supervisor knows it"
-    )
-    before = {name: (lab.run / name).read_bytes() for name in ("program.zip", "keeper")}
+    fd_holder = lab.run / "fd_holder"
+    before = fd_holder.read_bytes()
     if how == "removed":
         take_away(lab, how)
     else:
-        (lab.run / how).unlink()
-    wait_for(lambda: all((lab.run / name).exists() for name in before))
-    assert {name: (lab.run / name).read_bytes() for name in before} == before
+        fd_holder.unlink()
+    wait_for(fd_holder.exists)
+    assert fd_holder.read_bytes() == before
     lab.follow()
     assert lab.ctl("upgrade", code=None).code == 0, lab.stderr
 
 
-def test_a_history_that_cannot_be_written_is_in_the_status_until_it_can(lab: Lab) -> None:
+def test_a_history_that_cannot_be_written_is_in_status(lab: Lab) -> None:
     state = lab.dir / "state"
     lab.start('[task.a]\ncommand = "false"\nkind = "triggered"')
     shutil.rmtree(state)
     state.write_text("no directory")
     lab.ctl("run", "a", "--wait", code=None)
-    (says,) = wait_for(lambda: lab.ctl("status", "--json", code=None).json["supervisor"]["helpers"])
-    assert says.startswith(f"the history cannot be written, it waits in memory: {state}/history.db: ")
+
+    def said() -> list[str]:
+        """What `status` says of the history. It speaks of the firings, too."""
+        told = lab.ctl("status", "--json", code=None).json["supervisor"]["helpers"]
+        return [one for one in told if "the history" in one]
+
+    (says,) = wait_for(said)
+    assert says.startswith(f"the history cannot be written, new runs wait in memory: {state}/history.db: ")
     assert says in lab.ctl("status", code=None).out.splitlines()
     state.unlink()
     lab.ctl("run", "a", "--wait", code=None)
-    wait_for(lambda: not lab.ctl("status", "--json", code=None).json["supervisor"]["helpers"])
+    wait_for(lambda: not said())
 
 
 @pytest.mark.usefixtures("mounts")
-def test_what_was_below_a_mount_is_not_taken_for_what_is_there_now(lab: Lab) -> None:
-    """A socket, a journal and a lock that were the supervisor's once; nothing else happens that would wake it."""
+def test_a_mount_over_the_runtime_directory_is_noticed(lab: Lab) -> None:
+    """An old socket, journal and lock of the supervisor below a mount. No other event wakes it."""
     lab.start(IDLE)
     before = lab.up("web")
     below = {name: (lab.run / name).stat().st_ino for name in ("supervisor.sock", "journal")}
@@ -501,7 +534,7 @@ def test_what_was_below_a_mount_is_not_taken_for_what_is_there_now(lab: Lab) -> 
 
 
 @pytest.mark.parametrize("how", ["emptied", "renamed"])
-def test_who_gives_signs_of_life_goes_on_after_the_runtime_directory_was_removed(lab: Lab, how: str) -> None:
+def test_a_task_with_a_watchdog_goes_on_after_the_runtime_directory_was_removed(lab: Lab, how: str) -> None:
     speaks = (
         "import os, socket, time\n"
         "said = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
@@ -529,17 +562,22 @@ IDLE = '[task.web]\ncommand = "sleep 1000"'
 
 
 @pytest.mark.parametrize("key", ["state_dir", "log_dir", "runtime_dir"])
-def test_a_directory_that_cannot_be_made_is_one_line_with_what_helps(lab: Lab, key: str) -> None:
+def test_a_directory_that_cannot_be_created_is_one_line_with_a_remedy(lab: Lab, key: str) -> None:
+    """It cannot run only without its runtime directory. The config is not at fault, so the exit code is not 78."""
     (lab.dir / "file").touch()
     text = lab.text(IDLE)
     lines = [f'{key} = "{lab.dir}/file/x"' if line.startswith(key) else line for line in text.splitlines()]
     lab.path.write_text("\n".join(lines))
-    lab.start(wait=False)
-    assert lab.expect_exit() == 78
-    (line,) = lab.stderr.splitlines()
-    assert f"{lab.path}: supervisor: {key}: cannot make the directory {lab.dir}/file/x as uid " in line
+    lab.start(wait=key != "runtime_dir")
+    if key == "runtime_dir":
+        assert lab.expect_exit() == 1
+    else:
+        lab.up("web")
+    (line,) = [line for line in lab.stderr.splitlines() if f": supervisor: {key}: " in line]
+    assert f"{lab.path}: supervisor: {key}: cannot create the directory {lab.dir}/file/x as uid " in line
     who = f"uid {os.geteuid()}"
-    assert line.endswith(f": Not a directory; make it, writable for {who}; or choose another one in [supervisor] {key}")
+    helps = f"create it, writable for {who}; or choose another one in [supervisor] {key} [machine]"
+    assert line.endswith(f": Not a directory; {helps}")
 
 
 def test_the_path_of_the_config_is_absolute_wherever_it_was_started(lab: Lab) -> None:

@@ -1,10 +1,11 @@
-"""`supctl upgrade`: another program in the same process, under living tasks. It is a changed copy of ours."""
+"""`supctl upgrade`: another version in the same process, under living tasks. The other version is a changed copy."""
 
 import os
 import shutil
 import signal
+import socket
 import subprocess
-import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def begin(lab: Lab) -> dict[str, int]:
     return pids
 
 
-def install(lab: Lab, version: str, file: str = "boot.py", old: str = "", new: str = "") -> None:
+def install(lab: Lab, version: str, file: str = "program/boot.py", old: str = "", new: str = "") -> None:
     """A copy of this program with another version, and one change."""
     place = lab.dir / "new" / "supervisor"
     shutil.rmtree(place, ignore_errors=True)
@@ -73,7 +74,7 @@ def went_well(asking: "subprocess.Popen[str]") -> None:
     assert "to 9.9.9 (pid stays" in out
 
 
-def test_nothing_changes_but_the_program(lab: Lab) -> None:
+def test_an_upgrade_changes_only_the_program(lab: Lab) -> None:
     pids = begin(lab)
     lab.ctl("freeze", "steady", "--reason", "wait")
     lab.ctl("pause", "told")
@@ -95,6 +96,68 @@ def test_nothing_changes_but_the_program(lab: Lab) -> None:
     first, second = wait_for(lambda: len(found := (lab.dir / "limits").read_text().split()) == 2 and found)
     assert first == second, "the supervisor's own limit is not the tasks'"
     assert lab.until("upgrade")["to"] == "9.9.9"
+
+
+NEEDS_ALL = """
+[task.web]
+command = "sleep 1000"
+log = {{ to = "file" }}
+[task.probed]
+command = "sleep 1000"
+ready = {{ http = "http://127.0.0.1:{port}/" }}
+start_timeout = "1h"
+[task.job]
+every = "1h"
+command = "true"
+[task.python]
+python = "worker:main"
+directory = "{dir}"
+autostart = false
+[task.limited]
+command = "sleep 1000"
+limits = {{ open_files = 100 }}
+autostart = false
+"""
+
+
+def begun(lab: Lab, helper: str, before: int = 0) -> int:
+    """The pid of a helper that has loaded its modules: it lets SIGTERM in then."""
+
+    def seen() -> int:
+        pid = lab.helper(helper)
+        with suppress(OSError):  # it has just ended
+            blocked = Path(f"/proc/{pid}/status").read_text().partition("SigBlk:")[2].split()[0]
+            return pid if pid != before and not int(blocked, 16) & 1 << signal.SIGTERM - 1 else 0
+        return 0
+
+    return wait_for(seen, f"@{helper} has begun")
+
+
+def test_an_installed_version_that_does_not_run_yet_harms_nothing(lab: Lab) -> None:
+    """The modules of a process are all of the old version or all of the new one: here no other mixture works."""
+    (lab.dir / "worker.py").write_text("def main(stop):\n    stop.wait()\n")
+    install(lab, "9.9.8")
+    place = {"PYTHONPATH": str(lab.dir / "new")}
+    with socket.create_server(("127.0.0.1", 0)) as asked:
+        asked.settimeout(PATIENCE)
+        tasks = NEEDS_ALL.format(dir=lab.dir, port=asked.getsockname()[1])
+        lab.start(tasks, f'health_listen = "unix:{lab.dir}/health.sock"\n', env=place)
+        asked.accept()[0].close()  # @prober has loaded its kind of probe
+    names = ("scribe", "prober", "timekeeper", "health")
+    before = {name: begun(lab, name) for name in names}
+    install(lab, "9.9.9")
+    for path in (lab.dir / "new/supervisor").rglob("*.py"):
+        first = "from __future__ import annotations\n"
+        path.write_text(path.read_text().replace(first, f"{first}from supervisor.version import new\n", 1))
+    (lab.dir / "new/supervisor/version.py").write_text('__version__ = new = "9.9.9"\n')
+    for killed in (*names, "scribe"):
+        os.kill(before[killed], signal.SIGKILL)
+        before[killed] = begun(lab, killed, before[killed])
+    for holder in (lab.run / "notify_holders").glob("*"):
+        os.kill(int(holder.name), signal.SIGKILL)
+    for task in ("python", "limited", "python", "limited"):
+        lab.ctl("restart", task)
+    assert not [line for line in lab.stderr.splitlines() if "cannot start" in line or "Traceback" in line]
 
 
 def test_an_exit_during_the_exec_is_known(lab: Lab) -> None:
@@ -120,7 +183,7 @@ def test_an_exit_after_the_exec_is_known(lab: Lab) -> None:
     assert lab.until(name="told", pid=pids["told"])["exit"]["code"] == 7
 
 
-def test_what_is_said_during_the_exec_is_heard(lab: Lab) -> None:
+def test_messages_during_the_exec_count(lab: Lab) -> None:
     script = lab.dir / "speaks.py"
     script.write_text(
         "import os, socket, time\n"
@@ -155,7 +218,7 @@ def test_sigterm_during_the_exec_is_obeyed(lab: Lab) -> None:
     asking.communicate()
 
 
-def test_no_second_supervisor_can_start_meanwhile(lab: Lab) -> None:
+def test_no_second_supervisor_can_start_during_an_upgrade(lab: Lab) -> None:
     begin(lab)
     install(lab, "9.9.9", old=AT_START, new=WAITS.format(dir=lab.dir))
     asking = upgrading(lab)
@@ -180,100 +243,15 @@ def refused(lab: Lab, pids: dict[str, int]) -> str:
     return answer.err
 
 
-DIES = "    import signal\n    os.kill(os.getpid(), signal.SIGSEGV)\n"
-
-EARLY = """
-import os, signal
-from supervisor import app
-from supervisor.host import spawner
-begin = spawner.Spawner.__init__
-def early(self):
-    os.kill(os.getpid(), signal.SIGTERM)
-    begin(self)
-spawner.Spawner.__init__ = early
-app.main()
-"""
-
-
-def killed_on_its_trial(lab: Lab) -> None:
-    """An upgrade whose new version was killed by a signal; what has asked for it is told so."""
-    install(lab, "9.9.9", old="    host.settled()\n", new=DIES)
-    lab.hang_up()
-    asking = subprocess.Popen(
-        [*SUPCTL, "upgrade"],
-        env={**lab.env, "SUPERVISOR_SOCKET": str(lab.socket)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert lab.expect_exit() == -signal.SIGSEGV
-    asking.kill()
-    asking.communicate()
-
-
-def test_a_version_that_is_killed_on_its_trial_is_followed_by_the_old_one(lab: Lab) -> None:
-    """By nobody at once, as the process is gone; but whoever starts the new one, as systemd does, gets the old one."""
-    pids = begin(lab)
-    killed_on_its_trial(lab)
-    lab.start(env={"PYTHONPATH": str(lab.dir / "new")})
-    told = lab.ctl("version", "--json").json
-    assert told["supervisor"] == __version__
-    assert told["upgrade"]["why"] == "it was killed before its trial was over"
-    assert all(lab.tasks()[name]["pid"] == pid and alive(pid) for name, pid in pids.items())
-    assert not (lab.run / "trial.json").exists(), "it is over"
-
-
-def test_a_version_that_is_installed_after_that_is_not_taken_for_it(lab: Lab) -> None:
-    pids = begin(lab)
-    killed_on_its_trial(lab)
-    install(lab, "9.9.9", old="    host.settled()\n", new="    # mended\n")
-    lab.start(env={"PYTHONPATH": str(lab.dir / "new")})
-    told = lab.ctl("version", "--json").json
-    assert (told["supervisor"], told["upgrade"]) == ("9.9.9", None)
-    assert all(lab.tasks()[name]["pid"] == pid and alive(pid) for name, pid in pids.items())
-    assert not (lab.run / "trial.json").exists(), "nobody is on trial"
-
-
-def test_sigterm_before_the_old_version_is_back_is_obeyed(lab: Lab) -> None:
-    pids = begin(lab)
-    killed_on_its_trial(lab)
-    command = [sys.executable, "-c", EARLY, "-c", str(lab.path)]
-    lab.start(command=command, env={"PYTHONPATH": str(lab.dir / "new")}, wait=False)
-    assert lab.expect_exit() == 0
-    assert f"back to {__version__}" in lab.stderr
-    assert not any(map(alive, pids.values()))
-
-
-def test_sigterm_before_a_version_fails_is_obeyed_by_the_old_one(lab: Lab) -> None:
-    pids = begin(lab)
-    install(lab, "9.9.9", old=AT_START, new="    import signal; os.kill(os.getpid(), signal.SIGTERM)\n")
-    boot = lab.dir / "new/supervisor/boot.py"
-    boot.write_text(boot.read_text().replace("    host.settled()\n", "    raise MemoryError('after the adoption')\n"))
-    lab.hang_up()
-    lab.ctl("upgrade", code=1)
-    assert lab.expect_exit() == 0
-    assert f"failed, back to {__version__}: MemoryError" in lab.stderr
-    assert not any(map(alive, pids.values()))
-
-
-def test_a_sweep_forgets_the_trial(lab: Lab) -> None:
-    """Who starts next begins anew, with whatever is installed."""
-    begin(lab)
-    killed_on_its_trial(lab)
-    assert (lab.run / "trial.json").exists()
-    for _ in range(2):  # the first has something to kill
-        subprocess.run([*SUPERVISOR, "-c", str(lab.path), "--sweep"], env=lab.env, timeout=PATIENCE, check=True)
-        assert not (lab.run / "trial.json").exists()
-        (lab.run / "trial.json").touch()
-
-
 def test_a_broken_config_is_refused(lab: Lab) -> None:
     pids = begin(lab)
     lab.write("[task.steady]\ncomand = 'sleep'\n")
     assert 'did you mean "command"' in refused(lab, pids)
 
 
-@pytest.mark.parametrize("file", ["__init__.py", "app.py", "parent.py", "config/schema.py", "helpers/scribe.py"])
+@pytest.mark.parametrize(
+    "file", ["__init__.py", "program/main.py", "shell/parent.py", "config/schema.py", "helpers/scribe.py"]
+)
 def test_a_program_that_cannot_be_imported_is_refused(lab: Lab, file: str) -> None:
     pids = begin(lab)
     install(lab, "9.9.9", file)
@@ -284,77 +262,11 @@ def test_a_program_that_cannot_be_imported_is_refused(lab: Lab, file: str) -> No
 
 def test_a_program_that_cannot_read_the_journal_is_refused(lab: Lab) -> None:
     pids = begin(lab)
-    install(lab, "9.9.9", "store/records.py", old="COMPACT_ABOVE =", new="VERSION = 2\n")
+    install(lab, "9.9.9", "store/journal.py", old="COMPACT_ABOVE =", new="VERSION = 2\n")
     assert "has version 1, not 2" in refused(lab, pids)
 
 
-def test_a_program_whose_journal_the_old_one_could_not_read_is_refused(lab: Lab) -> None:
-    """It might fail on its trial, and the old one would start everything a second time."""
-    pids = begin(lab)
-    record = '    record["stop"] = ['
-    install(lab, "9.9.9", "store/records.py", old=record, new='    record["state"] = "aloft"\n')
-    assert "the running version could not take over again: exit 1: the record of" in refused(lab, pids)
-
-
-def test_what_a_version_that_failed_has_added_to_the_journal_doubles_nothing(lab: Lab) -> None:
-    pids = begin(lab)
-    fails = """    host.remember([record_of(i) for i in parent.fleet.instances.values()])
-    raise KeyError(journal.path)
-"""
-    install(lab, "9.9.9", old="    host.settled()\n", new=fails)
-    place = lab.dir / "new" / "supervisor"
-    boot, instance = place / "boot.py", place / "core/instance.py"
-    boot.write_text(boot.read_text().replace("import Journal, boot_id", "import Journal, boot_id, record_of"))
-    added = '    added: str = "of a later version"\n'
-    text = instance.read_text()
-    for before in ('    breach: str = ""', '    asked: str = ""', "    undone: bool = False", "    bark: float | None"):
-        assert before in text
-        text = text.replace(before, added + before)
-    instance.write_text(text)
-    lab.hang_up()
-    assert f"9.9.9 has failed, {__version__} goes on" in lab.ctl("upgrade", code=1).err
-    lab.follow()
-    assert {name: lab.tasks()[name]["pid"] for name in pids} == pids
-    assert "not trusted" not in lab.stderr
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "why"),
-    [
-        (AT_START, "    raise RuntimeError('broken at its start')\n", "broken at its start"),
-        (AT_START, "    return 1\n", "it ended with 1"),
-        (AT_START, "    import sys; sys.exit('no way')\n", "no way"),
-        ("    host.settled()\n", "    raise MemoryError('after the adoption')\n", "after the adoption"),
-        ("    while parent.turn(", "    parent.turn(0); raise KeyError('in its loop')\n", "in its loop"),
-    ],
-)
-def test_a_program_that_fails_at_its_start_is_followed_by_the_old_one(lab: Lab, old: str, new: str, why: str) -> None:
-    pids = begin(lab)
-    install(lab, "9.9.9", old=old, new=new)
-    lab.hang_up()
-    said = lab.ctl("upgrade", code=1).err
-    assert f"9.9.9 has failed, {__version__} goes on (pid {lab.pid})" in said
-    assert why in said
-    lab.follow()
-    assert lab.until("upgrade")["why"]
-    assert lab.ctl("version", "--json").json["supervisor"] == __version__
-    assert {name: lab.tasks()[name]["pid"] for name in pids} == pids
-    wait_for(lab.scribe, "the helpers of the old program run from the copy, too")
-    (lab.dir / "fifo").write_text("end\n")
-    assert lab.until(name="told", pid=pids["told"])["exit"]["code"] == 7
-
-
-def test_after_a_failure_the_next_version_is_as_welcome(lab: Lab) -> None:
-    pids = begin(lab)
-    install(lab, "9.9.9", old=AT_START, new="    raise RuntimeError('broken')\n")
-    lab.hang_up()
-    lab.ctl("upgrade", code=1)
-    install(lab, "9.9.10")
-    assert "to 9.9.10" in lab.ctl("upgrade").out
-    assert {name: lab.tasks()[name]["pid"] for name in pids} == pids
-
-
-def test_who_connects_meanwhile_waits(lab: Lab) -> None:
+def test_a_client_that_connects_during_the_exec_waits(lab: Lab) -> None:
     begin(lab)
     install(lab, "9.9.9", old=AT_START, new=WAITS.format(dir=lab.dir))
     asking = upgrading(lab)
@@ -365,13 +277,20 @@ def test_who_connects_meanwhile_waits(lab: Lab) -> None:
     went_well(asking)
 
 
-def test_the_copy_of_an_earlier_version_is_not_taken_for_ours(lab: Lab) -> None:
-    """When no copy can be made: what an upgrade would go back to is another program then."""
-    lab.run.mkdir()
-    (lab.run / "program.zip").write_bytes(b"of an earlier version")
-    (lab.run / "program.zip.new").mkdir()
-    lab.start('[task.a]\ncommand = "sleep 1000"')
-    pid = lab.up("a")["a"]
-    wait_for(lambda: "no copy of this program for the case of an upgrade" in lab.stderr)
-    assert "no copy of the running program can be kept" in lab.ctl("upgrade", code=1).err
-    assert lab.tasks()["a"]["pid"] == pid
+@pytest.mark.parametrize(
+    "fails", ["    raise RuntimeError('broken at its start')\n", "    import os; os.kill(os.getpid(), 11)\n"]
+)
+def test_a_version_that_fails_after_the_exec_is_reported_at_once(lab: Lab, fails: str) -> None:
+    """The tasks go on. The next supervisor, of a working version, adopts them."""
+    pids = begin(lab)
+    install(lab, "9.9.9", old=AT_START, new=fails)
+    lab.hang_up()
+    said = lab.ctl("upgrade", code=1).err
+    assert f"the new version (pid {lab.pid}) ended" in said
+    assert "the tasks keep running" in said
+    lab.expect_exit()
+    install(lab, "9.9.10")
+    lab.start(env={"PYTHONPATH": str(lab.dir / "new")})
+    assert lab.ctl("version", "--json").json["supervisor"] == "9.9.10"
+    assert {name: lab.tasks()[name]["pid"] for name in pids} == pids
+    assert all(map(alive, pids.values()))

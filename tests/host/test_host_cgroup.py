@@ -1,4 +1,4 @@
-"""Cgroups and marks by themselves: where the tree belongs, what is removed, what is inherited."""
+"""Cgroups and marks: where the tree is, what is removed, and what is inherited."""
 
 import errno
 import os
@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_host_spawner import BEGIN
+from spawning import BEGIN
 
-from supervisor.host import cgroup, clone, mark
+from supervisor.host import cgroup, mark
+from supervisor.spawn import clone
 
 UNIFIED = "/sys/fs/cgroup"
 
@@ -34,7 +35,7 @@ def test_where_the_tree_belongs(case: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cgroup, "_mounts", lambda: mounts)
     monkeypatch.setattr(cgroup, "_delegated", lambda path: path.endswith(delegated) if delegated else False)
     if expected is None:
-        with pytest.raises(cgroup.NoCgroupError, match="no cgroup v2 is mounted"):
+        with pytest.raises(cgroup.NoCgroupError, match="no mounted cgroup v2"):
             cgroup.home()
     else:
         assert cgroup.home() == expected
@@ -89,7 +90,7 @@ def test_a_cgroup_of_a_run(tree: str):
     one.close()
 
 
-def test_what_others_have_left_is_removed_when_it_is_empty(tree: str):
+def test_cgroups_of_earlier_supervisors_are_removed_when_empty(tree: str):
     cgroup.make(f"{tree}/1")
     cgroup.make(f"{tree}/2")
     beside = f"{os.path.dirname(tree)}/supervisor-{os.getpid()}-1"
@@ -106,40 +107,40 @@ def test_what_others_have_left_is_removed_when_it_is_empty(tree: str):
 
 
 LEFT = """
-made = spawner.Spawner()
-made.hold("/tmp/nobody/of/it", 0)
-signal.pidfd_send_signal(made._pidfd, signal.SIGSTOP)
-os.waitid(os.P_PIDFD, made._pidfd, os.WSTOPPED)
-made.prepare(3)
-pidfd = os.pidfd_open(made._pid)
+made = Spawning()
+made.held.hold("/tmp/nobody/of/it", 0)
+signal.pidfd_send_signal(made._process.pidfd, signal.SIGSTOP)
+os.waitid(os.P_PIDFD, made._process.pidfd, os.WSTOPPED)
+made.spawner.prepare(3)
+pidfd = os.pidfd_open(made._process.pid)
 import select, threading
 threading.Timer(0.1, lambda: signal.pidfd_send_signal(pidfd, signal.SIGCONT)).start()
-spawner._comes = lambda fd, pid: select.select([fd], [], [])[0]
-made.leave()
+spawner_process.comes = lambda fd, pid: select.select([fd], [], [])[0]
+made.hand_over()
 signal.pidfd_send_signal(pidfd, signal.SIGTERM)
 select.select([pidfd], [], [])
-assert not os.path.exists(made.tree), os.listdir(made.tree)
+assert not os.path.exists(made.cgroups.tree), os.listdir(made.cgroups.tree)
 """
 
 
 INSIDE = """
 inside = lambda pid: open(f"/proc/{pid}/cgroup").read().rpartition("0::")[2].strip()
-made = spawner.Spawner()
+made = Spawning()
 for _ in range(3):
-    spare = made.spawn(SPEC)
+    spare = made.spawner.spawn(SPEC)
     assert spare.cgroup.endswith(inside(spare.pid)), (spare.cgroup, inside(spare.pid))
     spare.close()
     os.waitid(os.P_PID, spare.pid, os.WEXITED)
 runs(made)
-made.prepare(2)
+made.spawner.prepare(2)
 made.close()
-assert not os.path.exists(made.tree), "children that wait are let go, and their cgroups with them"
+assert not os.path.exists(made.cgroups.tree), "children that wait are let go, and their cgroups with them"
 """
 
 
 @pytest.mark.parametrize("how", ["cloned", "moved, as clone3 is refused", "moved, as our own cgroup was killed once"])
 def test_a_child_is_made_in_a_cgroup(how: str, tree: str):
-    """The last is a trap of the kernel: what is cloned from a cgroup that was killed into a new one dies at once."""
+    """The last case is a trap of the kernel: a process cloned from a killed cgroup into a new one dies at once."""
     cgroup.make(f"{tree}/1")
     if "killed" in how:
         cgroup.Cgroup(f"{tree}/1").kill()
@@ -154,22 +155,23 @@ def test_a_child_is_made_in_a_cgroup(how: str, tree: str):
 @pytest.mark.parametrize(
     ("failure", "elsewhere"), [("EAGAIN", False), ("ENOMEM", False), ("ENOSYS", True), ("EPERM", True), ("E2BIG", True)]
 )
-def test_a_full_cgroup_has_no_child_by_another_way(
+def test_a_full_cgroup_gets_no_child_by_a_move(
     failure: str, elsewhere: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Who is moved into a cgroup is not counted against its pids.max."""
+    """A process that is moved into a cgroup does not count against pids.max."""
     number = getattr(errno, failure)
     made: list[bool] = []
-    monkeypatch.setattr(clone, "_clone_into", lambda path, flag: -number)
+    monkeypatch.setattr(clone, "_clone_into", lambda directory, flag: -number)
     monkeypatch.setattr(clone, "_clone", lambda: made.append(True) or -errno.ENFILE)
     monkeypatch.setattr(clone, "_fork_twice", lambda: made.append(True) or -errno.ENFILE)
-    assert clone.make(f"{tmp_path}/1", into=True) == (-errno.ENFILE if elsewhere else -number, False)
+    made_in = clone.make([f"{tmp_path}/1"], pytest.fail, into=True)  # type: ignore[arg-type]
+    assert made_in == [(-errno.ENFILE if elsewhere else -number, False)]
     assert bool(made) == elsewhere
     assert not (tmp_path / "1").exists(), "the cgroup of nobody is removed"
 
 
-def test_nothing_is_made_after_the_program_has_left_its_tree(tree: str):
-    """What the spawner was told to make when the next program is executed: nobody would remove it."""
+def test_no_cgroup_is_made_after_the_program_has_left_its_tree(tree: str):
+    """Cgroups that the spawner makes during the re-exec would never be removed."""
     cgroup.make(f"{tree}/1")
     done = subprocess.run(
         [sys.executable, "-c", BEGIN + LEFT],
@@ -192,7 +194,7 @@ def test_the_mark_of_a_run():
 def test_the_mark_is_inherited_whatever_a_process_does():
     number = mark.number("web:1/1@e", "/run/a")
     words = ["setsid", "env", "-i", "sh", "-c", "exec sleep 1000 <&- >&- 2>&-"]
-    with subprocess.Popen(words, preexec_fn=lambda: mark.put(number)) as process:
+    with subprocess.Popen(words, preexec_fn=lambda: mark.set_own(number)) as process:
         assert mark.of(process.pid) == number
         process.kill()
     assert mark.of(process.pid) == 0, "it is gone"

@@ -1,13 +1,12 @@
-"""Which controllers runs can have, by where the supervisor is, or by what systemd there is."""
+"""Which controllers runs can have, by the cgroup of the supervisor, or by the version of systemd."""
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from supervisor.host import cgroup, controllers
-from supervisor.host.controllers import Offer
+from supervisor.host import cgroup, cgroup_controllers
+from supervisor.host.cgroup_controllers import Offer
 
 FOUR = frozenset(("cpu", "io", "memory", "pids"))
 Place = Callable[..., Path]
@@ -29,33 +28,35 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return make
 
 
-def test_who_is_beside_the_tree_gets_all(place: Place) -> None:
+def test_a_supervisor_beside_its_tree_gets_all_controllers(place: Place) -> None:
     place(inside="")
-    assert controllers.of_this_process().controllers == FOUR
+    assert cgroup_controllers.of_this_process().controllers == FOUR
 
 
-def test_who_is_in_the_way_gets_only_what_is_there_already(place: Place) -> None:
+def test_a_supervisor_inside_of_its_tree_gets_only_existing_controllers(place: Place) -> None:
     where = place(inside="812\n813", below="pids")
-    assert controllers.of_this_process() == Offer(
+    assert cgroup_controllers.of_this_process() == Offer(
         frozenset(("pids",)), f"the supervisor is itself in {where}; DelegateSubgroup= of systemd 254 helps"
     )
 
 
-def test_in_the_root_of_the_machine_nobody_is_in_the_way(place: Place) -> None:
+def test_in_the_root_cgroup_processes_do_no_harm(place: Place) -> None:
     place(inside="1", root=True)
-    assert controllers.of_this_process().controllers == FOUR
+    assert cgroup_controllers.of_this_process().controllers == FOUR
 
 
 def test_without_cgroups_there_is_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place(inside="")
     monkeypatch.setenv(cgroup.NEVER, "no")
-    assert controllers.of_this_process() == Offer(frozenset(), f"{cgroup.NEVER}=no")
+    assert cgroup_controllers.of_this_process() == Offer(frozenset(), f"{cgroup.NEVER}=no")
 
 
-def test_what_is_not_ours_to_write_gives_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cgroup_without_write_permission_gives_no_controller(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     where = place(inside="")
     monkeypatch.setattr("os.access", lambda *_: False)
-    assert controllers.of_this_process() == Offer(frozenset(), f"cannot make a cgroup in {where}: not ours to write")
+    assert cgroup_controllers.of_this_process() == Offer(
+        frozenset(), f"cannot make a cgroup in {where}: no permission to write"
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,18 +65,18 @@ def test_what_is_not_ours_to_write_gives_nothing(place: Place, monkeypatch: pyte
 )
 def test_the_version_of_systemd(said: str, version: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.path.isdir", lambda _: True)
-    monkeypatch.setattr("subprocess.run", lambda *_, **__: subprocess.CompletedProcess((), 0, stdout=said))
-    assert controllers.systemd.__wrapped__() == version
+    monkeypatch.setattr(cgroup_controllers, "output_of", lambda _: said.encode())
+    assert cgroup_controllers.systemd.__wrapped__() == version
 
 
-def test_a_unit_needs_a_systemd_that_knows_leaves(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_unit_needs_a_systemd_with_delegate_subgroup(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     where = place(inside="1")
     monkeypatch.setattr("os.geteuid", lambda: 0)
     for version, expected in ((0, None), (253, frozenset()), (254, FOUR)):
-        monkeypatch.setattr(controllers, "systemd", lambda version=version: version)
-        offer = controllers.of_a_unit()
+        monkeypatch.setattr(cgroup_controllers, "systemd", lambda version=version: version)
+        offer = cgroup_controllers.of_a_unit()
         assert (offer and offer.controllers) == expected
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    assert controllers.of_a_unit() == Offer(
-        frozenset(), f"systemd gives {where}/user.slice/user-1000.slice/user@1000.service no more"
+    assert cgroup_controllers.of_a_unit() == Offer(
+        frozenset(), f"systemd gives {where}/user.slice/user-1000.slice/user@1000.service no other controllers"
     )

@@ -1,5 +1,6 @@
-"""What @health tells, by itself: of what is in its file, of a supervisor that is gone, to clients that cost time."""
+"""@health alone: what it answers from its file, without a supervisor, and to clients that cost time."""
 
+import errno
 import json
 import os
 import socket
@@ -29,10 +30,10 @@ NOT_READY = {"ready": False, "why": ["frozen by root", "web is essential: web is
 
 class Clock:
     def __init__(self) -> None:
-        self.now = 1000.0
+        self.time = 1000.0
 
-    def monotonic(self) -> float:
-        return self.now
+    def now(self) -> float:
+        return self.time
 
 
 class Place:
@@ -42,7 +43,7 @@ class Place:
         self.file = directory / "health.json"
         self.lock = directory / "lock"
         self.holder: subprocess.Popen[bytes] | None = None
-        self.knowledge = health.Knowledge(str(self.file))
+        self.published = health.PublishedHealth(str(self.file))
 
     def begin(self) -> None:
         words = [sys.executable, "-S", "-c", HOLD, str(self.lock)]
@@ -61,7 +62,7 @@ class Place:
         new.rename(self.file)
 
     def ask(self, path: str, method: str = "GET") -> tuple[int, str]:
-        text = health.answer(self.knowledge, f"{method} {path} HTTP/1.1\r\n\r\n".encode()).decode()
+        text = health.answer(self.published, f"{method} {path} HTTP/1.1\r\n\r\n".encode()).decode()
         head, _, body = text.partition("\r\n\r\n")
         return int(head.split()[1]), body
 
@@ -74,14 +75,14 @@ def place(tmp_path: Path) -> Iterator[Place]:
     made.end()
 
 
-def test_before_anything_was_said(place: Place) -> None:
+def test_before_the_supervisor_reported_its_state(place: Place) -> None:
     assert place.ask("/live") == (200, "live\n")
-    assert place.ask("/ready") == (503, "the supervisor has not said anything yet\n")
+    assert place.ask("/ready") == (503, "the supervisor has not reported its state yet\n")
     place.file.write_text("{")
     assert place.ask("/ready")[0] == 503
 
 
-def test_what_was_said(place: Place) -> None:
+def test_the_reported_state_is_answered(place: Place) -> None:
     place.say(READY)
     assert place.ask("/ready") == (200, "ready\n")
     assert place.ask("/health") == (200, json.dumps(READY) + "\n")
@@ -94,7 +95,7 @@ def test_what_was_said(place: Place) -> None:
     assert place.ask("/live")[0] == 200
 
 
-def test_it_is_read_again_only_when_it_has_become_different(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_is_read_again_only_after_a_change(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.say(READY)
     read: list[object] = []
     load = json.load
@@ -107,21 +108,21 @@ def test_it_is_read_again_only_when_it_has_become_different(place: Place, monkey
     assert len(read) == 2
 
 
-def test_without_a_supervisor_its_last_word_holds_for_a_moment(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tasks go on, and the next supervisor comes soon; if it does not, nobody watches them."""
+def test_without_a_supervisor_its_last_state_is_valid_for_a_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tasks go on, and the next supervisor comes soon. If it does not, nothing watches them."""
     clock = Clock()
-    monkeypatch.setattr(health, "time", clock)
+    monkeypatch.setattr(health, "clock", clock)
     place.say(READY)
     assert place.ask("/ready")[0] == 200
     place.end()
-    clock.now += 1000  # since nobody has asked
-    assert place.ask("/live") == (503, "there is no supervisor\n")
+    clock.time += 1000  # since nobody has asked
+    assert place.ask("/live") == (503, "the supervisor does not run\n")
     assert place.ask("/ready")[0] == 200
-    clock.now += health.STALE - 0.1
+    clock.time += health.STALE - 0.1
     assert place.ask("/ready")[0] == 200
-    clock.now += 0.2
-    assert place.ask("/ready") == (503, "there is no supervisor\n")
-    assert json.loads(place.ask("/health")[1]) == {**READY, "ready": False, "why": ["there is no supervisor"]}
+    clock.time += 0.2
+    assert place.ask("/ready") == (503, "the supervisor does not run\n")
+    assert json.loads(place.ask("/health")[1]) == {**READY, "ready": False, "why": ["the supervisor does not run"]}
     place.begin()
     assert place.ask("/ready")[0] == 200
     place.end()
@@ -142,7 +143,7 @@ def address(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     listener = health.listen(f"unix:{path}")
     place.say(READY)
     over = threading.Event()
-    server = health.Server(listener, place.knowledge)
+    server = health.Server(listener, place.published)
 
     def serve() -> None:
         while not over.is_set():
@@ -156,7 +157,7 @@ def address(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     thread.join()
     for client in list(server._clients.values()):
         server._close(client)
-    server._selector.close()
+    server._loop._epoll.close()
     listener.close()
 
 
@@ -173,21 +174,62 @@ def ask(path: str) -> bytes:
         return client.recv(4096)
 
 
-def test_everybody_may_ask_at_its_socket(address: str) -> None:
+def test_every_user_may_connect_to_its_socket(address: str) -> None:
     assert stat.S_IMODE(os.stat(address).st_mode) == 0o666
     assert ask(address).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_who_says_nothing_is_hung_up_on(address: str) -> None:
+def test_a_silent_client_is_disconnected(address: str) -> None:
     began = time.monotonic()
     with connected(address) as mute:
         assert mute.recv(100) == b""
     assert time.monotonic() - began >= 0.4
 
 
-def test_who_finds_no_room_waits_until_there_is_some(address: str) -> None:
-    """Descriptors are bounded; and who has a question gets an answer all the same."""
+def test_a_client_beyond_the_bound_waits_for_its_turn(address: str) -> None:
+    """Descriptors are bounded, and each client gets an answer all the same."""
     began = time.monotonic()
     with connected(address), connected(address):
         assert ask(address).startswith(b"HTTP/1.1 200 OK\r\n")
     assert time.monotonic() - began >= 0.4
+
+
+class Short(socket.socket):
+    """A listener that has no descriptor for its first client."""
+
+    calls = 0
+
+    def accept(self) -> tuple[socket.socket, object]:
+        self.calls += 1
+        if self.calls == 1:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+def test_without_a_descriptor_a_client_waits_and_the_loop_sleeps(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "NO_ROOM", 0.2)
+    with closing(Short(fileno=health.listen(f"unix:{tmp_path}/health.sock").detach())) as listener:
+        server = health.Server(listener, place.published)
+        with connected(f"{tmp_path}/health.sock") as client:
+            turns = 0
+            while not server._clients:
+                server.turn()
+                turns += 1
+            client.sendall(b"GET /live HTTP/1.0\r\n\r\n")
+            while server._clients:
+                server.turn()
+            assert client.recv(100).startswith(b"HTTP/1.1 ")
+        assert turns <= 4
+        server._loop._epoll.close()
+
+
+def test_without_a_descriptor_the_last_state_stays(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert place.ask("/live")[0] == 200
+
+    def refused(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", refused)
+    assert place.ask("/live")[0] == 200

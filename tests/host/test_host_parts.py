@@ -1,4 +1,4 @@
-"""The parts of the host, each for itself, on the real kernel: errands, inotify, sd_notify, the log."""
+"""The parts of the host on the real kernel: errands, inotify, sd_notify, the log."""
 
 import itertools
 import os
@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.host import errand, kin, procfs
+from supervisor.host import errand, procfs
 from supervisor.host.errand import Errands
 from supervisor.host.inotify import Watch
-from supervisor.host.interface import Done, Touched
+from supervisor.host.interface import ConfigTouched, Done
 from supervisor.host.log import Log
 from supervisor.host.loop import Loop
-from supervisor.host.notify import Notifier
+from supervisor.host.sd_notify import Notifier
+from supervisor.runs import proctree
 
 PATIENCE = 15.0
 
@@ -101,8 +102,8 @@ def test_an_errand_that_hangs_is_ended_when_its_time_is_over(loop: Loop) -> None
     errands = Errands(loop)
     number = errands.run(100.0, hangs)
     assert errands.next_deadline() == 100.0 + errand.TIME_LIMIT
-    assert errands.expire(100.0 + errand.TIME_LIMIT - 0.1) == []
-    assert errands.expire(100.0 + errand.TIME_LIMIT) == [Done(number, None, "took longer than 60 s")]
+    assert errands.due(100.0 + errand.TIME_LIMIT - 0.1) == []
+    assert errands.due(100.0 + errand.TIME_LIMIT) == [Done(number, None, "took longer than 60 s")]
     assert os.WTERMSIG(os.wait()[1]) == signal.SIGKILL
     assert errands.next_deadline() is None
 
@@ -124,7 +125,7 @@ def test_without_a_process_the_errand_has_failed(loop: Loop, monkeypatch: pytest
     monkeypatch.setattr(os, "fork", refuses)
     number = errands.run(0.0, abs, 1)
     assert errands.next_deadline() == 0.0
-    assert errands.expire(0.0) == [Done(number, None, "cannot fork: Resource temporarily unavailable")]
+    assert errands.due(0.0) == [Done(number, None, "cannot fork: Resource temporarily unavailable")]
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -151,7 +152,7 @@ def told(watch: Watch) -> bool:
         (lambda d: (d / "a.toml").chmod(0o600), False),
     ],
 )
-def test_which_changes_are_told(tmp_path: Path, change: Callable[[Path], object], tells: bool) -> None:
+def test_which_changes_are_reported(tmp_path: Path, change: Callable[[Path], object], tells: bool) -> None:
     (tmp_path / "tasks.d").mkdir()
     for name in ("a.toml", "new"):
         (tmp_path / name).write_text("old")
@@ -163,7 +164,7 @@ def test_which_changes_are_told(tmp_path: Path, change: Callable[[Path], object]
     os.close(watch.fd)
 
 
-def test_a_file_that_is_being_written_is_told_when_it_is_finished(tmp_path: Path) -> None:
+def test_a_file_is_reported_when_its_writer_closes_it(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_text("old")
     watch = Watch()
@@ -190,8 +191,8 @@ def test_other_places_and_missing_ones(tmp_path: Path) -> None:
     os.close(watch.fd)
 
 
-def test_a_directory_that_is_replaced_is_told_and_watched_again(tmp_path: Path) -> None:
-    """As deployments do; the file in the new one counts from then on."""
+def test_a_replaced_directory_is_reported_and_watched_again(tmp_path: Path) -> None:
+    """As deployments do. The file in the new directory counts from then on."""
     place = tmp_path / "etc"
     place.mkdir()
     watch = Watch()
@@ -207,7 +208,7 @@ def test_a_directory_that_is_replaced_is_told_and_watched_again(tmp_path: Path) 
     os.close(watch.fd)
 
 
-def test_a_new_link_is_told_and_a_new_file_only_when_it_is_written(tmp_path: Path) -> None:
+def test_a_new_link_is_reported_at_once_and_a_new_file_when_written(tmp_path: Path) -> None:
     watch = Watch()
     watch.set(((str(tmp_path), "a"), (str(tmp_path), "b")))
     (tmp_path / "a").symlink_to("elsewhere")
@@ -234,35 +235,33 @@ def test_two_paths_to_one_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-def test_the_service_manager_is_told_in_one_datagram(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool
-) -> None:
+def test_the_service_manager_gets_one_datagram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool) -> None:
     name = f"{tmp_path}/notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + name if abstract else name)
         monkeypatch.setenv("NOTIFY_SOCKET", "@" + name if abstract else name)
         notifier = Notifier()
-        notifier.tell("READY=1", "STATUS=grün")
+        notifier.send("READY=1", "STATUS=grün")
         assert manager.recv(1000).decode() == "READY=1\nSTATUS=grün"
         for _ in range(100_000):  # a manager that does not read: nothing blocks, nothing raises
-            notifier.tell("WATCHDOG=1")
+            notifier.send("WATCHDOG=1")
             if not select.select([], [manager], [], 0)[1]:
                 break
-    notifier.tell("STATUS=nobody there")
+    notifier.send("STATUS=nobody there")
     assert notifier._socket
     notifier._socket.close()
 
 
-def test_what_could_not_be_said_is_said_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A READY=1 that meets a full socket must not be lost: `systemctl start` would wait for ever."""
+def test_a_message_that_could_not_be_sent_is_sent_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """READY=1 must not be lost at a full socket: `systemctl start` would wait for ever."""
     name = f"{tmp_path}/notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(name)
         monkeypatch.setenv("NOTIFY_SOCKET", name)
         notifier = Notifier()
         while not notifier.late:
-            notifier.tell("STATUS=much")
-        notifier.tell("READY=1")
+            notifier.send("STATUS=much")
+        notifier.send("READY=1")
         while manager.recv(1000) != b"READY=1":
             notifier.again()
         assert not notifier.late
@@ -272,7 +271,9 @@ def test_what_could_not_be_said_is_said_later(tmp_path: Path, monkeypatch: pytes
 
 def test_without_a_service_manager_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    Notifier().tell("READY=1")
+    notifier = Notifier()
+    notifier.send("READY=1")
+    assert (notifier.late, notifier.next_deadline()) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -316,20 +317,20 @@ class Clock:
 
 @pytest.mark.parametrize("endless", ["_stop_marked", "find"])
 def test_a_chase_has_an_end(monkeypatch: pytest.MonkeyPatch, endless: str) -> None:
-    """Of one that forks for ever, in the first look or in any later one: what is left then is told."""
+    """Processes fork for ever, from the first pass on or later: the remaining ones are then reported."""
     births, looks = itertools.count(1), iter(range(1000))
-    monkeypatch.setattr(kin, "time", Clock())
-    monkeypatch.setattr(kin, "_stop_marked", lambda *_: endless == "_stop_marked" and next(looks) >= 0)
-    monkeypatch.setattr(kin, "_send", lambda *_: True)
-    monkeypatch.setattr(kin, "_wait", lambda *_: None)
-    monkeypatch.setattr(kin, "find", lambda _: [procfs.Stat(7, "bomb", "R", 1, 7, 7, next(births))])
-    assert kin.chase(kin.Family(77, 7), 6).left == ("bomb (pid 7)",)
+    monkeypatch.setattr(proctree, "time", Clock())
+    monkeypatch.setattr(proctree, "_stop_marked", lambda *_: endless == "_stop_marked" and next(looks) >= 0)
+    monkeypatch.setattr(proctree, "_send", lambda *_: True)
+    monkeypatch.setattr(proctree, "_wait", lambda *_: None)
+    monkeypatch.setattr(proctree, "find", lambda _: [procfs.Stat(7, "bomb", "R", 1, 7, 7, next(births))])
+    assert proctree.chase(proctree.Family(77, 7), 6).left == ("bomb (pid 7)",)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user than what it chases")
-def test_whom_sigkill_may_not_reach_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a set-user-ID program of a supervisor without root: here, one of root's that nobody chases."""
-    monkeypatch.setattr(kin, "DYING", 0.0)
+def test_a_process_that_may_not_be_signalled_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set-user-ID program under a supervisor without root; here a process of root."""
+    monkeypatch.setattr(proctree, "DYING", 0.0)
     beyond = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     ours, theirs = os.pipe()
     child = os.fork()
@@ -337,7 +338,7 @@ def test_whom_sigkill_may_not_reach_is_named(monkeypatch: pytest.MonkeyPatch) ->
         with suppress(BaseException):  # it must never run on as a second pytest
             os.setgroups([])
             os.setresuid(65534, 65534, 65534)
-            os.write(theirs, repr(kin.chase(kin.Family(77, beyond.pid), 0).left).encode())
+            os.write(theirs, repr(proctree.chase(proctree.Family(77, beyond.pid), 0).left).encode())
         os._exit(0)
     os.close(theirs)
     with open(ours) as file:
@@ -371,8 +372,8 @@ def test_the_log_has_levels_and_single_lines(pipe: tuple[int, int], monkeypatch:
         log.write(level, f"{level}\nsecond line \udcff")
     lines = os.read(pipe[0], 65536).decode().splitlines()
     assert [line.partition("Z ")[2] for line in lines] == [
-        "warning: warning second line ?",
-        "error: error second line ?",
+        "warning: warning second line \\xff",
+        "error: error second line \\xff",
     ]
 
 
@@ -411,6 +412,7 @@ def test_nobody_reads_the_log_any_more(pipe: tuple[int, int]) -> None:
     os.close(pipe[0])
     log.write("error", "nobody")
     signal.signal(signal.SIGPIPE, old)
+    assert log._dropped == 1
 
 
 # -- the loop ---------------------------------------------------------------------------------------------------------
@@ -418,19 +420,19 @@ def test_nobody_reads_the_log_any_more(pipe: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("timeout", [0.0, 30 * 86400.0, 1e12])
 def test_no_sleep_is_too_long(timeout: float) -> None:
-    """epoll itself takes no more than 24.8 days; a freeze may last for years."""
+    """epoll takes at most 24.8 days; a freeze may last for years."""
     loop = Loop()
     read, write = os.pipe()
     os.write(write, b"x")
-    loop.watch(read, lambda _: [Touched()])
-    assert loop.wait(timeout) == [Touched()]
+    loop.watch(read, lambda _: [ConfigTouched()])
+    assert loop.wait(timeout) == [ConfigTouched()]
     loop.unwatch(read)
     os.close(read)
     os.close(write)
 
 
 def test_a_loop_whose_number_is_too_large_for_select() -> None:
-    """A service manager passes what it has kept of a thousand runs, all before the first descriptor of ours."""
+    """A service manager passes the kept descriptors of a thousand runs, all before the first descriptor of ours."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 1200:
         pytest.skip("too few descriptors are permitted here")

@@ -1,4 +1,4 @@
-"""Nobody else is there: also when a child of a supervisor that was killed has not yet let go of what it inherited."""
+"""One supervisor for each runtime directory; also when a child of a killed one still holds what it inherited."""
 
 import os
 import signal
@@ -13,19 +13,21 @@ from pathlib import Path
 import pytest
 from e2e.lab import PATIENCE, wait_for
 
-from supervisor import premises
 from supervisor.control.server import InUseError, Server
 from supervisor.host import clock
+from supervisor.host.deadlines import overdue
+from supervisor.host.interface import MadeAnew
 from supervisor.host.loop import Loop
-from supervisor.store.records import Journal
+from supervisor.shell import runtime_dir
+from supervisor.store.journal import Journal
 
 HOLDS = textwrap.dedent("""
     import os, sys, time
     from supervisor.control.server import Server
     from supervisor.host import clock
     from supervisor.host.loop import Loop
-    from supervisor.premises import Premises
-    held = Premises(sys.argv[1], print)
+    from supervisor.shell.runtime_dir import RuntimeDir
+    held = RuntimeDir(sys.argv[1], print)
     server = Server(Loop(), clock.now, {}, None)
     server.listen(sys.argv[1] + "/supervisor.sock", 0o600)
     child = os.fork()
@@ -50,7 +52,7 @@ def killed(tmp_path: Path) -> Iterator[tuple[Path, int, int]]:
     os.close(said)
     yield tmp_path, holder, child
     for pid in (holder, child):
-        if premises.procfs.stat(pid).alive:
+        if runtime_dir.procfs.stat(pid).alive:
             os.kill(pid, signal.SIGKILL)
 
 
@@ -66,7 +68,7 @@ def hurry(patched: pytest.MonkeyPatch) -> None:
     patched.setattr(clock, "sleep", lambda _: None)
 
 
-def test_what_a_dead_one_has_left_in_a_child_is_waited_for(killed: tuple[Path, int, int], monkeypatch):
+def test_a_lock_in_a_child_of_a_dead_supervisor_is_waited_for(killed: tuple[Path, int, int], monkeypatch):
     directory, holder, child = killed
     end(holder)
     waited: list[float] = []
@@ -75,45 +77,45 @@ def test_what_a_dead_one_has_left_in_a_child_is_waited_for(killed: tuple[Path, i
         waited.append(seconds)
         if len(waited) == 3:
             os.kill(child, signal.SIGKILL)
-            wait_for(lambda: not premises.procfs.stat(child).alive)
+            wait_for(lambda: not runtime_dir.procfs.stat(child).alive)
 
     monkeypatch.setattr(clock, "sleep", sleep)
-    taken = premises.Premises(str(directory), print)
+    taken = runtime_dir.RuntimeDir(str(directory), print)
     assert len(waited) == 3
     taken.close()
 
 
-def test_a_living_one_is_not_waited_for(killed: tuple[Path, int, int], monkeypatch):
+def test_a_living_supervisor_is_not_waited_for(killed: tuple[Path, int, int], monkeypatch):
     directory, holder, _ = killed
     monkeypatch.setattr(clock, "sleep", lambda _: pytest.fail("waited"))
-    with pytest.raises(premises.TakenError, match=f"another supervisor \\(pid {holder}\\) runs with"):
-        premises.Premises(str(directory), print)
+    with pytest.raises(runtime_dir.TakenError, match=f"another supervisor \\(pid {holder}\\) runs with"):
+        runtime_dir.RuntimeDir(str(directory), print)
 
 
-def test_a_child_that_never_lets_go_is_not_waited_for_without_end(killed: tuple[Path, int, int], monkeypatch):
+def test_the_wait_for_a_child_that_keeps_the_lock_is_bounded(killed: tuple[Path, int, int], monkeypatch):
     directory, holder, _ = killed
     end(holder)
     hurry(monkeypatch)
-    with pytest.raises(premises.TakenError, match=f"a child of a supervisor that has died \\(pid {holder}\\)"):
-        premises.Premises(str(directory), print)
+    with pytest.raises(runtime_dir.TakenError, match=f"a child of a dead supervisor \\(pid {holder}\\)"):
+        runtime_dir.RuntimeDir(str(directory), print)
 
 
-def test_many_that_were_refused_do_not_change_that(killed: tuple[Path, int, int], monkeypatch):
-    """Nobody accepts them, so at some time it cannot be told any more who holds it."""
+def test_many_refused_supervisors_do_not_change_that(killed: tuple[Path, int, int], monkeypatch):
+    """Their connections are never accepted, so at some time the holder can no longer be identified."""
     directory, holder, child = killed
     hurry(monkeypatch)
     for _ in range(200):
-        with pytest.raises(premises.TakenError):
-            premises.Premises(str(directory), print)
+        with pytest.raises(runtime_dir.TakenError):
+            runtime_dir.RuntimeDir(str(directory), print)
     end(holder)
     os.kill(child, signal.SIGKILL)
-    wait_for(lambda: not premises.procfs.stat(child).alive)
-    premises.Premises(str(directory), print).close()
+    wait_for(lambda: not runtime_dir.procfs.stat(child).alive)
+    runtime_dir.RuntimeDir(str(directory), print).close()
 
 
-def test_a_name_that_nobody_listens_to_is_no_supervisors(tmp_path: Path, monkeypatch):
-    """Any user could take it first. Then the lock counts alone."""
-    first = premises.Premises(str(tmp_path), print)
+def test_a_name_without_a_listener_is_not_a_supervisor(tmp_path: Path, monkeypatch):
+    """Any user could take the name first. Then only the lock counts."""
+    first = runtime_dir.RuntimeDir(str(tmp_path), print)
     with socket.socket(fileno=os.dup(first.held[1])) as guard:
         address = guard.getsockname()
     first.close()
@@ -121,14 +123,10 @@ def test_a_name_that_nobody_listens_to_is_no_supervisors(tmp_path: Path, monkeyp
     said: list[str] = []
     with socket.socket(socket.AF_UNIX) as stranger:
         stranger.bind(address)
-        premises.Premises(str(tmp_path), lambda _, text: said.append(text)).close()
-    assert said == [f"somebody holds a name that guards {tmp_path}; only its lock and the other name do now"]
-
-
-class NoCopy:
-    """The program is not copied yet."""
-
-    copy_is_gone = False
+        runtime_dir.RuntimeDir(str(tmp_path), lambda _, text: said.append(text)).close()
+    assert said == [
+        f"somebody holds a socket name that keeps a second supervisor out of {tmp_path}; its lock still does"
+    ]
 
 
 @pytest.fixture
@@ -142,22 +140,26 @@ def covered(killed: tuple[Path, int, int]) -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
-def test_a_living_one_is_there_whatever_is_mounted_over_its_directory(killed: tuple[Path, int, int], covered: Path):
-    with pytest.raises(premises.TakenError, match=f"another supervisor \\(pid {killed[1]}\\) runs with"):
-        premises.Premises(str(covered), print)
+def test_a_living_supervisor_is_found_below_a_mount(killed: tuple[Path, int, int], covered: Path):
+    with pytest.raises(runtime_dir.TakenError, match=f"another supervisor \\(pid {killed[1]}\\) runs with"):
+        runtime_dir.RuntimeDir(str(covered), print)
     assert not os.listdir(covered)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
-def test_a_living_one_is_there_for_who_is_in_another_mount_namespace(killed: tuple[Path, int, int]):
+def test_a_living_supervisor_is_found_from_another_mount_namespace(killed: tuple[Path, int, int]):
     directory, holder, _ = killed
     (directory / "lock").unlink()
-    look = "import sys; from supervisor.premises import Premises; Premises(sys.argv[1], print)"
+    look = "import sys; from supervisor.shell.runtime_dir import RuntimeDir; RuntimeDir(sys.argv[1], print)"
     command = ["unshare", "--mount", sys.executable, "-c", look, str(directory)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if "unshare failed" in done.stderr:
         pytest.skip("cannot make a mount namespace here")
     assert f"another supervisor (pid {holder}) runs with {directory}" in done.stderr
+
+
+def is_due(taken: runtime_dir.RuntimeDir) -> bool:
+    return any(overdue((taken,), clock.now()))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
@@ -170,9 +172,8 @@ def test_a_mount_wakes_who_sleeps_and_disturbs_only_where_the_directory_is(tmp_p
     server = Server(loop, clock.now, {}, None)
     server.listen(f"{run}/supervisor.sock", 0o600)
     journal = Journal(f"{run}/journal", "boot", "epoch")
-    taken = premises.Premises(str(run), print)
-    taken.keep(loop, server, 0o600, journal, NoCopy())
-    (run / "keeper").touch()
+    taken = runtime_dir.RuntimeDir(str(run), print)
+    taken.watch(loop, (journal, server))
 
     def disturbed_by(*command: str) -> bool:
         loop.wait(0)
@@ -182,17 +183,17 @@ def test_a_mount_wakes_who_sleeps_and_disturbs_only_where_the_directory_is(tmp_p
         assert clock.now() < began + PATIENCE
         if mounted.wait():
             pytest.skip("cannot mount a tmpfs here")
-        return taken.disturbed(clock.now())
+        return is_due(taken)
 
     try:
         assert not disturbed_by("mount", "-t", "tmpfs", "lab", str(other))
         assert disturbed_by("mount", "-t", "tmpfs", "lab", str(run))
-        assert taken.mend(clock.now())
+        assert taken.due(clock.now())
         assert sorted(os.listdir(run)) == ["journal", "lock", "supervisor.sock"]
-        assert not taken.disturbed(clock.now())
+        assert not is_due(taken)
         assert disturbed_by("umount", "-l", str(run))
-        assert taken.mend(clock.now())
-        assert not taken.mend(clock.now())
+        assert taken.due(clock.now()) == [MadeAnew()]
+        assert not taken.due(clock.now())
     finally:
         for place in (run, other):
             if os.path.ismount(place):
@@ -202,10 +203,10 @@ def test_a_mount_wakes_who_sleeps_and_disturbs_only_where_the_directory_is(tmp_p
 
 
 def test_what_an_earlier_program_has_held_is_held_all_the_while(tmp_path: Path):
-    first = premises.Premises(str(tmp_path), print)
+    first = runtime_dir.RuntimeDir(str(tmp_path), print)
     held = [os.dup(fd) for fd in first.held]
     assert len(held) == 3
-    second = premises.Premises(str(tmp_path), print, lock=held[0], guards=tuple(held[1:]))
+    second = runtime_dir.RuntimeDir(str(tmp_path), print, lock=held[0], guards=tuple(held[1:]))
     assert list(second.held) == held
     second.close()
     first.close()
@@ -213,15 +214,15 @@ def test_what_an_earlier_program_has_held_is_held_all_the_while(tmp_path: Path):
 
 def test_an_earlier_program_that_knew_one_guard_only_is_no_other_supervisor(tmp_path: Path):
     """The name is held by this very process: it has come here through a program that does not know what it is."""
-    first = premises.Premises(str(tmp_path), print)
+    first = runtime_dir.RuntimeDir(str(tmp_path), print)
     lock, guard = map(os.dup, first.held[:2])
-    second = premises.Premises(str(tmp_path), lambda _, text: pytest.fail(text), lock=lock, guards=(guard, -1))
+    second = runtime_dir.RuntimeDir(str(tmp_path), lambda _, text: pytest.fail(text), lock=lock, guards=(guard, -1))
     assert second.held == (lock, guard, -1)
     second.close()
     first.close()
 
 
-def test_a_socket_of_the_dead_is_nobodys(killed: tuple[Path, int, int]):
+def test_a_socket_of_a_dead_supervisor_is_replaced(killed: tuple[Path, int, int]):
     directory, holder, _ = killed
     path = f"{directory}/supervisor.sock"
     server = Server(Loop(), clock.now, {}, None)

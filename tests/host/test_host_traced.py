@@ -1,4 +1,4 @@
-"""A debugger holds on to a task that has ended: nobody is woken again and again; its end is told when it lets go."""
+"""A debugger holds a task that has ended: the loop is not woken repeatedly. The end is reported when it lets go."""
 
 import ctypes
 import os
@@ -33,7 +33,7 @@ def debugger(pid: int) -> int:
     return child
 
 
-def test_what_is_traced_wakes_nobody(tmp_path: Path) -> None:
+def test_a_traced_process_does_not_wake_the_loop(tmp_path: Path) -> None:
     said = in_a_child(lambda: traced(Real(tmp_path)), "linux")
     if "may not be traced" in said:
         pytest.skip("no process may be traced here")

@@ -10,7 +10,7 @@ from e2e.lab import Lab
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
-    """One supervisor and everything around it."""
+    """One supervisor with its config, its directories and its events."""
     made = Lab(Path(tempfile.mkdtemp(prefix="kill-", dir="/tmp")))
     yield made
     made.clean()

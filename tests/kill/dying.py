@@ -1,41 +1,42 @@
 """A supervisor that kills itself with SIGKILL at a named step: `DIE_AT=fork:after:2 python dying.py -c FILE`.
 
-The steps are the calls of the parent to its host, and those of coming up; before or after the n-th call of one.
-The program itself knows nothing of it. `upgraded/adopt:before:1` is meant for the program that an upgrade has executed.
+The steps are the calls of the parent to its host, and those of its start; before or after the n-th call. The program
+under test is unchanged. `upgraded/adopt:before:1` is for the program after an upgrade.
 """
 
 import os
 import signal
 
-from supervisor import premises
 from supervisor.control import server
-from supervisor.host import handover, linux
-from supervisor.store import records
+from supervisor.shell import linux, runtime_dir
+from supervisor.spawn import reexec
+from supervisor.store import journal
 
 STEPS = {
-    "take": (premises.Premises, "__init__"),
-    "journal": (records.Journal, "__init__"),
+    "take": (runtime_dir.RuntimeDir, "__init__"),
+    "journal": (journal.Journal, "__init__"),
     "listen": (server.Server, "listen"),
     "adopt": (linux.Linux, "adopt"),
-    "settled": (linux.Linux, "settled"),
+    "settled": (linux.Linux, "finish_takeover"),
     "fork": (linux.Linux, "fork"),
     "remember": (linux.Linux, "remember"),
     "write": (os, "write"),
-    "go": (linux.Linux, "go"),
+    "go": (linux.Linux, "send_go"),
     "terminate": (linux.Linux, "terminate"),
     "destroy": (linux.Linux, "destroy"),
     "errand": (linux.Linux, "errand"),
     "notify": (linux.Linux, "notify"),
+    "send": (linux.Linux, "send"),
     "title": (linux.Linux, "title"),
-    "leave": (linux.Linux, "leave"),
-    "execute": (handover.Handover, "execute"),
+    "leave": (linux.Linux, "prepare_exec"),
+    "execute": (reexec.ReexecState, "execute"),
     "inherit": (server.Server, "inherit"),
     "rename": (os, "rename"),
 }
 
 
 def die_at(text: str) -> None:
-    """Replaces one function by one that dies."""
+    """Replace a function by one that kills the process."""
     name, when, count = text.split(":")
     where, what = STEPS[name]
     act, mine = getattr(where, what), os.getpid()
@@ -54,9 +55,9 @@ def die_at(text: str) -> None:
 
 
 if __name__ == "__main__":
-    from supervisor.app import main
+    from supervisor.program.main import main
 
-    step = os.environ.get("DIE_AT", "").removeprefix("upgraded/" if handover.VARIABLE in os.environ else "")
+    step = os.environ.get("DIE_AT", "").removeprefix("upgraded/" if reexec.VARIABLE in os.environ else "")
     if step and not step.startswith("upgraded/"):
         del os.environ["DIE_AT"]
         die_at(step)

@@ -44,7 +44,7 @@ freeze = true
 
 
 def noted(lab: Lab, name: str) -> list[int]:
-    """The pids of every run that has begun, as the tasks themselves have written them down."""
+    """Return the pids of all runs that began, as the tasks recorded them."""
     return [int(line) for line in lines(lab, name)]
 
 
@@ -54,7 +54,7 @@ def lines(lab: Lab, name: str) -> list[str]:
 
 
 def doubled(lab: Lab) -> dict[str, set[str]]:
-    """The instances of which two runs live."""
+    """Return the instances that have two living runs."""
     runs = defaultdict(set)
     for pid in lab.processes():
         try:
@@ -69,7 +69,7 @@ def doubled(lab: Lab) -> dict[str, set[str]]:
 
 
 def recorded(lab: Lab) -> set[int]:
-    """Every pid that the journal of a supervisor that has just died tells of, in any of its lines."""
+    """Return every pid in the journal of a supervisor that has just died."""
     found = set()
     for line in (lab.run / "journal").read_text().splitlines():
         run = json.loads(line).get("run") if line.endswith("}") else None

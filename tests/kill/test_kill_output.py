@@ -5,13 +5,16 @@ KILL_SECONDS=600 KILL_SEED=7 pytest tests/kill        for longer; the moments of
 
 import os
 import random
+import select
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from e2e.lab import Lab, alive, wait_for
+from e2e.lab import PATIENCE, Lab, alive, wait_for
+
+from supervisor.spawn.notify_holder import ENDS_FOR
 
 SECONDS = float(os.environ.get("KILL_SECONDS", "60")) / 4
 SEED = int(os.environ.get("KILL_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
@@ -79,8 +82,8 @@ def many_starts(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("before", [nothing, another_spawner, upgraded, many_starts])
-def test_last_words_while_both_are_dead(lab: Lab, before: Callable[[Lab], None]) -> None:
-    """Everybody who had the FIFO open is gone before somebody reads it."""
+def test_last_output_is_kept_while_both_are_dead(lab: Lab, before: Callable[[Lab], None]) -> None:
+    """Every process that had the FIFO open has ended before anything reads it."""
     more = '[task.other]\ncommand = "sleep 1000"\n[task.crash]\ncommand = "false"\nbackoff = { max = "10ms" }\n'
     lab.start(DEFAULTS + LAST_WORDS.replace("{dir}", str(lab.dir)) + more)
     job = lab.up("job", "other")["job"]
@@ -102,8 +105,8 @@ def test_last_words_while_both_are_dead(lab: Lab, before: Callable[[Lab], None])
     wait_for(lambda: not alive(stays), "it is not needed any more")
 
 
-def test_who_holds_goes_when_nothing_is_left_to_be_held(lab: Lab) -> None:
-    """No supervisor comes back: the scribe reads all there is, then nobody is left."""
+def test_the_holder_ends_when_nothing_is_left_to_hold(lab: Lab) -> None:
+    """No supervisor comes back: @scribe reads everything, then no process is left."""
     lab.start(DEFAULTS + LAST_WORDS.replace("{dir}", str(lab.dir)))
     lab.up("job")
     lab.hang_up()
@@ -111,13 +114,16 @@ def test_who_holds_goes_when_nothing_is_left_to_be_held(lab: Lab) -> None:
     stays = spawner(lab)
     lab.end(signal.SIGKILL)
     assert alive(stays)
+    ends = os.pidfd_open(stays)
     (lab.dir / "go").touch()
-    wait_for(lambda: not alive(stays))
+    ended, _, _ = select.select([ends], [], [], ENDS_FOR + PATIENCE)  # it keeps how the runs ended for so long
+    os.close(ends)
+    assert ended
     assert (lab.dir / "log" / "job.log").read_bytes() == b"last words\n"
 
 
 def test_kill_9_of_both_at_random(lab: Lab) -> None:
-    """Every line that a task knows that it has said is there, once, whatever was dead when it was said."""
+    """Each line that a task knows it wrote is in the file once, whatever was dead when it was written."""
     rng = random.Random(SEED)
     print(f"KILL_SEED={SEED}")
     tasks = "".join(NOISY.replace("{dir}", str(lab.dir)).replace("{number}", str(number)) for number in range(1, 7))
@@ -142,3 +148,46 @@ def test_kill_9_of_both_at_random(lab: Lab) -> None:
     said = [line for path in (lab.dir / "log").glob("*.log") for line in path.read_text().splitlines()]
     assert sorted(set(truth) - set(said)) == [], "lost"
     assert len(said) == len(set(said)), "doubled"
+
+
+BEHIND = """
+[task.job]
+kind = "triggered"
+command = ["sh", "-c", "for i in 1 2 3 4 5 6 7 8; do echo $SUPERVISOR_RUN $i; done"]
+log = { to = "file" }
+"""
+
+
+@pytest.mark.parametrize("first", ["the supervisor", "the spawner"])
+@pytest.mark.parametrize("scribe_too", [False, True], ids=["scribe goes on", "scribe is replaced"])
+def test_runs_that_scribe_has_not_seen_yet_outlive_supervisor_and_spawner(
+    lab: Lab, first: str, scribe_too: bool
+) -> None:
+    """Their FIFOs are open only in a message that is under way: @scribe has the other end of the socket."""
+    lab.start(DEFAULTS + BEHIND)
+    scribe, stays = wait_for(lab.scribe), spawner(lab)
+    lab.ctl("run", "job", "--wait")
+    wait_for(lambda: not lab.unread(), "@scribe is at work")
+    os.kill(scribe, signal.SIGSTOP)
+    runs = {lab.ctl("run", "job", "--wait", "--json").json["instances"][0]["run"] for _ in range(3)}
+    lab.hang_up()
+    if first == "the spawner":
+        os.kill(lab.pid, signal.SIGSTOP)
+        os.kill(stays, signal.SIGKILL)
+        lab.end(signal.SIGKILL)
+    else:
+        lab.end(signal.SIGKILL)
+        wait_for(lambda: _is_silent(stays), "the spawner has seen the end of the supervisor")
+        os.kill(stays, signal.SIGKILL)
+    wait_for(lambda: not alive(stays))
+    if not scribe_too:
+        os.kill(scribe, signal.SIGCONT)
+    lab.start()
+    wanted = {f"{run} {number}" for run in runs for number in range(1, 9)}
+    log = lab.dir / "log" / "job.log"
+    wait_for(lambda: wanted <= set(log.read_text().splitlines()), "no line of them is lost")
+
+
+def _is_silent(pid: int) -> bool:
+    """Whether it has let go of the output of its supervisor, which it does when that is gone."""
+    return os.readlink(f"/proc/{pid}/fd/2") == os.devnull

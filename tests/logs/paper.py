@@ -1,4 +1,4 @@
-"""A scribe by itself: a runtime directory, a plan, FIFOs as the parent makes them, and writers."""
+"""A scribe by itself: a runtime directory, a manifest, FIFOs as the parent makes them, and writers."""
 
 import json
 import os
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from supervisor.logs import tail
-from supervisor.store import plan
+from supervisor.store import manifest
 
 PATIENCE = 60.0
-"""Seconds; a bound against hanging, never a measure."""
+"""Seconds; the bound of each wait, never a measured value."""
 
 
 def wait_for(fact: Callable[[], Any], what: str = "") -> Any:
@@ -40,18 +40,18 @@ class Paper:
         self.process: subprocess.Popen[bytes]
         self._held: dict[str, int] = {}
 
-    def plan(
+    def manifest(
         self,
         instances: tuple[str, ...] = ("web:1",),
         loud: dict[str, Any] | None = None,
         group: str | None = None,
         **log: Any,
     ) -> None:
-        """Writes the plan; `log`: of the task "web", `loud` of the other one."""
+        """Writes the manifest; `log`: of the task "web", `loud` of the other one."""
         log = {"max_size": 1 << 40, **log}
         tasks = {"web": {"log": log, "user": None}, "loud": {"log": loud or {}, "user": None}}
         whole = {"log_dir": str(self.log), "group": group, "tasks": tasks, "instances": list(instances)}
-        plan.write(str(self.run), whole)
+        manifest.write(str(self.run), whole)
 
     def scribe(self, command: list[str] | None = None, **popen: Any) -> None:
         """Starts one."""
@@ -64,7 +64,7 @@ class Paper:
         self.process.wait()
 
     def close(self) -> None:
-        """The end of the test."""
+        """End this at the end of the test."""
         if hasattr(self, "process") and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()

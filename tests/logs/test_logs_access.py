@@ -1,4 +1,4 @@
-"""Who may read log files: the owner and the members of `socket_group`, also after rotation and compression."""
+"""Only the owner and members of `socket_group` may read log files, also after rotation and compression."""
 
 import grp
 import os
@@ -36,9 +36,9 @@ def access(path: Path) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("command", [None, TIGHT], ids=["usual umask", "tight umask"])
-def test_the_group_may_read_and_nobody_else(paper: Paper, command: list[str] | None):
+def test_only_the_owner_and_the_group_may_read(paper: Paper, command: list[str] | None):
     gid = another_group()
-    paper.plan(group=_name(gid), format="raw", max_size=50_000, keep=3)
+    paper.manifest(group=_name(gid), format="raw", max_size=50_000, keep=3)
     paper.scribe(command=command)
     paper.write("web:1.1@e.out", b"a line of a task\n" * 6000).join()
     names = [".web.log.runs", "web.log", "web.log.1.gz", "web.log.2.gz"]
@@ -46,22 +46,22 @@ def test_the_group_may_read_and_nobody_else(paper: Paper, command: list[str] | N
     assert {name: access(paper.log / name) for name in names} == dict.fromkeys(names, (0o640, gid))
 
 
-def test_without_a_group_it_is_that_of_the_supervisor(paper: Paper):
-    paper.plan(format="raw")
+def test_without_socket_group_files_have_the_group_of_the_supervisor(paper: Paper):
+    paper.manifest(format="raw")
     paper.scribe()
     paper.write("web:1.1@e.out", b"a line\n").join()
     wait_for(lambda: paper.read("web.log"))
     assert access(paper.log / "web.log") == (0o640, os.getegid())
 
 
-def test_a_group_that_comes_by_a_reload_may_read_what_is_there(paper: Paper):
+def test_a_group_set_by_a_reload_may_read_existing_files(paper: Paper):
     gid = another_group()
-    paper.plan(format="raw")
+    paper.manifest(format="raw")
     paper.scribe()
     with paper.open("web:1.1@e.out") as out:
         out.write(b"before\n")
         wait_for(lambda: paper.read("web.log"))
-        paper.plan(format="raw", group=_name(gid))
+        paper.manifest(format="raw", group=_name(gid))
 
         def given() -> bool:
             out.write(b"after\n")
@@ -71,11 +71,11 @@ def test_a_group_that_comes_by_a_reload_may_read_what_is_there(paper: Paper):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
-def test_somebody_of_the_group_reads_it_and_another_one_does_not(paper: Paper):
+def test_a_member_of_the_group_can_read_and_another_user_cannot(paper: Paper):
     gid = another_group()
     for place in (paper.log, *list(paper.log.parents)[:2]):
         place.chmod(0o755)
-    paper.plan(format="raw", group=_name(gid))
+    paper.manifest(format="raw", group=_name(gid))
     paper.scribe()
     paper.write("web:1.1@e.out", b"a line\n").join()
     wait_for(lambda: paper.read("web.log") == b"a line\n")

@@ -1,10 +1,9 @@
-"""Of which run a line is: byte by byte, whoever was dead, whatever was rotated, compressed or removed meanwhile."""
+"""To which run each line belongs: byte by byte, whoever died, whatever was rotated, compressed or removed meanwhile."""
 
 import gzip
 import os
 import pwd
 import random
-import select
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from paper import Paper
 
 from supervisor.logs import index
 from supervisor.logs.access import Rules
+from supervisor.logs.compress import Compressor
 from supervisor.logs.file import LogFile
 from supervisor.logs.format import Origin
 from supervisor.logs.ledger import Ledger
-from supervisor.logs.ofrun import GONE, RunReader
-from supervisor.logs.places import rotated
-from supervisor.logs.rotate import Compressor
+from supervisor.logs.names import rotated
+from supervisor.logs.run_reader import GONE, RunReader
 
 
 class Log:
@@ -45,13 +44,11 @@ class Log:
     def close(self) -> None:
         self.file.close()
         self.compressed()
-        for fd in (self.compressor.fd, self.compressor._done):
-            os.close(fd)
+        self.compressor.close()
 
     def compressed(self) -> None:
-        while self.compressor._busy:
-            select.select([self.compressor.fd], [], [])
-            self.compressor.finished()
+        while (moment := self.compressor.next_deadline()) is not None:
+            self.compressor.due(moment)
 
     def say(self, number: int, text: bytes, now: float = 0.0) -> None:
         run = f"web:1/{number}@e"
@@ -72,7 +69,7 @@ class Log:
         """By what is in the files."""
         reader = RunReader(str(self.path), f"web:1/{number}@e", self.missing.append)
         lines = [line + b"\n" for line in reader.more()]
-        return b"".join([*lines, *reader.rest()])
+        return b"".join([*lines, *reader.unfinished()])
 
     def right(self, *numbers: int) -> None:
         for number in numbers:
@@ -86,8 +83,8 @@ def log(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Log]:
     one.close()
 
 
-def test_each_run_has_what_it_has_said(log: Log) -> None:
-    """Also the begin of a line, and what two runs have said in turn."""
+def test_each_run_has_its_own_output(log: Log) -> None:
+    """Also incomplete lines, and two runs that write in turn."""
     log.say(1, b"begin 1\npanic 1")
     log.say(2, b"begin 2\n")
     log.say(1, b" and more\n")
@@ -109,7 +106,7 @@ def test_plain_lines_are_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("log", [{"keep": 5}], indirect=True)
-def test_the_notes_are_few(log: Log) -> None:
+def test_the_index_has_few_entries(log: Log) -> None:
     """One for each run, and two for each generation."""
     for _ in range(100):
         log.say(1, b"x" * 50 + b"\n")
@@ -121,8 +118,8 @@ RULES = [{"max_size": 4096, "keep": 1000, "compress": compress} for compress in 
 
 @pytest.mark.parametrize("log", RULES, indirect=True, ids=["plain", "compressed"])
 @pytest.mark.parametrize("seed", range(8))
-def test_over_deaths_and_rotations(log: Log, seed: int) -> None:
-    """Rotated by us, or by somebody else; compressed now, later or not at all."""
+def test_output_is_attributed_across_deaths_and_rotations(log: Log, seed: int) -> None:
+    """Rotated by us or by another program; compressed now, later or not at all."""
     chance = random.Random(seed)
     for step in range(200):
         size = chance.choice((1, 30, 1000, 3000))
@@ -138,8 +135,8 @@ def test_over_deaths_and_rotations(log: Log, seed: int) -> None:
 
 
 @pytest.mark.parametrize("log", RULES, indirect=True, ids=["plain", "compressed"])
-def test_generations_of_one_size_and_one_moment_are_told_apart(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flood rotates several times in one tick of the clock of a file system."""
+def test_generations_with_the_same_size_and_time_are_distinguished(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood rotates several times within one clock tick of the file system."""
     for number in range(40):
         log.say(number, b"%04d%s\n" % (number, b"x" * 3000))
         os.utime(log.path, ns=(5, 5))
@@ -149,8 +146,8 @@ def test_generations_of_one_size_and_one_moment_are_told_apart(log: Log, monkeyp
 
 
 @pytest.mark.parametrize("log", [{"max_size": 4096, "keep": 3}], indirect=True)
-def test_of_what_was_rotated_out_it_is_said_that_it_is_gone(log: Log) -> None:
-    """Of a run that is there in part, and only of such a one; and the index does not grow for ever."""
+def test_output_removed_by_rotation_is_reported_as_removed(log: Log) -> None:
+    """For runs of which a part is missing, and only for these. The index does not grow without bound."""
     block = b"%s\n" % (b"x" * 3000)
     for number in range(1, 100):
         log.say(number, block)
@@ -175,7 +172,7 @@ def test_of_what_was_rotated_out_it_is_said_that_it_is_gone(log: Log) -> None:
 
 
 @pytest.mark.parametrize("log", [{"max_size": 4096, "keep": 0}], indirect=True)
-def test_where_nothing_is_kept_only_the_newest_is_there(log: Log) -> None:
+def test_keep_0_leaves_only_the_newest_output(log: Log) -> None:
     """A file may have the inode of the one that was removed before it."""
     for number in (1, 1, 2, 2, 2, 3, 3, 4):
         log.say(number, b"%d %s\n" % (number, b"x" * 3000))
@@ -197,7 +194,7 @@ def test_a_new_file_in_place_of_a_removed_one(log: Log, size: int) -> None:
     assert log.missing == [GONE]
 
 
-def test_what_was_truncated_or_removed_is_gone(log: Log) -> None:
+def test_truncated_and_removed_output_is_reported_as_removed(log: Log) -> None:
     log.say(1, b"one\n" * 100)
     os.truncate(log.path, 0)
     log.say(1, b"more\n")
@@ -214,8 +211,8 @@ def test_what_was_truncated_or_removed_is_gone(log: Log) -> None:
     log.right(3)
 
 
-def test_what_somebody_else_has_copied_is_not_taken_for_what_it_was(log: Log) -> None:
-    """`copytruncate`: the copy may be anything."""
+def test_a_copy_by_another_program_is_not_used_as_a_generation(log: Log) -> None:
+    """`copytruncate` of logrotate: the copy may have any content."""
     log.say(1, b"one\n" * 100)
     Path(f"{log.path}.1").write_bytes(log.path.read_bytes())
     os.truncate(log.path, 0)
@@ -224,11 +221,11 @@ def test_what_somebody_else_has_copied_is_not_taken_for_what_it_was(log: Log) ->
     assert log.missing == [GONE]
 
 
-def test_without_an_index_nobody_knows(log: Log) -> None:
+def test_without_an_index_no_output_is_attributed(log: Log) -> None:
     log.say(1, b"one\n")
     Path(index.place(str(log.path))).unlink()
     assert log.said(1) == b""
-    assert log.missing == [f"it is not known which run has said what, as there is no {log.path.parent}/.web.log.runs"]
+    assert log.missing == [f"it is not known which run wrote what, because there is no {log.path.parent}/.web.log.runs"]
     log.missing.clear()
     log.say(2, b"two\n")
     log.right(2)
@@ -236,8 +233,8 @@ def test_without_an_index_nobody_knows(log: Log) -> None:
 
 
 @pytest.mark.parametrize("what", ["fifo", "link", "folder", "huge"])
-def test_what_somebody_has_put_in_its_place_holds_up_nobody(log: Log, what: str) -> None:
-    """The directory may be that of the user of a task."""
+def test_a_foreign_file_at_the_path_of_the_index_blocks_nothing(log: Log, what: str) -> None:
+    """The directory may belong to the user of a task."""
     place, other = Path(index.place(str(log.path))), log.folder / "other"
     log.say(1, b"one\n")
     place.unlink()
@@ -266,8 +263,8 @@ def test_what_somebody_has_put_in_its_place_holds_up_nobody(log: Log, what: str)
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
 @pytest.mark.parametrize("log", [{"user": "nobody"}], indirect=True)
-def test_a_moment_is_given_to_no_file_that_the_user_of_the_task_may_not_touch(log: Log) -> None:
-    """He may write anything into the index, and link to anything."""
+def test_no_file_that_the_user_may_not_change_gets_a_new_time(log: Log) -> None:
+    """The user may write anything into the index, and make links to any file."""
     nobody, other = pwd.getpwnam("nobody"), log.folder / "other"
     for place in (log.folder, log.folder.parent, log.folder.parent.parent):
         place.chmod(0o755)
@@ -287,7 +284,7 @@ def test_a_moment_is_given_to_no_file_that_the_user_of_the_task_may_not_touch(lo
     assert other.stat().st_mtime_ns == 5
 
 
-def test_torn_notes_count_for_nothing(log: Log) -> None:
+def test_incomplete_entries_are_ignored(log: Log) -> None:
     """As after a loss of power."""
     log.say(1, b"one\n")
     with open(index.place(str(log.path)), "ab") as file:
@@ -297,7 +294,7 @@ def test_torn_notes_count_for_nothing(log: Log) -> None:
     log.right(1, 2)
 
 
-def test_what_cannot_be_noted_is_noted_later(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_that_cannot_be_written_is_written_later(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -331,7 +328,7 @@ def test_a_run_is_followed_to_its_end_and_no_further(log: Log) -> None:
 
 
 @pytest.mark.parametrize("log", RULES[1:], indirect=True)
-def test_what_is_rotated_and_compressed_while_it_is_read_is_found(log: Log) -> None:
+def test_a_file_that_is_rotated_and_compressed_during_a_read_is_found(log: Log) -> None:
     for number in (1, 1, 2):
         log.say(number, b"%d %s\n" % (number, b"x" * 2000))
     log.say(1, b"the last\n")
@@ -363,8 +360,8 @@ def test_a_damaged_generation_is_named(log: Log) -> None:
 
 @pytest.mark.parametrize("fmt", ["raw", "plain"])
 def test_random_kills_of_a_scribe_that_many_runs_write_to(paper: Paper, fmt: str) -> None:
-    """Each run has every one of its lines, also what a scribe has found late, and compressed by the next one."""
-    paper.plan(format=fmt, max_size=20_000, keep=1000, compress=True)
+    """Each run has every one of its lines, also those that a scribe found late and the next one compressed."""
+    paper.manifest(format=fmt, max_size=20_000, keep=1000, compress=True)
     chance = random.Random(7)
     truth = {}
     for number in range(1, 61):

@@ -1,4 +1,4 @@
-"""The journal: what it is sent, over a socket of our own in its place."""
+"""journald: what it gets, over our own socket in its place."""
 
 import array
 import os
@@ -11,13 +11,13 @@ import pytest
 from paper import Paper, wait_for
 
 from supervisor.logs.format import Origin
-from supervisor.logs.journal import JournalSink
+from supervisor.logs.journald import JournalSink
 
 ORIGIN = Origin("web:2", "web:2/7@e", "out")
 
 ELSEWHERE = """
 import runpy, sys
-from supervisor.logs.journal import JournalSink
+from supervisor.logs.journald import JournalSink
 JournalSink.__init__.__defaults__ = (sys.argv[1],)
 sys.argv = sys.argv[3:]
 runpy.run_module(sys.argv[0], run_name="__main__")
@@ -121,8 +121,8 @@ def test_a_line_that_is_too_long_for_a_datagram_goes_as_a_sealed_file(journald: 
     assert journald.files == 1
 
 
-def test_one_that_is_busy_takes_a_part_and_the_rest_is_not_lost(journald: Journald, sink: JournalSink):
-    """Nothing waits in the scribe for a journal that does not read; the same lines are offered again."""
+def test_a_busy_journald_takes_a_part_and_the_rest_is_not_lost(journald: Journald, sink: JournalSink):
+    """Nothing waits in @scribe for a journald that does not read; the same lines are sent again."""
     lines = [b"%d\n" % number for number in range(1000)]
     data, heard = b"".join(lines), []
     while data:
@@ -134,16 +134,16 @@ def test_one_that_is_busy_takes_a_part_and_the_rest_is_not_lost(journald: Journa
     assert heard == [line.rstrip() for line in lines]
 
 
-def test_none_at_all_is_a_loss(tmp_path: Path):
+def test_output_without_a_journald_is_counted_as_lost(tmp_path: Path):
     sink = JournalSink(str(tmp_path / "nobody"))
     done, loss = sink.append(ORIGIN, b"one\ntwo\n")
     sink.close()
-    assert (done, loss) == (8, (8, 2, "the journal: No such file or directory"))
+    assert (done, loss) == (8, (8, 2, "journald: No such file or directory"))
 
 
-def test_a_task_whose_log_goes_there(paper: Paper, journald: Journald):
-    """Through the scribe: a flood, each line once and in order; one that is longer than a FIFO comes in pieces."""
-    paper.plan(to="journal")
+def test_a_task_with_its_log_in_journald(paper: Paper, journald: Journald):
+    """Through @scribe: each line of a flood once and in order. A line longer than a FIFO arrives in pieces."""
+    paper.manifest(to="journal")
     paper.scribe(command=[sys.executable, "-c", ELSEWHERE, journald.place])
     lines = [b"%d" % number for number in range(2000)]
     long = b"y" * 1_000_000

@@ -1,4 +1,4 @@
-"""The ledger: what a scribe that was killed had begun is finished by the next one, each block once."""
+"""The ledger: a block that a killed scribe began is finished by the next one, exactly once."""
 
 import os
 
@@ -38,25 +38,25 @@ def left_in(path) -> bytes:
         (BLOCK, b"before\n" + BLOCK, b""),  # before it was taken out
     ],
 )
-def test_what_was_begun_is_finished(tmp_path, fifo, written, in_file, in_fifo):
+def test_a_begun_block_is_finished(tmp_path, fifo, written, in_file, in_fifo):
     log = tmp_path / "web.log"
     log.write_bytes(b"before\n")
     Ledger(str(tmp_path / "ledger")).open(fifo, str(log), os.stat(log), len(BLOCK), BLOCK)
     with log.open("ab") as file:
         file.write(written)
-    Ledger(str(tmp_path / "ledger")).settle(str(tmp_path), Pump())
+    Ledger(str(tmp_path / "ledger")).finish(str(tmp_path), Pump())
     assert log.read_bytes() == in_file
     assert left_in(tmp_path / fifo) == in_fifo
 
 
-def test_what_was_finished_is_left_alone(tmp_path, fifo):
+def test_a_finished_block_is_not_written_again(tmp_path, fifo):
     log = tmp_path / "web.log"
     log.write_bytes(b"")
     ledger = Ledger(str(tmp_path / "ledger"))
     ledger.open(fifo, str(log), os.stat(log), len(BLOCK), BLOCK)
     log.write_bytes(BLOCK)
     ledger.close()
-    Ledger(str(tmp_path / "ledger")).settle(str(tmp_path), Pump())
+    Ledger(str(tmp_path / "ledger")).finish(str(tmp_path), Pump())
     assert left_in(tmp_path / fifo) == BLOCK
 
 
@@ -66,7 +66,7 @@ def test_the_file_may_have_been_rotated_meanwhile(tmp_path, fifo):
     Ledger(str(tmp_path / "ledger")).open(fifo, str(log), os.stat(log), len(BLOCK), BLOCK)
     log.write_bytes(BLOCK)
     log.rename(tmp_path / "web.log.1")
-    Ledger(str(tmp_path / "ledger")).settle(str(tmp_path), Pump())
+    Ledger(str(tmp_path / "ledger")).finish(str(tmp_path), Pump())
     assert left_in(tmp_path / fifo) == b""
 
 
@@ -86,20 +86,25 @@ def test_another_file_that_has_its_name_meanwhile_is_not_cut(tmp_path, fifo, mon
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "stat", meanwhile)
-        Ledger(str(tmp_path / "ledger")).settle(str(tmp_path), Pump())
+        Ledger(str(tmp_path / "ledger")).finish(str(tmp_path), Pump())
     assert other.read_bytes() == BLOCK
 
 
-def test_a_ledger_that_no_room_is_left_for_holds_up_nothing(tmp_path):
+def test_without_room_for_a_ledger_output_goes_on(tmp_path):
     ledger = Ledger(str(tmp_path / "gone/ledger"))
-    ledger.settle(str(tmp_path), Pump())
+    ledger.finish(str(tmp_path), Pump())
     ledger.open("web.out", "/web.log", os.stat(tmp_path), 1, b"x")
     ledger.close()
     ledger.reopen()
+    assert ledger.why.startswith("No such file or directory")
+    (tmp_path / "gone").mkdir()
+    ledger.reopen()
+    assert ledger.why == ""
+    assert (tmp_path / "gone/ledger").is_file()
 
 
-def test_a_torn_ledger_and_one_of_an_older_scribe_are_no_harm(tmp_path, fifo):
+def test_an_incomplete_or_older_ledger_does_no_harm(tmp_path, fifo):
     for found in (b"", b"\x00", b"\x01short", b"\xff" * 9000):
         (tmp_path / "ledger").write_bytes(found)
-        Ledger(str(tmp_path / "ledger")).settle(str(tmp_path), Pump())
+        Ledger(str(tmp_path / "ledger")).finish(str(tmp_path), Pump())
     assert left_in(tmp_path / fifo) == BLOCK

@@ -1,4 +1,4 @@
-"""Pipes: what is looked at stays where it is, and what they may hold is bounded."""
+"""Pipes: data that is only inspected stays in its FIFO, and the size of all pipes is bounded."""
 
 import os
 
@@ -21,18 +21,18 @@ def pipes():
             os.close(fd)
 
 
-def test_what_is_looked_at_is_there_until_it_is_taken(pipes):
+def test_inspected_data_stays_until_it_is_taken(pipes):
     read, write = pipes()
     pump = Pump()
     assert pump.peek(read, 100) is None
     os.write(write, b"one\ntwo\n")
     assert pump.peek(read, 100) == pump.peek(read, 100) == b"one\ntwo\n"
-    pump.take(read, 4)
+    pump.consume(read, 4)
     assert pump.peek(read, 100) == b"two\n"
     pump.close()
 
 
-def test_the_pipes_of_many_are_smaller_each_and_bounded_together(pipes):
+def test_many_pipes_are_smaller_and_bounded_together(pipes):
     fds = [pipes()[0] for _ in range(128)]
     rooms = [enlarged(fd, number) for number, fd in enumerate(fds, 1)]
     assert rooms == [room_of(fd) for fd in fds]

@@ -1,4 +1,4 @@
-"""Reading a log: every generation in its order, once, whatever becomes of the names while one looks."""
+"""Reading a log: every generation in order and once, whatever is renamed meanwhile."""
 
 import gzip
 import os
@@ -78,7 +78,7 @@ def test_every_generation_in_its_order_compressed_or_not(log: Log, packed: tuple
     assert log.missing == []
 
 
-def test_what_is_being_compressed_exists_as_both(log: Log) -> None:
+def test_a_file_during_its_compression_is_read_once(log: Log) -> None:
     log.write()
     follower = log.follower()
     for _ in range(3):
@@ -90,7 +90,7 @@ def test_what_is_being_compressed_exists_as_both(log: Log) -> None:
     assert numbers(follower) == list(range(4, 16))
 
 
-def test_generations_of_the_same_content_are_told_apart(log: Log) -> None:
+def test_generations_with_the_same_content_are_distinguished(log: Log) -> None:
     log.path.write_bytes(b"1\n")
     follower = log.follower()
     for moment in range(1, 6):
@@ -102,8 +102,8 @@ def test_generations_of_the_same_content_are_told_apart(log: Log) -> None:
     assert log.missing == []
 
 
-def test_generations_of_the_same_moment_are_told_apart(log: Log) -> None:
-    """Of one tick of the clock of the file system."""
+def test_generations_with_the_same_time_are_distinguished(log: Log) -> None:
+    """Of one clock tick of the file system."""
     log.path.touch()
     follower = log.follower()
     for _ in range(5):
@@ -136,10 +136,10 @@ def rotated_before(moment: int, log: Log, rotations: int, *, packs: bool) -> Cal
 @pytest.mark.parametrize("packs", [False, True])
 @pytest.mark.parametrize("rotations", [1, 2, 5])
 @pytest.mark.parametrize("behind", [0, 4])
-def test_a_rotation_at_any_moment_of_a_look(
+def test_a_rotation_at_any_moment_of_a_read(
     log: Log, monkeypatch: pytest.MonkeyPatch, behind: int, rotations: int, packs: bool
 ) -> None:
-    """Before the first file that a look opens, before the second one, and so on."""
+    """Before the first file that a read opens, before the second one, and so on."""
     for moment in range(20):
         follower = log.follower()
         begin = log.said
@@ -154,7 +154,7 @@ def test_a_rotation_at_any_moment_of_a_look(
     assert log.missing == []
 
 
-def test_what_is_gone_is_said_once_and_it_goes_on(log: Log) -> None:
+def test_a_removed_file_is_reported_once_and_reading_goes_on(log: Log) -> None:
     log.write()
     follower = log.follower()
     log.write()
@@ -187,7 +187,7 @@ def test_a_removed_file_shows_nothing_of_the_generations_before_it(log: Log) -> 
     assert numbers(follower) == list(range(16, 22))
 
 
-def test_somebody_else_rotates_and_the_scribe_has_not_looked_yet(log: Log) -> None:
+def test_a_rotation_by_another_program_that_scribe_has_not_noticed_yet(log: Log) -> None:
     log.write()
     follower = log.follower()
     with log.path.open("ab") as old:
@@ -202,7 +202,7 @@ def test_somebody_else_rotates_and_the_scribe_has_not_looked_yet(log: Log) -> No
     assert log.missing == []
 
 
-def test_somebody_else_gives_a_name_that_is_no_number(log: Log) -> None:
+def test_a_rotation_by_another_program_without_a_number(log: Log) -> None:
     log.write()
     follower = log.follower()
     log.write()
@@ -213,7 +213,7 @@ def test_somebody_else_gives_a_name_that_is_no_number(log: Log) -> None:
     assert log.missing == []
 
 
-def test_a_truncated_file_is_read_from_its_begin(log: Log) -> None:
+def test_a_truncated_file_is_read_from_its_start(log: Log) -> None:
     log.write()
     follower = log.follower()
     log.path.write_bytes(b"4\n")
@@ -222,7 +222,7 @@ def test_a_truncated_file_is_read_from_its_begin(log: Log) -> None:
 
 
 @pytest.mark.parametrize("before", [0, 2])
-def test_one_that_begins_later(log: Log, before: int) -> None:
+def test_a_file_that_is_created_later(log: Log, before: int) -> None:
     for number in range(before):
         log.write()
         log.rotate()
@@ -239,7 +239,7 @@ def test_one_that_begins_later(log: Log, before: int) -> None:
     assert log.missing == []
 
 
-def test_the_begin_of_a_line_waits_for_its_rest_over_a_rotation(log: Log) -> None:
+def test_an_incomplete_line_waits_for_its_rest_across_a_rotation(log: Log) -> None:
     log.path.write_bytes(b"")
     follower = log.follower()
     log.path.write_bytes(b"1")
@@ -250,7 +250,7 @@ def test_the_begin_of_a_line_waits_for_its_rest_over_a_rotation(log: Log) -> Non
     assert numbers(follower) == [12, 3]
 
 
-def test_a_number_that_is_a_date_is_far_away_and_takes_no_time(log: Log) -> None:
+def test_a_date_as_the_number_of_a_generation_costs_no_time(log: Log) -> None:
     Path(f"{log.path}.20261121").write_bytes(b"1\n")
     follower = log.follower()
     log.path.write_bytes(b"2\n")
@@ -260,10 +260,10 @@ def test_a_number_that_is_a_date_is_far_away_and_takes_no_time(log: Log) -> None
 @pytest.mark.parametrize("packs", [False, True])
 @pytest.mark.parametrize("rotations", [1, 2, 5])
 @pytest.mark.parametrize("lines", [None, 5, 10, 1000])
-def test_what_was_there_and_what_comes_meet_whenever_it_is_rotated(
+def test_old_and_new_lines_have_no_gap_and_no_overlap(
     log: Log, monkeypatch: pytest.MonkeyPatch, lines: int | None, rotations: int, packs: bool
 ) -> None:
-    """All lines, or the last ones, and then those that come: none twice, none left out."""
+    """All lines or the last ones, and then the new ones: each once, whenever the file is rotated."""
     for moment in range(30):
         for number in range(1, 5):
             log.write()
@@ -302,7 +302,7 @@ def test_a_line_that_is_written_between_the_last_lines_and_the_next_ones(log: Lo
     with log.path.open("ab") as file:
         file.write(b"half")
     assert numbers(reader) == []
-    assert list(reader.rest()) == [b"half"]
+    assert list(reader.unfinished()) == [b"half"]
 
 
 @pytest.mark.parametrize("last", [0, 100])
@@ -335,8 +335,8 @@ def test_a_damaged_generation_is_named_and_what_can_be_read_is_shown(log: Log, d
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_what_is_no_file_is_no_generation(log: Log, number: int) -> None:
-    """Somebody may have put a FIFO there: who opens it waits for ever, and takes what is meant for another."""
+def test_only_a_regular_file_is_a_generation(log: Log, number: int) -> None:
+    """There may be a FIFO: an open would wait for ever, and a read would take data from its reader."""
     place = f"{log.path}.{number}" if number else str(log.path)
     os.mkfifo(place)
     held = os.open(place, os.O_RDWR)

@@ -1,11 +1,10 @@
-"""The scribe by itself: real FIFOs, real files, real kills; byte by byte."""
+"""@scribe alone: real FIFOs, real files, real kills, byte by byte."""
 
 import itertools
 import json
 import os
 import pwd
 import random
-import select
 import shutil
 import signal
 import stat
@@ -23,11 +22,12 @@ from paper import Paper, wait_for
 
 from supervisor.logs import rotate
 from supervisor.logs.access import Rules
+from supervisor.logs.compress import Compressor
 from supervisor.logs.file import LogFile
 from supervisor.logs.format import Origin
 from supervisor.logs.ledger import Ledger
-from supervisor.logs.places import rotated
-from supervisor.store.told import LOSSES
+from supervisor.logs.names import rotated
+from supervisor.store.statefile import LOSSES
 
 
 def numbered(count: int, begin: int = 0) -> bytes:
@@ -50,8 +50,8 @@ def writing(paper: Paper, writer: threading.Thread) -> None:
 
 @pytest.mark.parametrize("fmt", ["raw", "plain", "json"])
 def test_random_kills_in_a_flood_lose_and_double_nothing(paper: Paper, fmt: str) -> None:
-    """Whatever the scribe was doing: the lines are there, each once, in order."""
-    paper.plan(format=fmt)
+    """Whatever @scribe was doing: each line is in the file once, in order."""
+    paper.manifest(format=fmt)
     data = numbered(500_000)
     paper.scribe()
     writer = paper.write("web:1.1@e.out", data)
@@ -66,9 +66,9 @@ def test_random_kills_in_a_flood_lose_and_double_nothing(paper: Paper, fmt: str)
     assert paper.lines("web.log", fmt) == data
 
 
-def test_a_flood_of_one_and_the_same_line_loses_nothing(paper: Paper) -> None:
-    """A block that looks like the next one may be there twice, but never not at all."""
-    paper.plan(format="raw")
+def test_a_flood_of_identical_lines_loses_nothing(paper: Paper) -> None:
+    """A block equal to the next one may be written twice, but is never missing."""
+    paper.manifest(format="raw")
     data = b"y\n" * 2_000_000
     paper.scribe()
     writer = paper.write("web:1.1@e.out", data)
@@ -81,8 +81,8 @@ def test_a_flood_of_one_and_the_same_line_loses_nothing(paper: Paper) -> None:
 
 
 @pytest.mark.parametrize("fmt", ["raw", "plain"])
-def test_a_flood_needs_no_memory_anew_for_each_block(paper: Paper, fmt: str) -> None:
-    paper.plan(format=fmt)
+def test_a_flood_allocates_no_memory_for_each_block(paper: Paper, fmt: str) -> None:
+    paper.manifest(format=fmt)
     paper.scribe()
 
     def faults() -> int:
@@ -109,9 +109,12 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 def test_a_scribe_that_may_not_enlarge_a_pipe_reads_on(paper: Paper, tmp_path: Path) -> None:
-    """Who is no root has a limit for all pipes (pipe-user-pages-soft). Nothing tells then that more is there."""
+    """Without root there is a limit for all pipes (pipe-user-pages-soft).
+
+    Then no event tells that more data arrived.
+    """
     (tmp_path / "may_not.py").write_text(MAY_NOT)
-    paper.plan(format="raw")
+    paper.manifest(format="raw")
     paper.scribe([sys.executable, str(tmp_path / "may_not.py")])
     data = numbered(12_000)
     with paper.open("web:1.1@e.out") as task:
@@ -119,9 +122,9 @@ def test_a_scribe_that_may_not_enlarge_a_pipe_reads_on(paper: Paper, tmp_path: P
         wait_for(lambda: paper.read("web.log") == data)
 
 
-def test_the_last_words_of_a_run_come_before_the_next_run(paper: Paper) -> None:
-    """Also without a newline, and of a run that was over before the scribe came to it."""
-    paper.plan(format="raw")
+def test_the_last_output_of_a_run_comes_before_the_next_run(paper: Paper) -> None:
+    """Also without a newline, and of a run that ended before @scribe saw it."""
+    paper.manifest(format="raw")
     paper.write("web:1.1@e.out", b"begin 1\npanic 1").join()
     paper.scribe()
     wait_for(lambda: paper.read("web.log"))
@@ -139,8 +142,8 @@ def generations(path: Path) -> list[bytes]:
 
 @pytest.mark.parametrize("compress", [False, True])
 def test_rotation_under_a_flood(paper: Paper, compress: bool) -> None:
-    """All files together are what was written; each begins and ends with a whole line and is not too large."""
-    paper.plan(format="raw", max_size=300_000, keep=1000, compress=compress)
+    """All files together have what was written. Each begins and ends with a whole line and is not too large."""
+    paper.manifest(format="raw", max_size=300_000, keep=1000, compress=compress)
     data = numbered(600_000)
     paper.scribe()
     writer = paper.write("web:1.1@e.out", data)
@@ -164,14 +167,10 @@ class DeathError(BaseException):
     """A kill before a system call: nothing catches it."""
 
 
-class Inline:
-    """A thread that is through as soon as it is started."""
-
-    def __init__(self, target: Callable[..., None], args: tuple[Any, ...], daemon: bool) -> None:
-        self._target, self._args = target, args
-
-    def start(self) -> None:
-        self._target(*self._args)
+def through(compressor: Compressor) -> None:
+    """All steps that there are."""
+    while (moment := compressor.next_deadline()) is not None:
+        compressor.due(moment)
 
 
 def rotates(log: Path, pieces: list[bytes], calls: int) -> bool:
@@ -186,9 +185,8 @@ def rotates(log: Path, pieces: list[bytes], calls: int) -> bool:
 
         return called
 
-    compressor = rotate.Compressor()
+    compressor = Compressor()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(threading, "Thread", Inline)
         patch.setattr(os, "rename", mortal(os.rename))
         patch.setattr(os, "unlink", mortal(os.unlink))
         try:
@@ -197,59 +195,47 @@ def rotates(log: Path, pieces: list[bytes], calls: int) -> bool:
                     log.write_bytes(pieces.pop(0))
                 rotate.rotate(str(log), 100)
                 compressor.add(str(log))
-                if select.select([compressor.fd], [], [], 0)[0]:
-                    compressor.finished()
+                through(compressor)
         except DeathError:
+            if compressor._job:
+                os.close(compressor._job.source)
+                os.close(compressor._job.target)
             return False
-        finally:
-            os.close(compressor.fd)
-            os.close(compressor._done)
     return True
 
 
 @pytest.mark.parametrize("held", ["from the begin", "meanwhile", "no longer"])
-def test_what_somebody_still_writes_to_is_compressed_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
-) -> None:
-    """Who has renamed it is not who writes to it: `logrotate`, half a second before the scribe has seen that."""
+def test_a_file_with_a_writer_is_compressed_later(tmp_path: Path, held: str) -> None:
+    """The program that renames a file may not be its writer: `logrotate`, half a second before @scribe notices."""
     log, old, packed = tmp_path / "web.log", tmp_path / "web.log.1", tmp_path / "web.log.1.gz"
     old.write_bytes(b"1\n")
-    compressor = rotate.Compressor()
+    compressor = Compressor()
     files = []
-
-    class Meanwhile(Inline):
-        def start(self) -> None:
-            super().start()
-            if held != "from the begin":
-                files.append(old.open("ab"))
-                files[0].write(b"2\n")
-                files[0].flush()
-            if held == "no longer":
-                files.pop().close()
-
-    monkeypatch.setattr(threading, "Thread", Meanwhile)
     if held == "from the begin":
         files.append(old.open("ab"))
     compressor.add(str(log))
-    assert bool(select.select([compressor.fd], [], [], 0)[0]) == (held != "from the begin")
+    compressor.due(0.0)
+    assert bool(compressor._job) == (held != "from the begin")
     if held != "from the begin":
-        compressor.finished()
+        files.append(old.open("ab"))
+        files[0].write(b"2\n")
+        files[0].flush()
+    if held == "no longer":
+        files.pop().close()
+    through(compressor)
     assert old.exists()
     assert not packed.exists()
     for file in files:
         file.write(b"2\n" if held == "from the begin" else b"")
         file.close()
-    monkeypatch.setattr(threading, "Thread", Inline)
     compressor.add(str(log))
-    compressor.finished()
+    through(compressor)
     assert zlib.decompress(packed.read_bytes(), 31) == b"1\n2\n"
     assert sorted(os.listdir(tmp_path)) == ["web.log.1.gz"]
-    os.close(compressor.fd)
-    os.close(compressor._done)
 
 
 def test_two_deaths_at_any_two_steps_of_rotation_and_compression(tmp_path: Path) -> None:
-    """What is left in between, a file beside its compressed one, say, is never taken for something else."""
+    """Intermediate states, such as a file beside its compressed copy, are never misread."""
     whole = [b"piece %d\n" % number for number in range(4)]
 
     def story(*deaths: int) -> int:
@@ -270,11 +256,11 @@ def test_two_deaths_at_any_two_steps_of_rotation_and_compression(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["web.log.3", "web.log.gz.new"])
-def test_what_somebody_has_put_beside_a_log_holds_up_nobody(paper: Paper, name: str) -> None:
-    """The directory may be that of the user of a task: a FIFO there is opened by nobody."""
+def test_a_foreign_file_beside_a_log_blocks_nothing(paper: Paper, name: str) -> None:
+    """The directory may belong to the user of a task: a FIFO there is never opened."""
     (paper.log / "web.log.2").write_bytes(b"old\n")
     os.mkfifo(paper.log / name)
-    paper.plan(format="raw")
+    paper.manifest(format="raw")
     paper.scribe()
     for number in (1, 2):
         paper.write(f"web:1.{number}@e.out", b"%d\n" % number).join()
@@ -282,7 +268,7 @@ def test_what_somebody_has_put_beside_a_log_holds_up_nobody(paper: Paper, name: 
 
 
 @pytest.fixture
-def nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def nobodys(tmp_path: Path) -> Path:
     """A log in a directory of somebody else, of which one generation is to be compressed."""
     if os.geteuid():
         pytest.skip("needs root, to be somebody else")
@@ -294,22 +280,20 @@ def nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     os.chown(folder / "web.log.1", nobody.pw_uid, 1)
     (folder / "web.log.1").chmod(0o640)
-    monkeypatch.setattr(threading, "Thread", Inline)
     return folder / "web.log"
 
 
 @contextmanager
 def compressing(log: Path) -> Iterator[None]:
     """What is done in it happens meanwhile."""
-    compressor = rotate.Compressor()
+    compressor = Compressor()
     compressor.add(str(log), "nobody")
+    compressor.due(0.0)
     yield
-    compressor.finished()
-    os.close(compressor.fd)
-    os.close(compressor._done)
+    through(compressor)
 
 
-def test_what_is_compressed_belongs_to_whom_it_has_belonged(nobodys: Path) -> None:
+def test_a_compressed_file_keeps_its_owner(nobodys: Path) -> None:
     def known(path: Path) -> tuple[int, int, int, int]:
         found = path.stat()
         return found.st_uid, found.st_gid, found.st_mode, found.st_mtime_ns
@@ -321,8 +305,8 @@ def test_what_is_compressed_belongs_to_whom_it_has_belonged(nobodys: Path) -> No
     assert os.listdir(nobodys.parent) == ["web.log.1.gz"]
 
 
-def test_what_the_user_of_a_task_puts_in_place_of_a_file_is_not_given_to_him(nobodys: Path, tmp_path: Path) -> None:
-    """He may change his directory at any moment: also while a file in it is compressed."""
+def test_a_user_cannot_get_a_file_by_replacing_a_log(nobodys: Path, tmp_path: Path) -> None:
+    """The user may change the directory at any moment, also during a compression."""
     mine, made = tmp_path / "mine", nobodys.with_name("web.log.gz.new")
     mine.write_text("root's\n")
     mine.chmod(0o600)
@@ -333,12 +317,12 @@ def test_what_the_user_of_a_task_puts_in_place_of_a_file_is_not_given_to_him(nob
     assert (found.st_uid, stat.S_IMODE(found.st_mode), mine.read_text()) == (0, 0o600, "root's\n")
 
 
-def test_it_is_the_file_that_was_opened_whose_last_line_counts(tmp_path: Path) -> None:
-    """Its name may be that of a FIFO a moment later, which nobody would open from the other side."""
+def test_the_last_line_is_read_from_the_opened_file(tmp_path: Path) -> None:
+    """A moment later its name may be a FIFO that has no writer."""
     log, moved = tmp_path / "web.log", tmp_path / "moved"
     log.write_bytes(b"whole\n")
 
-    class Meanwhile(rotate.Compressor):
+    class Meanwhile(Compressor):
         def add(self, path: str, user: str | None = None) -> None:
             log.rename(moved)
             log.write_bytes(b"half")
@@ -348,12 +332,10 @@ def test_it_is_the_file_that_was_opened_whose_last_line_counts(tmp_path: Path) -
     file.append("web:1.1@e.out", Origin("web:1", "web:1/1@e", "out"), b"more\n", 5, (0.0, 1764448435.0))
     assert [line[-5:] for line in moved.read_bytes().splitlines()] == [b"whole", b" more"]
     file.close()
-    os.close(compressor.fd)
-    os.close(compressor._done)
 
 
-def test_what_is_rotated_is_compressed_and_what_is_too_old_goes(paper: Paper) -> None:
-    paper.plan(format="raw", max_size=100_000, keep=3)
+def test_rotated_files_are_compressed_and_old_ones_removed(paper: Paper) -> None:
+    paper.manifest(format="raw", max_size=100_000, keep=3)
     paper.scribe()
     data = numbered(12_000)
     paper.write("web:1.1@e.out", data).join()
@@ -377,8 +359,8 @@ def test_what_is_rotated_is_compressed_and_what_is_too_old_goes(paper: Paper) ->
     ],
     ids=lambda data: repr(data[:12]),
 )
-def test_bytes_are_kept_as_they_are(paper: Paper, data: bytes) -> None:
-    paper.plan(format="raw")
+def test_bytes_are_written_unchanged(paper: Paper, data: bytes) -> None:
+    paper.manifest(format="raw")
     paper.scribe()
     paper.write("web:1.1@e.out", data).join()
     paper.drained()
@@ -386,7 +368,7 @@ def test_bytes_are_kept_as_they_are(paper: Paper, data: bytes) -> None:
 
 
 def test_a_long_line_has_one_stamp(paper: Paper) -> None:
-    paper.plan()
+    paper.manifest()
     paper.scribe()
     paper.write("web:1.1@e.out", b"x" * 1_000_000 + b"\nnext\n").join()
     paper.drained()
@@ -395,8 +377,8 @@ def test_a_long_line_has_one_stamp(paper: Paper) -> None:
     assert second.split(b" ", 2)[1:] == [b"out", b"next"]
 
 
-def test_a_line_waits_a_moment_for_its_end_and_no_run_goes_on_with_anothers_line(paper: Paper) -> None:
-    paper.plan()
+def test_an_incomplete_line_waits_a_moment_and_is_not_continued_by_another_run(paper: Paper) -> None:
+    paper.manifest()
     paper.scribe()
     with paper.open("web:1.1@e.out") as out, paper.open("web:1.1@e.err") as err:
         out.write(b"half ")
@@ -411,20 +393,20 @@ def test_a_line_waits_a_moment_for_its_end_and_no_run_goes_on_with_anothers_line
     assert texts == [b"error", b"half a line, then a", b"new run"]
 
 
-def test_a_fifo_goes_when_its_run_has_said_its_last_word(paper: Paper) -> None:
-    paper.plan()
+def test_a_fifo_is_removed_after_the_last_output_of_its_run(paper: Paper) -> None:
+    paper.manifest()
     paper.scribe()
     for number in range(1, 4):
         paper.write(f"web:1.{number}@e.out", b"text\n").join()
     wait_for(lambda: paper.fifos() == ["web:1.3@e.out"], "the newest stays, it may be used again")
-    paper.plan(instances=())
+    paper.manifest(instances=())
     wait_for(lambda: paper.fifos() == [])
     assert paper.read("web.log").count(b"text") == 3
 
 
 def test_a_scribe_that_ends_leaves_the_fifo_that_a_child_is_about_to_open(paper: Paper) -> None:
-    """It is told to end while the next supervisor makes children; also with the numbers of another journal."""
-    paper.plan(format="raw")
+    """SIGTERM arrives while the next supervisor forks children, whose run numbers may be those of another journal."""
+    paper.manifest(format="raw")
     paper.write("web:1.7@e.out", b"before\n").join()
     paper.scribe()
     wait_for(lambda: paper.read("web.log") == b"before\n")
@@ -438,8 +420,8 @@ def test_a_scribe_that_ends_leaves_the_fifo_that_a_child_is_about_to_open(paper:
         wait_for(lambda: paper.read("web.log") == b"before\nafter\n")
 
 
-def test_the_last_words_of_a_run(paper: Paper) -> None:
-    paper.plan(stderr="separate")
+def test_the_last_output_of_a_run_is_recorded(paper: Paper) -> None:
+    paper.manifest(stderr="separate")
     paper.scribe()
     paper.write("web:1.1@e.err", b"".join(b"line %d\n" % number for number in range(30))).join()
     said = wait_for(lambda: paper.said("web:1"))
@@ -466,8 +448,8 @@ def folder_removed(paper: Paper) -> None:
 
 
 @pytest.mark.parametrize("hand", [renamed, removed, truncated, folder_removed])
-def test_a_file_that_somebody_moves_is_noticed(paper: Paper, hand: Callable[[Paper], None]) -> None:
-    paper.plan(format="raw")
+def test_a_renamed_file_is_noticed(paper: Paper, hand: Callable[[Paper], None]) -> None:
+    paper.manifest(format="raw")
     paper.scribe()
     with paper.open("web:1.1@e.out") as out:
         out.write(b"before\n")
@@ -482,13 +464,13 @@ def test_a_file_that_somebody_moves_is_noticed(paper: Paper, hand: Callable[[Pap
     assert b"before" not in paper.read("web.log")
 
 
-def test_a_plan_that_changes_counts_at_once(paper: Paper) -> None:
-    paper.plan(format="raw")
+def test_a_changed_manifest_is_in_force_at_once(paper: Paper) -> None:
+    paper.manifest(format="raw")
     paper.scribe()
     with paper.open("web:1.1@e.out") as out:
         out.write(b"one\n")
         wait_for(lambda: paper.read("web.log") == b"one\n")
-        paper.plan(to=str(paper.log / "other.txt"), format="json")
+        paper.manifest(to=str(paper.log / "other.txt"), format="json")
 
         def moved() -> bool:
             out.write(b"two\n")
@@ -543,11 +525,11 @@ def failing(paper: Paper) -> Iterator[Healing]:
     ("trouble", "why"), [(read_only, "Read-only file system"), (failing, "Input/output error")], ids=["EROFS", "EIO"]
 )
 @pytest.mark.parametrize("fmt", ["raw", "plain"])
-def test_a_disk_that_takes_nothing_stops_no_task(
+def test_a_disk_that_refuses_writes_stops_no_task(
     paper: Paper, trouble: Callable[[Paper], Any], why: str, fmt: str
 ) -> None:
-    """What is dropped is counted, for the supervisor and in the file as soon as it can be said there."""
-    paper.plan(format=fmt)
+    """Dropped output is counted, for the supervisor and, as soon as possible, in the file."""
+    paper.manifest(format=fmt)
     data = numbered(3_000)
     with trouble(paper) as heal:
         with paper.open("web:1.1@e.out") as out:
@@ -566,12 +548,12 @@ def test_a_disk_that_takes_nothing_stops_no_task(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
 @pytest.mark.parametrize("fmt", ["raw", "plain"])
-def test_a_full_disk_stops_no_task_and_says_what_is_missing(paper: Paper, fmt: str) -> None:
+def test_a_full_disk_stops_no_task_and_the_loss_is_reported(paper: Paper, fmt: str) -> None:
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(paper.log)], check=False)
     if mounted.returncode:
         pytest.skip("nothing can be mounted here")
     try:
-        paper.plan(format=fmt)
+        paper.manifest(format=fmt)
         paper.scribe()
         with paper.open("web:1.1@e.out") as out:
             with (paper.log / "filler").open("wb") as filler:
@@ -590,9 +572,9 @@ def test_a_full_disk_stops_no_task_and_says_what_is_missing(paper: Paper, fmt: s
         subprocess.run(["umount", str(paper.log)], check=True)
 
 
-def test_a_flood_does_not_hold_up_a_quiet_task(paper: Paper) -> None:
-    """While one task writes without end, a line of another one is in its file soon."""
-    paper.plan(format="raw", instances=("web:1", "web:2"))
+def test_a_flood_does_not_delay_a_quiet_task(paper: Paper) -> None:
+    """While one task writes without end, a line of another task is soon in its file."""
+    paper.manifest(format="raw", instances=("web:1", "web:2"))
     paper.scribe()
     stop = threading.Event()
     flood = paper.write("web:1.1@e.out", numbered(5000), until=stop)
@@ -607,9 +589,9 @@ def test_a_flood_does_not_hold_up_a_quiet_task(paper: Paper) -> None:
     assert not flood.is_alive()
 
 
-def test_a_reader_of_stdout_who_stops_holds_up_nobody_else(paper: Paper) -> None:
-    """`inherit` goes to somebody else's pipe; files go on when it is full."""
-    paper.plan(format="raw", instances=("web:1", "loud:1"), loud={"to": "inherit"})
+def test_a_reader_of_stdout_that_stops_delays_no_other_output(paper: Paper) -> None:
+    """`inherit` writes to the caller's pipe; files go on when it is full."""
+    paper.manifest(format="raw", instances=("web:1", "loud:1"), loud={"to": "inherit"})
     ours, theirs = os.pipe()
     paper.scribe(stdout=theirs)
     os.close(theirs)
@@ -629,7 +611,7 @@ def test_a_reader_of_stdout_who_stops_holds_up_nobody_else(paper: Paper) -> None
 
 def test_more_instances_than_the_soft_limit_of_descriptors(paper: Paper) -> None:
     keys = [f"web:{number}" for number in range(1, 200)]
-    paper.plan(format="raw", instances=tuple(keys))
+    paper.manifest(format="raw", instances=tuple(keys))
     command = ["sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh", sys.executable]
     paper.scribe(command=command)
     writers: list[Any] = [paper.open(f"{key}.1@e.out") for key in keys]
@@ -641,8 +623,8 @@ def test_more_instances_than_the_soft_limit_of_descriptors(paper: Paper) -> None
     assert paper.process.poll() is None
 
 
-def test_sigterm_drains(paper: Paper) -> None:
-    paper.plan(format="raw")
+def test_sigterm_writes_all_output_before_the_end(paper: Paper) -> None:
+    paper.manifest(format="raw")
     data = numbered(8_000)
     with paper.open("web:1.1@e.out") as out:
         paper.scribe()
@@ -654,35 +636,55 @@ def test_sigterm_drains(paper: Paper) -> None:
     assert paper.read("web.log") == data
 
 
-def test_while_there_is_no_plan_everything_stays_where_it_is(paper: Paper) -> None:
-    """Somebody removes the runtime directory, and then the new one; nobody knows for a moment where output goes."""
-    paper.plan(format="raw")
-    with paper.open("web:1.1@e.out") as out:
+def link(paper: Paper, fifo: str, to: str) -> None:
+    """As the supervisor does when somebody has removed the name of a FIFO."""
+    (paper.output / fifo).symlink_to(f"/proc/{os.getpid()}/fd/{paper._held[to]}")
+
+
+def test_a_removed_fifo_is_read_through_a_link_once_there_is_a_manifest(paper: Paper) -> None:
+    """Somebody removes the runtime directory, twice. A run goes on to write to a FIFO without a name."""
+    fifo = "web:1.1@e.out"
+    paper.manifest(format="raw")
+    with paper.open(fifo) as out:
         paper.scribe()
         out.write(b"before\n")
         wait_for(lambda: paper.read("web.log") == b"before\n")
-        shutil.rmtree(paper.run)
-        paper.output.mkdir(parents=True)
-        paper.process.send_signal(signal.SIGHUP)
-        ledger = paper.run / "scribe.ledger"
-        wait_for(ledger.exists)
-        out.write(b"meanwhile\n")
-        paper.drained()
-        shutil.rmtree(paper.run)
-        paper.output.mkdir(parents=True)
-        paper.plan(format="raw")
-        paper.process.send_signal(signal.SIGHUP)
-        wait_for(ledger.exists)
-        out.write(b"after\n")
-        wait_for(lambda: paper.read("web.log") == b"before\nmeanwhile\nafter\n")
+        for word in (b"first", b"second"):
+            shutil.rmtree(paper.run)
+            out.write(word + b" removal\n")
+            paper.process.send_signal(signal.SIGTERM)
+            assert paper.process.wait(30) == 0
+            paper.output.mkdir(parents=True, exist_ok=True)
+            link(paper, fifo, fifo)
+            out.write(word + b" scribe\n")
+            paper.scribe()
+            wait_for((paper.run / "scribe.ledger").exists)
+            paper.manifest(format="raw")
+            out.write(word + b" plan\n")
+            paper.drained()
+    wait_for(lambda: paper.fifos() == [fifo] and paper.read("web.log").count(b"\n") == 7)
+    said = [b"%s %s\n" % (word, what) for word in (b"first", b"second") for what in (b"removal", b"scribe", b"plan")]
+    assert paper.read("web.log") == b"before\n" + b"".join(said)
 
 
-def test_a_scribe_that_comes_before_its_plan_waits_for_it(paper: Paper) -> None:
+def test_a_link_that_leads_astray_is_not_read(paper: Paper) -> None:
+    """The supervisor that made it is gone. Its descriptor is one of another process, or of another FIFO."""
+    paper.manifest(format="raw", loud={"format": "raw"}, instances=("web:1", "loud:1"))
+    with paper.open("loud:1.1@e.out") as other:
+        link(paper, "web:1.1@e.out", "loud:1.1@e.out")
+        (paper.output / "web:1.2@e.out").symlink_to("/proc/0/fd/1")
+        paper.scribe()
+        other.write(b"a line\n")
+        wait_for(lambda: paper.read("loud.log") == b"a line\n")
+    assert paper.logs() == ["loud.log"]
+
+
+def test_a_scribe_that_starts_before_its_manifest_waits_for_it(paper: Paper) -> None:
     paper.write("web:1.1@e.out", b"early\n").join()
     paper.scribe()
     wait_for((paper.run / "scribe.ledger").exists)
     state = Path(f"/proc/{paper.process.pid}/stat")
     wait_for(lambda: state.read_text().rpartition(") ")[2].startswith("S"), "it has nothing to do")
     assert paper.logs() == []
-    paper.plan(format="raw")
+    paper.manifest(format="raw")
     wait_for(lambda: paper.read("web.log") == b"early\n")

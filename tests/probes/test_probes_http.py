@@ -1,4 +1,4 @@
-"""The kinds of probes are what the interface says, and each is registered; what http takes for a good answer."""
+"""http probes: which answers are good, and what is sent."""
 
 import socket
 import threading
@@ -8,27 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from supervisor import probes
-from supervisor.config.schema import HEALTH_PROBE, READY_PROBE
 from supervisor.core.definition import Probe
 from supervisor.probes import http
 
 
-def test_every_kind_is_registered_and_can_be_written() -> None:
-    files = {path.stem for path in Path(probes.__file__).parent.glob("*.py")} - {"__init__", "interface"}
-    assert files == set(probes.KINDS)
-    assert files <= set(READY_PROBE)
-    assert files <= set(HEALTH_PROBE)
-
-
-@pytest.mark.parametrize("kind", probes.KINDS)
-def test_a_kind_is_what_the_interface_says(kind: str) -> None:
-    module = probes.load(kind)
-    needed = {"prober": {"ask"}, "child": {"words", "wrong"}}[module.BY]
-    assert all(callable(getattr(module, name)) for name in needed)
-
-
-# -- http -------------------------------------------------------------------------------------------------------------
+def question(url: str, **values: object) -> Probe:
+    """An http probe with these values of its keys, and the default of each other key."""
+    defaults = {key.name: key.default for key in http.KIND.keys}
+    return Probe("http", {**defaults, "http": url, **values}, timeout=30.0)
 
 
 class Server:
@@ -72,7 +59,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.mark.parametrize(("more", "asked"), [("", "/"), (":/", "/"), (":/health?x=1", "/health?x=1")])
 def test_http_over_a_unix_socket(server: Server, more: str, asked: str) -> None:
-    probe = Probe("http", (f"unix:{server.path}{more}",), timeout=30.0, contains="ok", headers=(("X-One", "1"),))
+    probe = question(f"unix:{server.path}{more}", contains="ok", headers={"X-One": "1"})
     assert http.ask(probe, lambda _: None) == ""
     first, *headers = server.heard.decode().split("\r\n")
     assert first == f"GET {asked} HTTP/1.1"
@@ -89,7 +76,7 @@ def test_http_over_a_unix_socket(server: Server, more: str, asked: str) -> None:
     ids=["as it is by default", "no redirection", "just one"],
 )
 def test_which_status_is_good(server: Server, wanted: tuple[int, int], good: tuple[int, ...], bad: tuple[int, ...]):
-    probe = Probe("http", (f"unix:{server.path}",), timeout=30.0, status=wanted)
+    probe = question(f"unix:{server.path}", status=wanted)
     for server.status in (*good, *bad):
         expected = "" if server.status in good else f"http {server.status}"
         assert http.ask(probe, lambda _: None) == expected
@@ -97,7 +84,7 @@ def test_which_status_is_good(server: Server, wanted: tuple[int, int], good: tup
 
 def test_a_text_is_looked_for_in_the_beginning_of_an_answer(server: Server) -> None:
     """A task that answers without an end costs its own question only, not the memory of the prober."""
-    probe = Probe("http", (f"unix:{server.path}",), timeout=30.0, contains="all ok")
+    probe = question(f"unix:{server.path}", contains="all ok")
     for padding, expected in ((http.LONGEST - 6, ""), (http.LONGEST - 5, "http 200 without 'all ok'")):
         server.body = b"x" * padding + b"all ok"
         assert http.ask(probe, lambda _: None) == expected

@@ -1,19 +1,21 @@
-"""By what an orphan without a mark is known to be of a run, and who is none."""
+"""Which evidence attributes an orphan without a mark to a run, and which orphans belong to none."""
 
 import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from supervisor.host import kin, mark, procfs, traces
-from supervisor.host.gauge import Census
-from supervisor.host.traces import Traces
+from supervisor.host import foreign, mark, procfs
+from supervisor.runs import evidence, proctree
+from supervisor.runs.evidence import Evidence
+from supervisor.runs.gauge import Census
+from supervisor.store import layout
 
 RUN = "web:1/1@e"
 
@@ -42,14 +44,14 @@ def make() -> Iterator[Make]:
 @pytest.fixture
 def fifo(tmp_path: Path) -> Path:
     """The stdout of the run."""
-    path = Path(f"{traces.output(RUN, str(tmp_path))}.out")
+    path = Path(f"{layout.output(str(tmp_path), RUN)}.out")
     path.parent.mkdir()
     os.mkfifo(path)
     return path
 
 
 def on(one: procfs.Stat, run: str = RUN, runtime_dir: str = "/run/a", since: int = 0) -> bool:
-    return Traces(run, runtime_dir, since).on(one)
+    return Evidence(run, runtime_dir, since).on(one)
 
 
 def test_the_environment_of_a_run(make: Make) -> None:
@@ -68,36 +70,40 @@ def test_the_output_of_a_run_also_when_its_name_is_gone(make: Make, fifo: Path) 
     assert on(one)
 
 
-def test_who_only_reads_an_output_is_not_of_the_run(make: Make, fifo: Path) -> None:
+def test_a_reader_of_the_output_does_not_belong_to_the_run(make: Make, fifo: Path) -> None:
     with open(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)) as held:
         assert not on(make(stdin=held))
 
 
-def test_another_file_of_a_similar_name_is_no_output(make: Make, fifo: Path) -> None:
+def test_a_file_with_a_similar_name_is_not_an_output(make: Make, fifo: Path) -> None:
     other = fifo.with_name(f"{fifo.name}.old")
     with other.open("w") as held:
         assert not on(make(stdout=held))
 
 
-def test_who_is_older_than_the_run_is_not_of_it(make: Make) -> None:
+def test_a_process_older_than_the_run_does_not_belong_to_it(make: Make) -> None:
     one = make(ENVIRONMENT)
     assert on(one, since=one.birth)
     assert not on(one, since=one.birth + 1)
 
 
 @pytest.mark.parametrize("later", [0, 1])
-def test_who_is_older_does_not_count_as_one_of_a_run_whose_main_process_has_ended(make: Make, later: int) -> None:
+def test_an_older_process_does_not_belong_to_a_run_without_a_main_process(make: Make, later: int) -> None:
     one = make(ENVIRONMENT)
     run = {"id": RUN, "pid": one.pid, "birth": one.birth + later, "outcome": {"reason": "exit 0"}}
-    assert Census().members(run, "/run/a") == [one.pid] * (not later)
+    members = Census({"web:1": run}, "/run/a").members("web:1")
+    assert [found.pid for found in members] == [one.pid] * (not later)
 
 
-def test_who_has_the_mark_of_another_run_is_of_that(make: Make) -> None:
-    assert not on(make(ENVIRONMENT, preexec_fn=lambda: mark.put(mark.number("db:1/1@e", "/run/a"))))
+def test_a_process_with_the_mark_of_another_run_belongs_to_that_run(make: Make) -> None:
+    assert not on(make(ENVIRONMENT, preexec_fn=lambda: mark.set_own(mark.number("db:1/1@e", "/run/a"))))
 
 
-def test_a_process_is_looked_at_once_for_all_runs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each look is some system calls: on a large machine the parent has no time for as many of them as runs."""
+def test_a_process_is_checked_once_for_all_runs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each check costs some system calls.
+
+    On a large machine the parent has no time to check each process for each run.
+    """
     one = make(ENVIRONMENT)
     looks: Counter[tuple[str, int]] = Counter()
 
@@ -110,32 +116,38 @@ def test_a_process_is_looked_at_once_for_all_runs(make: Make, monkeypatch: pytes
 
         monkeypatch.setattr(module, name, look)
 
-    for module, name in ((mark, "of"), (procfs, "environment"), (procfs, "writes_to")):
-        counted(module, name)
-    everyone = kin.look()
-    found = [kin.find(kin.family(Traces(f"web:1/{n}@e", "/run/a"), 0), everyone) for n in range(20)]
+    def answers(pids: Sequence[int], look: Callable[[int], object]) -> dict[int, object]:
+        looks.update(("evidence", pid) for pid in pids)
+        return plain_answers(pids, look)
+
+    plain_answers = foreign.answers
+    monkeypatch.setattr(foreign, "answers", answers)
+    counted(mark, "of")
+    everyone, ours = proctree.snapshot(), frozenset({os.geteuid()})
+    found = [proctree.find(proctree.family(Evidence(f"web:1/{n}@e", "/run/a"), 0, ours), everyone) for n in range(20)]
+    assert looks["evidence", one.pid] == 1
     assert [[other.pid for other in of] for of in found] == [[one.pid] if n == 1 else [] for n in range(20)]
     assert set(looks.values()) == {1}
 
 
 def test_a_child_in_our_own_session_is_no_orphan(make: Make) -> None:
-    heirs = traces.heirs()
-    assert traces.orphaned(make(), heirs)
-    assert not traces.orphaned(make(start_new_session=False), heirs)
+    heirs = evidence.heirs()
+    assert evidence.orphaned(make(), heirs)
+    assert not evidence.orphaned(make(start_new_session=False), heirs)
 
 
-def test_who_has_another_parent_is_no_orphan() -> None:
+def test_a_process_with_another_parent_is_not_an_orphan() -> None:
     program = "import subprocess; subprocess.Popen(['sleep', '1000'], start_new_session=True); input()"
     with subprocess.Popen([sys.executable, "-S", "-c", program], stdin=subprocess.PIPE, start_new_session=True) as its:
         while not (children := procfs.children(its.pid)):
             pass
         [child] = map(procfs.stat, children)
-        heirs = traces.heirs()
-        assert (traces.orphaned(procfs.stat(its.pid), heirs), traces.orphaned(child, heirs)) == (True, False)
+        heirs = evidence.heirs()
+        assert (evidence.orphaned(procfs.stat(its.pid), heirs), evidence.orphaned(child, heirs)) == (True, False)
         os.kill(child.pid, 9)
 
 
-def test_none_of_those_above_us_is_an_orphan() -> None:
-    heirs = traces.heirs()
+def test_no_ancestor_of_ours_is_an_orphan() -> None:
+    heirs = evidence.heirs()
     assert os.getppid() in heirs
-    assert not any(traces.orphaned(procfs.stat(pid), heirs) for pid in heirs)
+    assert not any(evidence.orphaned(procfs.stat(pid), heirs) for pid in heirs)

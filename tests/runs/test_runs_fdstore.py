@@ -1,4 +1,4 @@
-"""How what is not our child has ended, and the descriptors by which that is known after a crash."""
+"""How a process that is not our child ended, and the descriptors that show it after a crash."""
 
 import os
 import select
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from supervisor.core.events import Status
-from supervisor.host.fdstore import Store, received
-from supervisor.host.notify import Notifier
 from supervisor.host.pidfd import from_wait, kernel_tells, signal_name, status_of
+from supervisor.host.sd_notify import Notifier
+from supervisor.runs.fdstore import Store, received
 
 needs_the_call = pytest.mark.skipif(not kernel_tells(), reason="needs PIDFD_GET_INFO with the exit status, Linux 6.15")
 
@@ -38,7 +38,7 @@ def child(act: str) -> int:
         ("os.kill(os.getpid(), signal.SIGKILL)", Status(None, "SIGKILL")),
     ],
 )
-def test_the_status_is_told_once_it_is_reaped(act: str, status: Status) -> None:
+def test_the_status_is_known_once_it_is_reaped(act: str, status: Status) -> None:
     pid = child(act)
     pidfd = os.pidfd_open(pid)
     assert select.select([pidfd], [], [], 20)[0]
@@ -48,7 +48,7 @@ def test_the_status_is_told_once_it_is_reaped(act: str, status: Status) -> None:
     os.close(pidfd)
 
 
-def test_what_is_no_pidfd_tells_nothing(tmp_path: Path) -> None:
+def test_another_descriptor_has_no_status(tmp_path: Path) -> None:
     with (tmp_path / "file").open("w") as file:
         assert status_of(file.fileno()) is None
     own = os.pidfd_open(os.getpid())
@@ -82,19 +82,19 @@ def notifier(manager: socket.socket) -> Iterator[Notifier]:
 
 
 @needs_the_call
-def test_a_kept_descriptor_comes_back_and_tells_the_status(
+def test_a_stored_descriptor_comes_back_with_the_status(
     manager: socket.socket, notifier: Notifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pid = child("signal.pause()")
     pidfd = os.pidfd_open(pid)
-    Store(notifier, useful=True).keep(pid, 77, pidfd)
+    Store(notifier, useful=True).store(pid, 77, pidfd)
     os.close(pidfd)
     os.kill(pid, signal.SIGTERM)
     os.waitpid(pid, 0)
     text, fds, _flags, _sender = socket.recv_fds(manager, 1000, 1)
     assert text.decode().split("\n") == ["FDSTORE=1", f"FDNAME=run-{pid}-77", "FDPOLL=0"]
 
-    monkeypatch.setattr("supervisor.host.fdstore.received", lambda: {f"run-{pid}-77": fds[0]})
+    monkeypatch.setattr("supervisor.runs.fdstore.received", lambda: {f"run-{pid}-77": fds[0]})
     back = Store(notifier, useful=True)
     assert back.status(pid, 78) is None, "another process had that pid"
     assert back.status(pid, 77) == Status(None, "SIGTERM")
@@ -102,23 +102,25 @@ def test_a_kept_descriptor_comes_back_and_tells_the_status(
     manager.setblocking(False)
     with pytest.raises(BlockingIOError):  # not before everything is on record
         manager.recv(1000)
-    back.rest()
+    back.flush()
     assert manager.recv(1000).decode().split("\n") == ["FDSTOREREMOVE=1", f"FDNAME=run-{pid}-77"]
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(fds[0])
 
 
-def test_who_lives_stays_kept(manager: socket.socket, notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("supervisor.host.fdstore.received", lambda: {"run-5-6": os.open(os.devnull, os.O_RDONLY)})
+def test_the_descriptor_of_a_living_process_stays_stored(
+    manager: socket.socket, notifier: Notifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supervisor.runs.fdstore.received", lambda: {"run-5-6": os.open(os.devnull, os.O_RDONLY)})
     store = Store(notifier, useful=True)
     store.clear(lambda pid, birth: (pid, birth) == (5, 6))
-    store.rest()
+    store.flush()
     manager.setblocking(False)
     with pytest.raises(BlockingIOError):
         manager.recv(1000)
 
 
-def test_descriptors_of_somebody_else_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_foreign_descriptors_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LISTEN_PID", str(os.getpid() + 1))
     monkeypatch.setenv("LISTEN_FDS", "3")
     monkeypatch.setenv("LISTEN_FDNAMES", "run-1-2:run-3-4:x")
@@ -126,7 +128,10 @@ def test_descriptors_of_somebody_else_are_left_alone(monkeypatch: pytest.MonkeyP
     assert "LISTEN_FDS" not in os.environ
 
 
-def test_descriptors_are_taken_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "other", ["other", "run-", "run-x", "run-1", "run-1-2-3", "run--1-2", "run-\u0661-2", "\udcff"]
+)
+def test_descriptors_are_taken_by_name(monkeypatch: pytest.MonkeyPatch, other: str) -> None:
     """In a child, as they are at 3 and above, whatever else is there."""
     pid = os.fork()
     if pid == 0:
@@ -135,7 +140,8 @@ def test_descriptors_are_taken_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
             null = os.open(os.devnull, os.O_RDONLY)
             for fd in (3, 4, 5):
                 os.dup2(null, fd)
-            os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "3", "LISTEN_FDNAMES": "run-1-2:other:run-1-2"}
+            names = f"run-1-2:{other}:run-1-2"
+            os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "3", "LISTEN_FDNAMES": names}
             assert received() == {"run-1-2": 3}
             assert not os.get_inheritable(3)
             for fd in (4, 5):

@@ -1,28 +1,30 @@
-"""FIFOs of tasks and who holds them, on the real kernel."""
+"""FIFOs of tasks and the processes that hold them, on the real kernel."""
 
 import os
 import resource
 import select
+import shutil
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from supervisor.host import fifo
-from supervisor.host import keeper as keeper_module
-from supervisor.host.fifo import NOW_AND_THEN, ROOM, SPARE, Fifos, _runs
-from supervisor.host.keeper import MANY, Keeper, _receive
+from supervisor.runs import fifos as fifo
+from supervisor.runs.fifos import NOW_AND_THEN, ROOM, SPARE, Fifos, _runs
+from supervisor.spawn import fd_holder
+from supervisor.spawn.fd_holder import MANY, FdHolder, _receive
 
 PATIENCE = 15.0
 
 
 @pytest.fixture
-def keeper() -> Iterator[Keeper]:
+def holder() -> Iterator[FdHolder]:
     """As the spawner has it."""
-    made = Keeper()
+    made = FdHolder()
     yield made
     made._ours.close()
     made.theirs.close()
@@ -36,8 +38,8 @@ def unexpected(level: str, text: str) -> None:
     raise AssertionError(f"{level}: {text}")
 
 
-def test_what_is_in_a_fifo_outlives_its_writer_and_its_reader(tmp_path: Path, keeper: Keeper) -> None:
-    fifos = Fifos(keeper, unexpected)
+def test_data_in_a_fifo_outlives_its_writer_and_its_reader(tmp_path: Path, holder: FdHolder) -> None:
+    fifos = Fifos(holder, unexpected)
     assert fifos.make("web:1", pair(tmp_path, 1)) == pair(tmp_path, 1)
     assert sorted(os.listdir(tmp_path / "output")) == ["web:1.1@e.err", "web:1.1@e.out"]
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "output").iterdir()} == {0o600}
@@ -60,13 +62,77 @@ def heard(path: str) -> bytes:
     return data
 
 
-def test_the_next_supervisor_holds_what_the_last_one_held(tmp_path: Path, keeper: Keeper) -> None:
-    before, after = Fifos(keeper, unexpected), Fifos(keeper, unexpected)
+def test_the_next_supervisor_holds_the_fifos_of_the_last_one(tmp_path: Path, holder: FdHolder) -> None:
+    before, after = Fifos(holder, unexpected), Fifos(holder, unexpected)
     before.make("web:1", pair(tmp_path, 1))
     say(pair(tmp_path, 1)[1], b"last words\n")
     after.take_over(f"{tmp_path}/output")
     close_all(before)
     assert heard(pair(tmp_path, 1)[1]) == b"last words\n"
+
+
+@pytest.mark.parametrize("how", ["the directory", "its names"])
+def test_what_somebody_has_removed_gets_a_name_again(tmp_path: Path, holder: FdHolder, how: str) -> None:
+    fifos = Fifos(holder, unexpected)
+    old, new = (fifos.make("web:1", pair(tmp_path, number)) for number in (1, 2))
+    fifos.sweep(["web:1"])
+    assert fifos.is_there()
+    for path in old:
+        os.unlink(path)
+    assert fifos.is_there(), "the scribe has read them"
+    writer = os.open(new[0], os.O_RDWR)
+    if how == "the directory":
+        shutil.rmtree(tmp_path / "output")
+    else:
+        for path in new:
+            os.unlink(path)
+    assert not fifos.is_there()
+    fifos.renew()
+    assert fifos.is_there()
+    os.write(writer, b"later words\n")
+    assert heard(new[0]) == b"later words\n"
+    os.close(writer)
+    close_all(fifos)
+
+
+def test_the_next_supervisor_finds_what_has_no_name_at_the_task(tmp_path: Path, holder: FdHolder) -> None:
+    """Also if the first one has left a link, and its descriptor is now another one."""
+    before, after = Fifos(holder, unexpected), Fifos(holder, unexpected)
+    out, err = before.make("web:1", pair(tmp_path, 1))
+    with open(out, "r+b", buffering=0) as one, open(err, "r+b", buffering=0) as two:
+        task = subprocess.Popen(
+            ["sh", "-c", "read word; echo $word; exec sleep 1000"], stdin=-1, stdout=one, stderr=two
+        )
+    shutil.rmtree(tmp_path / "output")
+    before.renew()
+    close_all(before)
+    stranger = os.open(os.devnull, os.O_RDONLY)
+    after.find(out.removesuffix(".out"), task.pid)
+    after.take_over(f"{tmp_path}/output")
+    after.sweep(["web:1"])
+    assert after.is_there()
+    assert task.stdin
+    task.stdin.write(b"words\n")
+    task.stdin.close()
+    assert select.select([after._held["web:1"][out, err][0]], [], [], 30)[0]
+    task.kill()
+    task.wait()
+    assert heard(out) == b"words\n"
+    os.close(stranger)
+    close_all(after)
+
+
+def test_a_link_of_an_earlier_supervisor_that_leads_astray_is_removed(tmp_path: Path, holder: FdHolder) -> None:
+    after = Fifos(holder, unexpected)
+    (tmp_path / "output").mkdir()
+    path = tmp_path / "output" / "web:1.1@e.out"
+    os.mkfifo(tmp_path / "other")
+    other = os.open(tmp_path / "other", os.O_RDWR)
+    path.symlink_to(f"/proc/{os.getpid()}/fd/{other}")
+    after.take_over(f"{tmp_path}/output")
+    assert not path.is_symlink()
+    assert not after._held
+    os.close(other)
 
 
 def close_all(fifos: Fifos) -> None:
@@ -76,8 +142,8 @@ def close_all(fifos: Fifos) -> None:
                 os.close(fd)
 
 
-def test_what_the_scribe_has_removed_is_let_go(tmp_path: Path, keeper: Keeper) -> None:
-    fifos, open_before = Fifos(keeper, unexpected), len(os.listdir("/proc/self/fd"))
+def test_a_fifo_that_scribe_removed_is_closed(tmp_path: Path, holder: FdHolder) -> None:
+    fifos, open_before = Fifos(holder, unexpected), len(os.listdir("/proc/self/fd"))
     for number in range(1, 30):
         fifos.make("web:1", pair(tmp_path, number))
         for path in pair(tmp_path, number):
@@ -89,9 +155,9 @@ def test_what_the_scribe_has_removed_is_let_go(tmp_path: Path, keeper: Keeper) -
     assert len(os.listdir("/proc/self/fd")) == open_before
 
 
-def test_old_ones_that_somebody_still_writes_to_keep_no_later_ones(tmp_path: Path, keeper: Keeper) -> None:
-    """Whoever has left a run, by root's hand say, and goes on writing: the scribe waits for his end."""
-    fifos, open_before = Fifos(keeper, unexpected), len(os.listdir("/proc/self/fd"))
+def test_an_old_fifo_with_a_writer_does_not_keep_later_ones(tmp_path: Path, holder: FdHolder) -> None:
+    """A process that left its run, by root's hand for example, still writes: @scribe waits for its end."""
+    fifos, open_before = Fifos(holder, unexpected), len(os.listdir("/proc/self/fd"))
     for number in range(1, 300):
         fifos.make("web:1", pair(tmp_path, number))
         if number > 2 * SPARE:
@@ -108,9 +174,9 @@ def room(monkeypatch: pytest.MonkeyPatch) -> int:
     return 20
 
 
-def test_each_run_of_a_crash_loop_without_a_scribe_has_its_own(tmp_path: Path, keeper: Keeper) -> None:
-    """So its last line, without a newline, does not go on with the first one of the next run."""
-    fifos = Fifos(keeper, unexpected)
+def test_each_run_of_a_crash_loop_without_scribe_has_its_own_fifo(tmp_path: Path, holder: FdHolder) -> None:
+    """So its last line, without a newline, is not continued by the first line of the next run."""
+    fifos = Fifos(holder, unexpected)
     for number in range(1, 101):
         assert fifos.make("web:1", pair(tmp_path, number)) == pair(tmp_path, number)
         say(pair(tmp_path, number)[0], b"last words of %d" % number)
@@ -119,8 +185,8 @@ def test_each_run_of_a_crash_loop_without_a_scribe_has_its_own(tmp_path: Path, k
     close_all(fifos)
 
 
-def test_a_crash_loop_without_a_scribe_has_a_bound(tmp_path: Path, keeper: Keeper, room: int) -> None:
-    fifos, open_before = Fifos(keeper, unexpected), len(os.listdir("/proc/self/fd"))
+def test_a_crash_loop_without_a_scribe_has_a_bound(tmp_path: Path, holder: FdHolder, room: int) -> None:
+    fifos, open_before = Fifos(holder, unexpected), len(os.listdir("/proc/self/fd"))
     most = SPARE + room
     given = [fifos.make("web:1", pair(tmp_path, number)) for number in range(1, 101)]
     assert given[most - 1 :] == [pair(tmp_path, most)] * (101 - most)
@@ -134,17 +200,17 @@ def test_a_crash_loop_without_a_scribe_has_a_bound(tmp_path: Path, keeper: Keepe
     close_all(fifos)
 
 
-def test_few_descriptors_are_a_bound_as_well(tmp_path: Path, keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
-    fifos = Fifos(keeper, unexpected)
+def test_few_descriptors_bound_the_fifos_too(tmp_path: Path, holder: FdHolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    fifos = Fifos(holder, unexpected)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (160, 160))
     given = [fifos.make("web:1", pair(tmp_path, number)) for number in range(1, 101)]
     assert len(set(given)) == SPARE + 160 // 8
     close_all(fifos)
 
 
-def test_what_is_held_is_held_by_nobody_and_bounded(tmp_path: Path, keeper: Keeper) -> None:
-    """Of a thousand starts only the last is held, and some that are not taken back yet; and what it says is there."""
-    fifos = Fifos(keeper, unexpected)
+def test_held_fifos_are_bounded(tmp_path: Path, holder: FdHolder) -> None:
+    """Of a thousand starts only the last one is held, and a few not taken back yet. Their output is there."""
+    fifos = Fifos(holder, unexpected)
     for number in range(1, 1001):
         fifos.make("web:1", pair(tmp_path, number))
         if number < 1000:
@@ -153,7 +219,7 @@ def test_what_is_held_is_held_by_nobody_and_bounded(tmp_path: Path, keeper: Keep
     say(pair(tmp_path, 1000)[0], b"last words\n")
     close_all(fifos)
     assert heard(pair(tmp_path, 1000)[0]) == b"last words\n"
-    messages = list(iter(lambda: _receive(keeper.theirs), None))
+    messages = list(iter(lambda: _receive(holder.theirs), None))
     assert len(messages) <= MANY + 1
     for fd in [fd for message in messages for fd in message]:
         os.close(fd)
@@ -169,8 +235,8 @@ def many_files() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("many_files")
-def test_there_is_room_for_a_thousand_runs(tmp_path: Path, keeper: Keeper) -> None:
-    fifos = Fifos(keeper, unexpected)
+def test_there_is_room_for_a_thousand_runs(tmp_path: Path, holder: FdHolder) -> None:
+    fifos = Fifos(holder, unexpected)
     runs = [pair(tmp_path, 1, f"web:{index}") for index in range(1, 1001)]
     for index, run in enumerate(runs):
         assert fifos.make(f"web:{index + 1}", run) == run
@@ -180,8 +246,8 @@ def test_there_is_room_for_a_thousand_runs(tmp_path: Path, keeper: Keeper) -> No
 
 
 @pytest.mark.usefixtures("many_files")
-def test_there_is_room_for_a_storm_of_crashes_that_nobody_reads(tmp_path: Path, keeper: Keeper) -> None:
-    fifos = Fifos(keeper, unexpected)
+def test_there_is_room_for_a_crash_storm_without_a_reader(tmp_path: Path, holder: FdHolder) -> None:
+    fifos = Fifos(holder, unexpected)
     room = min(ROOM, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8)
     for number in range(1, 3 * SPARE):
         for index in range(1, 200):
@@ -192,18 +258,16 @@ def test_there_is_room_for_a_storm_of_crashes_that_nobody_reads(tmp_path: Path, 
     assert len(os.listdir(tmp_path / "output")) == 2 * (199 * SPARE + room)
 
 
-def test_no_start_fails_when_there_is_no_room(tmp_path: Path, keeper: Keeper) -> None:
-    """That is told once; and when there is some again, all is held."""
-    keeper._ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+def test_no_start_fails_when_there_is_no_room(tmp_path: Path, holder: FdHolder) -> None:
+    """It is reported once. When there is room again, all FIFOs are held."""
+    holder._ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     said: list[str] = []
-    fifos = Fifos(keeper, lambda level, text: said.append(f"{level}: {text}"))
+    fifos = Fifos(holder, lambda level, text: said.append(f"{level}: {text}"))
     runs = [pair(tmp_path, 1, f"web:{index}") for index in range(1, 101)]
     for index, run in enumerate(runs):
         assert fifos.make(f"web:{index + 1}", run) == run
-    assert said == [
-        "warning: a crash of the supervisor may lose what a task says then: Resource temporarily unavailable"
-    ]
-    keeper._ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 200_000)
+    assert said == ["warning: a crash of the supervisor may lose output of tasks: Resource temporarily unavailable"]
+    holder._ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 200_000)
     fifos.make("web:0", pair(tmp_path, 1, "web:0"))
     for run in runs:
         say(run[0], b"last words\n")
@@ -211,8 +275,8 @@ def test_no_start_fails_when_there_is_no_room(tmp_path: Path, keeper: Keeper) ->
     assert all(heard(run[0]) == b"last words\n" for run in runs)
 
 
-def test_what_was_made_for_a_start_that_failed_is_removed(tmp_path: Path, keeper: Keeper) -> None:
-    fifos, ours = Fifos(keeper, unexpected), pair(tmp_path, 1)
+def test_the_fifo_of_a_failed_start_is_removed(tmp_path: Path, holder: FdHolder) -> None:
+    fifos, ours = Fifos(holder, unexpected), pair(tmp_path, 1)
     with pytest.raises(OSError, match="too long"):
         fifos.make("web:1", (ours[0], ours[1] + "x" * 300))
     with no_descriptors(), pytest.raises(OSError, match="Too many open files"):
@@ -228,24 +292,24 @@ def no_descriptors() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_what_could_not_be_taken_over_is_taken_over_the_next_time(tmp_path: Path, keeper: Keeper) -> None:
-    before, after = Fifos(keeper, unexpected), Fifos(keeper, unexpected)
+def test_a_fifo_that_could_not_be_taken_over_is_taken_over_later(tmp_path: Path, holder: FdHolder) -> None:
+    before, after = Fifos(holder, unexpected), Fifos(holder, unexpected)
     before.make("web:1", pair(tmp_path, 1))
-    (tmp_path / "keeper.new").mkdir()
+    (tmp_path / "fd_holder.new").mkdir()
     with pytest.raises(IsADirectoryError):
         after.take_over(f"{tmp_path}/output")
     open_before = len(os.listdir("/proc/self/fd"))
-    (tmp_path / "keeper.new").rmdir()
+    (tmp_path / "fd_holder.new").rmdir()
     for _ in range(2):
         after.take_over(f"{tmp_path}/output")
-    assert (tmp_path / "keeper").read_text().split()[0] == str(os.getpid())
+    assert (tmp_path / "fd_holder").read_text().split()[0] == str(os.getpid())
     assert len(os.listdir("/proc/self/fd")) == open_before
     close_all(before)
     close_all(after)
 
 
 def test_runs_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
-    """The older one may have written last; which epoch is older only their files can tell."""
+    """The older run may have written last. Which epoch is older can be read only from the files."""
     (tmp_path / "output").mkdir()
     names = ["web:1.9@old.out", "web:1.10@old.out", "web:1.1@new.out", "web:1.2@new.out"]
     for name, moment in zip(names, (3, 2, 5, 4), strict=True):
@@ -258,13 +322,13 @@ def test_runs_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 
 
 @contextmanager
-def staying(kept: Keeper, parent: str = "") -> Iterator[int]:
+def staying(kept: FdHolder, parent: str = "") -> Iterator[int]:
     """A spawner that stays, as its parent is gone. It never looks again by itself."""
     pid = os.fork()
     if pid == 0:
-        keeper_module.LOOK_FIRST = 1000.0
+        fd_holder.LOOK_FIRST = 1000.0
         kept._ours.close()
-        keeper_module.stay(kept.theirs, parent)
+        fd_holder.stay(kept.theirs, parent)
         os._exit(7)
     yield pid
     with suppress(ProcessLookupError):
@@ -279,34 +343,34 @@ def ended(pid: int, within: float) -> bool:
     return found
 
 
-def test_who_stays_sees_a_successor_at_once(tmp_path: Path, keeper: Keeper) -> None:
-    """A living one: the file of one that is gone, or whose pid is another's now, says nothing."""
-    fifos = Fifos(keeper, unexpected)
+def test_a_spawner_that_stays_notices_a_successor_at_once(tmp_path: Path, holder: FdHolder) -> None:
+    """A living one: a file of a dead supervisor, or one whose pid was reused, does not count."""
+    fifos = Fifos(holder, unexpected)
     fifos.make("web:1", pair(tmp_path, 1))
     say(pair(tmp_path, 1)[0], b"last words\n")
-    (tmp_path / "keeper").write_text(f"{os.getpid()} 1")
-    with staying(keeper) as pid:
+    (tmp_path / "fd_holder").write_text(f"{os.getpid()} 1")
+    with staying(holder) as pid:
         assert not ended(pid, 0.3)
-        keeper.in_charge(str(tmp_path))
+        holder.in_charge(str(tmp_path))
         assert ended(pid, PATIENCE)
     close_all(fifos)
 
 
-def test_a_parent_that_is_still_dying_is_no_successor(tmp_path: Path, keeper: Keeper) -> None:
-    """The kernel closes what it had open before it is a zombie."""
-    fifos = Fifos(keeper, unexpected)
+def test_a_parent_that_is_still_dying_is_no_successor(tmp_path: Path, holder: FdHolder) -> None:
+    """The kernel closes its descriptors before it becomes a zombie."""
+    fifos = Fifos(holder, unexpected)
     fifos.make("web:1", pair(tmp_path, 1))
     say(pair(tmp_path, 1)[0], b"last words\n")
-    keeper.in_charge(str(tmp_path))
-    with staying(keeper, keeper_module.identity(os.getpid())) as pid:
+    holder.in_charge(str(tmp_path))
+    with staying(holder, fd_holder.identity(os.getpid())) as pid:
         assert not ended(pid, 0.3)
     close_all(fifos)
 
 
-def test_who_stays_goes_when_there_is_nothing_to_hold(tmp_path: Path, keeper: Keeper) -> None:
-    fifos = Fifos(keeper, unexpected)
+def test_a_spawner_that_stays_ends_when_there_is_nothing_to_hold(tmp_path: Path, holder: FdHolder) -> None:
+    fifos = Fifos(holder, unexpected)
     fifos.make("web:1", pair(tmp_path, 1))
     close_all(fifos)
-    keeper._ours.close()
-    with staying(keeper) as pid:
+    holder._ours.close()
+    with staying(holder) as pid:
         assert ended(pid, PATIENCE)

@@ -1,11 +1,11 @@
-"""What tasks say: every datagram that anybody can send is understood or passed over, and never does harm."""
+"""Messages of tasks: every datagram that anybody can send is understood or ignored, and does no harm."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from supervisor.core.events import Notified
-from supervisor.host.datagram import LONGEST_STATUS, parse, together
+from supervisor.runs.notify_message import LONGEST_STATUS, parse, together
 
 FUZZ = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
@@ -37,7 +37,7 @@ def test_any_bytes(data: bytes) -> None:
 @FUZZ
 @given(LINES, LINES)
 def test_lines_that_look_right(first: list[str], then: list[str]) -> None:
-    """Two datagrams as one say what both say; the later one wins where they disagree."""
+    """Two datagrams merged have the content of both. The later one wins where they differ."""
     one, two = (parse("\n".join(lines).encode(errors="replace"), 7).event for lines in (first, then))
     both = together(one, two)
     sound(both)
@@ -61,14 +61,14 @@ WORD_BY_WORD = {
 
 
 @pytest.mark.parametrize("word", WORD_BY_WORD)
-def test_nothing_is_lost_where_two_are_read_at_once(word: str) -> None:
-    """Whichever of the two says it, and whatever else the other one says."""
+def test_two_messages_read_at_once_lose_nothing(word: str) -> None:
+    """Whichever of the two has the field, and whatever else the other one has."""
     expected = Notified(7, **WORD_BY_WORD[word])
     one, nothing = parse(word.encode(), 7).event, parse(b"X=1", 7).event
     assert one == together(one, nothing) == together(nothing, one) == expected
 
 
-def test_a_later_word_replaces_an_earlier_one() -> None:
+def test_a_later_value_replaces_an_earlier_one() -> None:
     first = parse(b"STATUS=one\nERRNO=2\nWATCHDOG_USEC=1000000\nEXTEND_TIMEOUT_USEC=1000000", 7).event
     then = parse(b"STATUS=two\nERRNO=1\nWATCHDOG_USEC=2000000\nEXTEND_TIMEOUT_USEC=2000000", 7).event
     assert together(first, then) == then
@@ -85,13 +85,13 @@ def test_a_later_word_replaces_an_earlier_one() -> None:
         (10**20, None, None),
     ],
 )  # fmt: skip
-def test_how_long_a_time_may_be(micros: int, watchdog: float | None, extend: float | None) -> None:
-    """A timer has to be able to hold it. The largest number is for ever: a watchdog is off by that, as with systemd."""
+def test_the_bounds_of_a_time(micros: int, watchdog: float | None, extend: float | None) -> None:
+    """A timer must be able to hold it. The largest number means for ever: it turns a watchdog off, as with systemd."""
     event = parse(f"WATCHDOG_USEC={micros}\nEXTEND_TIMEOUT_USEC={micros}".encode(), 7).event
     assert (event.watchdog, event.extend) == (watchdog, extend)
 
 
-def test_the_words_of_the_manual() -> None:
+def test_the_assignments_of_the_manual() -> None:
     said = parse(
         b"READY=1\nSTATUS=Processing requests...\nERRNO=2\nMAINPID=4711\nWATCHDOG=1\nWATCHDOG_USEC=20000000\n"
         b"EXTEND_TIMEOUT_USEC=5000000\nFDSTORE=1\nX_OURS=x",
@@ -106,13 +106,13 @@ def test_the_words_of_the_manual() -> None:
     assert parse(b"STOPPING=1\nWATCHDOG=trigger", 7).event == Notified(7, stopping=True, trigger=True)
 
 
-def test_what_makes_no_sense_is_passed_over() -> None:
+def test_nonsense_is_ignored() -> None:
     for text in ("READY=0", "READY", "READY=yes", "WATCHDOG=2", "WATCHDOG_USEC=-1", "WATCHDOG_USEC=1.5", "ERRNO=x",
                  "ERRNO=2147483648", "EXTEND_TIMEOUT_USEC=", "MAINPID=0", "=1", "", "RELOADING=2"):  # fmt: skip
         assert parse(text.encode(), 7).event == Notified(7), text
 
 
-def test_what_says_nothing_needs_no_sender() -> None:
+def test_an_empty_message_needs_no_known_sender() -> None:
     for text in ("BARRIER=1", "X=1", "", "READY=0"):
         assert parse(text.encode(), 7).says_nothing, text
     for text in (*WORD_BY_WORD, "MAINPID=4711", "FDSTORE=1"):

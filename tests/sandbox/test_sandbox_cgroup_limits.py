@@ -1,6 +1,6 @@
-"""The limits of a whole run as its cgroup gets them; and how it is told that one ended for want of memory.
+"""The limits of a whole run as its cgroup gets them, and how a run killed for its memory is recognized.
 
-Directories stand for cgroups, as on most machines no controller can be had; `tests/vm` has a kernel that enforces.
+Directories stand for cgroups, as most machines offer no controller. `tests/vm` has a kernel that enforces limits.
 """
 
 from pathlib import Path
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from supervisor.core.controllers import CONTROLLERS
-from supervisor.host import share
 from supervisor.host.cgroup import Cgroup
-from supervisor.host.child import StepError
+from supervisor.host.step import StepError
+from supervisor.sandbox import cgroup_limits
 
 WRITTEN = [
     ("memory", 1 << 30, {"memory.max": "1073741824", "memory.high": "966367638", "memory.oom.group": "1"}),
@@ -40,9 +40,9 @@ def made(directory: Path, *names: str) -> None:
 
 
 @pytest.mark.parametrize(("key", "value", "files"), WRITTEN)
-def test_what_is_written(run: Path, key: str, value: float, files: dict[str, str]) -> None:
+def test_the_files_of_a_limit(run: Path, key: str, value: float, files: dict[str, str]) -> None:
     made(run, *files)
-    share.take(str(run), {**dict.fromkeys(CONTROLLERS), key: value}, best_effort=False)
+    cgroup_limits.apply(str(run), {**dict.fromkeys(CONTROLLERS), key: value}, best_effort=False)
     assert {path.name: path.read_text() for path in run.iterdir()} == files
 
 
@@ -51,40 +51,40 @@ def test_every_limit_of_a_run_is_tried() -> None:
 
 
 def test_a_controller_is_enabled_from_above(run: Path) -> None:
-    """Nothing appears in a directory that is none of the kernel's, so it fails then; and says what to do."""
+    """No file appears in an ordinary directory, so it fails then, and the error has a remedy."""
     tree, base = run.parent, run.parent.parent
     made(tree, "cgroup.subtree_control")
     made(base, "cgroup.subtree_control")
-    with pytest.raises(StepError, match=r"^limits.cpu: no cgroup that has its controller .*; see best_effort$"):
-        share.take(str(run), {"cpu": 3}, best_effort=False)
+    with pytest.raises(StepError, match=r"^limits.cpu: no cgroup with its controller .*; see best_effort$"):
+        cgroup_limits.apply(str(run), {"cpu": 3}, best_effort=False)
     assert (tree / "cgroup.subtree_control").read_text() == "+cpu"
     assert (base / "cgroup.subtree_control").read_text() == "+cpu"
-    share.take(str(run), {"cpu": 3}, best_effort=True)
+    cgroup_limits.apply(str(run), {"cpu": 3}, best_effort=True)
     assert list(run.iterdir()) == []
 
 
 def test_without_a_cgroup_there_is_no_limit() -> None:
     with pytest.raises(StepError, match=r"limits\.cpu: no cgroup"):
-        share.take("", {"cpu": 1}, best_effort=False)
-    share.take("", {"cpu": 1}, best_effort=True)
-    share.take("", dict.fromkeys(CONTROLLERS), best_effort=False)
-    share.take("", {"memory": 1, "processes": 1}, best_effort=False)  # they are watched then
+        cgroup_limits.apply("", {"cpu": 1}, best_effort=False)
+    cgroup_limits.apply("", {"cpu": 1}, best_effort=True)
+    cgroup_limits.apply("", dict.fromkeys(CONTROLLERS), best_effort=False)
+    cgroup_limits.apply("", {"memory": 1, "processes": 1}, best_effort=False)  # they are watched then
     with pytest.raises(StepError, match=r"group etl: limits\.memory: no cgroup"):
-        share.take_together("", "etl", {"memory": 1}, best_effort=False)
-    share.take_together("", "etl", {"memory": 1}, best_effort=True)
+        cgroup_limits.apply_to_group("", "etl", {"memory": 1}, best_effort=False)
+    cgroup_limits.apply_to_group("", "etl", {"memory": 1}, best_effort=True)
 
 
 @pytest.mark.parametrize(("key", "value", "files"), WRITTEN)
-def test_what_is_written_for_a_group(run: Path, key: str, value: float, files: dict[str, str]) -> None:
-    """Not that all of it dies together; and what its config no longer says is taken back."""
+def test_the_files_of_a_group_limit(run: Path, key: str, value: float, files: dict[str, str]) -> None:
+    """Without the setting that all processes die together. A limit removed from the config is reset."""
     group = run.parent / "@etl"
     group.mkdir()
     made(group, *files)
-    share.take_together(str(group), "etl", {**dict.fromkeys(CONTROLLERS), key: value}, best_effort=False)
+    cgroup_limits.apply_to_group(str(group), "etl", {**dict.fromkeys(CONTROLLERS), key: value}, best_effort=False)
     expected = {name: "" if name == "memory.oom.group" else text for name, text in files.items()}
     assert {path.name: path.read_text() for path in group.iterdir()} == expected
     made(group, *files)
-    share.take_together(str(group), "etl", dict.fromkeys(CONTROLLERS), best_effort=False)
+    cgroup_limits.apply_to_group(str(group), "etl", dict.fromkeys(CONTROLLERS), best_effort=False)
     unlimited = {"", "max", "max 100000", "100", "default 100"}
     assert {path.read_text() for path in group.iterdir()} <= unlimited
 
@@ -95,12 +95,12 @@ def test_a_controller_is_enabled_down_to_the_group(run: Path) -> None:
     inside.mkdir(parents=True)
     for place in (base, tree, group):
         made(place, "cgroup.subtree_control")
-    share.take(str(inside), {"cpu": 1}, best_effort=True)
+    cgroup_limits.apply(str(inside), {"cpu": 1}, best_effort=True)
     assert [(place / "cgroup.subtree_control").read_text() for place in (base, tree, group)] == ["+cpu"] * 3
     made(inside, "memory.oom.group")
-    share.die_together(str(inside))
+    cgroup_limits.die_together(str(inside))
     assert (inside / "memory.oom.group").read_text() == "1"
-    share.die_together(str(group / "none"))
+    cgroup_limits.die_together(str(group / "none"))
 
 
 def counted(directory: Path, limit: str, *, local: int, below: int = 0, killed: int = 0) -> None:
@@ -129,14 +129,14 @@ def test_the_memory_of_a_group_is_the_reason(run: Path, group: tuple[str, int, i
     assert Cgroup(str(inside)).out_of_memory() == why
 
 
-def test_what_a_run_has_limited_below_is_not_its_own_limit(run: Path) -> None:
+def test_a_limit_in_a_sub_cgroup_of_the_run_is_not_the_limit_of_the_run(run: Path) -> None:
     counted(run, "max", local=0, below=2, killed=1)
     assert Cgroup(str(run)).out_of_memory() == "out of memory"
 
 
 @pytest.mark.parametrize("text", ["", "oom_kill", "oom_kill many\n", "oom_kill 1\n", "oom 1 oom_kill 1"])
-def test_what_cannot_be_read_is_no_reason(run: Path, text: str) -> None:
-    """Nothing is raised: it is asked in the parent's loop."""
+def test_an_unreadable_cgroup_gives_no_reason(run: Path, text: str) -> None:
+    """Nothing is raised, as the parent calls it in its loop."""
     for name in ("memory.events", "memory.events.local", "memory.max"):
         (run / name).write_text(text)
     assert Cgroup(str(run)).out_of_memory() in ("", "out of memory")

@@ -28,6 +28,7 @@ from sim.scenario import Scenario, StoryError, duration, full, short
 from supervisor import verbs
 from supervisor.core import report
 from supervisor.verbs.screen import Screen
+from supervisor.verbs.why import explained
 
 
 def expect(story: Scenario, line: str) -> None:  # noqa: C901, PLR0912, PLR0915 - a table of lines
@@ -87,12 +88,12 @@ def expect(story: Scenario, line: str) -> None:  # noqa: C901, PLR0912, PLR0915 
 
 def _instance(story: Scenario, words: list[str], said: str) -> None:
     assert story.parent, "the supervisor is dead"
-    fleet = story.parent.fleet
+    fleet = story.parent.context.fleet
     match words:
         case ["no", key]:
             assert full(key) not in fleet.instances, f"{key} is {fleet.instances[full(key)].state}"
         case ["why", key]:
-            _contains(said, report.why(fleet, story.instance(key), story.host.now(), story.host.stamp))
+            _contains(said, explained(story.parent.controls, story.instance(key)))
         case [key, state, *rest]:
             instance = story.instance(key)
             why = report.short_reason(fleet, instance)
@@ -117,6 +118,8 @@ def reply(story: Scenario) -> str:
     assert client.done, f"no answer to {client.asked!r}"
     if client.refused is not None:
         return f"refused: {client.refused}"
+    if client.verb == "pool" and client.options.words:  # it would become the command
+        return f"executes {client.options.words[0]}"
     out = io.StringIO()
     verbs.load(client.verb).render(client.answers[0], client.options, Screen(out))
     return out.getvalue()

@@ -10,19 +10,25 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from supervisor.store.sheet import Sheet
+from supervisor.store.journal_file import JournalFile
 
 if TYPE_CHECKING:
     from sim.world import World
 
 
-class Paper(Sheet):
+class Paper(JournalFile):
     """The file as one supervisor sees it."""
 
-    def __init__(self, world: World, written: Callable[[bytes], None] = lambda line: None) -> None:
-        """`written` is told of each line that is there to stay; the supervisor may die of that."""
+    def __init__(
+        self,
+        world: World,
+        there: Callable[[bytes], None] = lambda line: None,
+        written: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`there` is told of each line that is there to stay. Of `written`, which follows, the supervisor may die."""
         super().__init__("journal")
         self._world = world
+        self._there = there
         self._written = written
 
     def read(self) -> bytes | None:
@@ -38,7 +44,8 @@ class Paper(Sheet):
         for number, line in enumerate(lines):
             done = b"".join(lines[: number + 1])
             world.journal = before + done + b"".join(map(self._torn, lines[number + 1 : number + 2]))
-            self._written(line)
+            self._there(line)
+            self._written()
         return len(data)
 
     def _torn(self, line: bytes) -> bytes:
@@ -49,16 +56,24 @@ class Paper(Sheet):
         if self._world.journal_full:
             raise OSError(errno.ENOSPC, "No space left on device")
         self._world.journal = data
-        for line in data.splitlines(keepends=True):
-            self._written(line)
+        lines = data.splitlines(keepends=True)
+        for line in lines:  # a rename makes all of them appear together
+            self._there(line)
+        for _ in lines:
+            self._written()
 
-    def whole(self) -> int:
+    def shrink(self, data: bytes) -> None:
+        if len(self._world.journal or b"") < len(data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._world.journal = data
+
+    def size_of_disk(self) -> int:
         return 1 << 30
 
-    def go_on(self) -> int:
+    def open_to_append(self) -> int:
         return len(self._world.journal or b"")
 
-    def put_aside(self, path: str) -> None:
+    def set_aside(self, path: str) -> None:
         self._world.journal = None
 
     def remove(self) -> None:

@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-NAMES = ("db", "web", "xetl", "import", "migrate", "mail")
+NAMES = ("prepare", "db", "web", "xetl", "import", "migrate", "mail")
+KINDS = {"prepare": "startup", "import": "triggered", "migrate": "startup"}
+
+POOLS = ("gpu", "disk")
+PROGRAMS = ("dump", "make")
 
 ANSWERS = ("well", "well", "http 503", "timeout", "lost")
 
@@ -20,21 +24,24 @@ SIGNS = (
 
 MISHAPS = (
     "disk full", "disk free", "journal full", "journal free", "journal free",
-    "wall jumps -7200", "wall jumps 86400", "errands take 2s", "hang up",
+    "spool full", "spool free", "descriptors gone", "descriptors back", "descriptors back",
+    "wall jumps -7200", "wall jumps 86400", "errands take 2s", "errands take 2m", "hang up",
     "notify_command fails", "notify_command works",
-    "pids come round", "pids come round", "power fails", "power fails on_disk",
+    "pids come round", "pids come round", "descriptors lost", "program dump ends", "program make ends",
+    "firings full", "firings free", "firings free", "@timekeeper dies of SIGKILL", "@timekeeper dies of SIGKILL",
+    "stall 3s", "stall 20s", "stall 3s all", "stall 20s all", "power fails", "power fails on_disk",
 )  # fmt: skip
 
 
 def config(rng: Random) -> list[str]:
-    """The lines of a config: up to six tasks, groups, switches."""
+    """The lines of a config: up to seven tasks, groups, switches."""
     names = list(NAMES[: rng.randint(1, len(NAMES))])
     balancer = rng.choice(("", "", " health_listen=127.0.0.1:9000", " drain_delay=1"))
     lines = [f"supervisor stop_grace={rng.choice((2, 30, 300))}{balancer}" + _switches(rng, frozen=0.05)]
     lines += [task(rng, names, number) for number in range(len(names))]
     members = rng.sample(names, rng.randint(1, len(names)))
     lines.append(" ".join(["group", "etl", *members, *(["freeze"] if rng.random() < 0.05 else [])]))
-    return lines
+    return [*lines, *(f"pool {name} {rng.randint(1, 3)}" for name in POOLS)]
 
 
 def _switches(rng: Random, *, frozen: float) -> str:
@@ -43,13 +50,17 @@ def _switches(rng: Random, *, frozen: float) -> str:
 
 
 def task(rng: Random, names: list[str], number: int) -> str:
-    """One task; it depends on earlier ones only, and a start-up task on start-up tasks."""
+    """One task; it depends on earlier ones only, and a start-up task on no triggered one."""
     name = names[number]
-    kind = {"import": "triggered", "migrate": "startup"}.get(name, "continuous")
+    kind = KINDS.get(name, "continuous")
     words = ["task", name]
     if kind != "continuous":
         words.append(f"kind={kind}")
-    before = [] if kind == "startup" else names[:number]
+    if kind == "triggered":
+        words += _timing(rng)
+    if kind == "startup" and rng.random() < 0.5:
+        words.append(f"mode={rng.choice(('background', 'foreground'))}")
+    before = [one for one in names[:number] if kind != "startup" or KINDS.get(one) != "triggered"]
     words += [
         f"{key}={','.join(rng.sample(before, rng.randint(1, min(2, len(before)))))}"
         for key in ("after", "requires")
@@ -62,6 +73,21 @@ def task(rng: Random, names: list[str], number: int) -> str:
     words += [word for chance, word in _extras(rng) if rng.random() < chance]
     words.append(f"command=v{rng.randint(1, 2)}")
     return " ".join(words)
+
+
+def _timing(rng: Random) -> list[str]:
+    """When it runs by itself."""
+    when = rng.choice(("", "", "schedule=*/20_*_*_*_*_*", "schedule=*_*_*_*_*", "every=30"))
+    more = (
+        f"overlap={rng.choice(('queue', 'latest', 'replace', 'allow'))}",
+        f"max_parallel={rng.choice((2, 3))}",
+        f"max_waiting={rng.choice((1, 5))}",
+        f"catch_up={rng.choice(('none', 'all'))}",
+        f"catch_up_within={rng.choice((5, 60))}",
+        f"jitter={rng.choice((1, 20))}",
+    )
+    expect = [f"expect={rng.choice((2, 30, 100))}"] if rng.random() < 0.5 else []
+    return expect + ([when, *(word for word in more if rng.random() < 0.3)] if when else [])
 
 
 def _extras(rng: Random) -> tuple[tuple[float, str], ...]:
@@ -79,6 +105,7 @@ def _extras(rng: Random) -> tuple[tuple[float, str], ...]:
         (0.2, f"watchdog={rng.choice((1, 10))}"),
         (0.2, "dump_signal=SIGQUIT"),
         (0.1, f"runtime={rng.choice((0.5, 5))}"),
+        (0.3, f"pool={rng.choice(('gpu', 'gpu', 'disk', 'gpu/2', 'gpu/3'))}"),
     )
 
 
@@ -141,7 +168,7 @@ class History:
         elif roll < 0.5:
             yield f"{self.key()} will {being(rng)}"
         elif roll < 0.58:
-            fate = rng.choice(("exits 0", "exits 1", "dies of SIGKILL", "loses its group", "loses its strays"))
+            fate = rng.choice(("exits 0", "exits 1", "dies of SIGKILL", "loses its group", "loses its leftovers"))
             yield f"{self.key()} {fate}"
         elif roll < 0.64:
             yield from [rng.choice(MISHAPS)] if roll < 0.62 else self._full(alive=alive)
@@ -152,7 +179,7 @@ class History:
         elif roll < 0.78:
             yield rng.choice(("crash", *[f"crash in {rng.randint(1, 60)} calls"] * 4))
         elif roll < 0.785:
-            yield rng.choice(("SIGTERM", "SIGINT", "supctl shutdown"))
+            yield rng.choice(("SIGTERM", "SIGINT", "supctl shutdown", "supctl shutdown --within 3s"))
         else:
             yield from self._fails_paused() if roll < 0.8 else [self._ask()]
 
@@ -187,7 +214,11 @@ class History:
             yield " ".join(["group", "etl", *members, *(["freeze"] if rng.random() < 0.3 else [])])
         elif roll < 0.85:
             yield f"supervisor stop_grace={rng.choice((2, 30))}" + _switches(rng, frozen=0.3)
-        elif roll < 0.95 or not alive:
+        elif roll < 0.88:
+            yield f"missing {rng.choice(self.names)}" + rng.choice(("", " conf:1: /srv is not there [machine]"))
+        elif roll < 0.91:
+            yield f"pool {rng.choice(POOLS)} {rng.randint(1, 3)}"
+        elif roll < 0.96 or not alive:
             last = self.names[-1]
             yield f"remove {last}"
             if rng.random() < 0.7 and alive:
@@ -205,6 +236,7 @@ class History:
         name = rng.choice((key, key, key, "@etl", "'*'"))
         scope = rng.choice((key.partition(":")[0], "@etl", ""))
         wait = rng.choice(("", "", " --no-wait"))
+        pool, program = rng.choice(POOLS), rng.choice(PROGRAMS)
         return rng.choice(
             (
                 f"supctl start {name}{wait}",
@@ -219,6 +251,9 @@ class History:
                 f"supctl signal {rng.choice(('TERM', 'KILL', 'HUP', 'USR1'))} {name}",
                 f"supctl pause {name}{wait}",
                 f"supctl resume {name}{wait}",
+                f"supctl pool {pool}{rng.choice(('', '', ' --wait 0', ' --wait 2s', ' --slots 2'))} -- {program}",
+                f"program {program} ends",
+                rng.choice(("supctl pool", f"supctl pool {pool}")),
                 "supctl status",
                 f"supctl why {name}",
                 f"supctl show {key}",
@@ -231,9 +266,15 @@ def ending(lines: list[str]) -> Iterator[str]:
     """After the chaos: every switch is off, and there is time to come to rest."""
     yield "disk free"
     yield "journal free"
+    yield "spool free"
+    yield "firings free"
+    yield "descriptors back"
     yield "errands take 10ms"
     for line in lines:
         yield " ".join(word for word in line.split() if word != "freeze")
+        if line.startswith("task"):
+            yield f"missing {line.split()[1]}"
+    yield from (f"program {name} ends" for name in PROGRAMS)
     yield "start"
     yield "supctl thaw"
     yield "supctl reload"

@@ -10,27 +10,33 @@ A line is a config line (`wording`), an expectation (`expectations`), or one of 
                                  `get ready after 1s` (READY=1), `answer well|WORDS then …` (to its probe),
                                  `stop politely`, `leave 2`, `leave 2 stubborn`, `hang 5s`, `survive 3 kills`,
                                  `stray 2`, `stray 2 stubborn` (as `leave`, but these are not in its process group),
-                                 `fail to fork: WHY`, `fail to exec: WHY`
-    KEY exits 1 | KEY dies of SIGSEGV | KEY loses its group | KEY loses its strays       now
+                                 `refuse signals` (it has another user), `fail to fork: WHY`, `fail to exec: WHY`
+    KEY exits 1 | KEY dies of SIGSEGV | KEY loses its group | KEY loses its leftovers       now
     KEY says READY=1 …           by sd_notify: READY=1, STATUS=text, STOPPING=1, RELOADING=1, WATCHDOG=1,
                                  WATCHDOG=trigger, WATCHDOG=5s (a new period), EXTEND=5s, ERRNO=text (of the number)
     KEY drops 100 bytes          of its output, which has ten to a line: the disk of the logs is full
     KEY exceeds WORDS            @scribe finds it beyond this limit
     KEY answers WORDS            its probe, from now on: `well`, `timeout`, `lost` (not to be had), or what is wrong
-    supctl VERB … [as NAME]      as on the command line
+    supctl VERB … [as NAME]      as on the command line; what executes a command is a program, by the name of that
+    program NAME ends            it ends, or its `supctl` if that still waits
     hang up                      whoever waits for an answer does so no longer
     SIGTERM | SIGINT | SIGHUP    to the supervisor
     touched                      the file of the config has changed (a config line after `start` changes only the file)
+    watched                      the file of the config is watched again, and may have changed before
     crash | crash in 7 calls     kill -9 to the supervisor: now, or at a call to its host
     writes tear at 40%           of a line of the journal: when the supervisor dies in the write, or the disk is full
     power fails [on_disk]        the machine stops, and boots, and `at` counts from here. The journal was in memory,
                                  or on a disk, which has so much of it as `writes tear` says
     pids come round              from now on pids are given that others had before
     wall jumps 3600              seconds: somebody sets the clock, or the machine has slept for so long
-    disk full | disk free | journal full | journal free | errands take 2s
+    firings full | firings free  @timekeeper cannot commit what it keeps
+    disk full | disk free | journal full | journal free | spool full | spool free
+    errands take 2s              more than a minute: they never return
+    descriptors gone | descriptors back    the supervisor can look at nothing, and begin nothing
     notify_command fails | notify_command works
+    stall 8s | stall 8s all      the supervisor stands still for so long, or everything does
     old kernel                   that tells nobody but its parent how a process has ended
-    descriptors kept             by the service manager, over a crash
+    descriptors lost             from now on: the spawner, which keeps them over a crash, was killed as well
 """
 
 from __future__ import annotations
@@ -48,15 +54,21 @@ from sim.wording import Draft
 from sim.world import BOOT, Being, World
 
 from supervisor import verbs
+from supervisor.control.feed import Feed
 from supervisor.core.events import Status
 from supervisor.core.immutable import replace
 from supervisor.core.instance import Instance
-from supervisor.host.handover import Handover
-from supervisor.host.interface import Beyond, ClockSet, Dropped, Request, Signalled, Touched
-from supervisor.parent import SHUTDOWN, Parent
+from supervisor.host.interface import Breached, ClockSet, ConfigTouched, Dropped, Request, Signalled, Stalled
+from supervisor.shell.firings import OVER
+from supervisor.shell.journaling import SHUTDOWN
+from supervisor.shell.own_firings import FIRE
+from supervisor.shell.parent import Parent
+from supervisor.shell.pools import HOLDER
+from supervisor.shell.takeover import take_over
+from supervisor.spawn.reexec import ReexecState
+from supervisor.store.journal import Journal
 from supervisor.store.lastgood import unpack
-from supervisor.store.records import Journal
-from supervisor.verbs.interface import RefusedError
+from supervisor.verbs.arguments import add_to, request_of
 
 SPIN = 2000
 """Turns of the loop without any time passing: more than that is a loop that never sleeps."""
@@ -67,12 +79,12 @@ EXEC = 0.05
 
 
 class StoryError(Exception):
-    """A line that is not understood."""
+    """A line of a story that is not valid."""
 
 
 @dataclass(eq=False)
 class Client:
-    """Somebody who asked, and what was answered."""
+    """A client and its answer."""
 
     by: str
     asked: str
@@ -84,13 +96,17 @@ class Client:
     exit_code: int = 0
     told: list[Any] = field(default_factory=list)
     lost: bool = False  # the supervisor died before it answered
+    pid: int = 7
 
     @property
     def closed(self) -> bool:
         return False
 
     def who(self) -> dict[str, Any]:
-        return {"user": self.by, "uid": 0, "pid": 7, "program": "supctl"}
+        return {"user": self.by, "uid": 0, "pid": self.pid, "program": "supctl"}
+
+    def pidfd(self) -> int:
+        return -1
 
     def answer(self, value: object) -> None:
         assert not self.done, f"a second answer to {self.asked!r}"
@@ -100,11 +116,17 @@ class Client:
         assert not self.done, f"a second answer to {self.asked!r}"
         self.refused, self.exit_code = text, exit_code
 
+    def ticket(self, value: object) -> None:
+        assert not self.done, "a ticket for what is done"
+
     def progress(self, value: object) -> None:
         self.told.append(value)
 
     def send(self, line: bytes) -> None:
         self.told.append(line)
+
+    def descriptor(self) -> int:
+        return -1
 
     def hang_up(self) -> None:
         if not self.done and not self.lost:
@@ -127,6 +149,7 @@ class Scenario:
         self.ended: int | None = None  # the exit code of a supervisor that is through
         self.clients: list[Client] = []
         self.lives = 0
+        self.feeds: list[Feed] = []  # of every supervisor since `Invariants` last looked; one may die before it does
         self.inherited: dict[str, dict[str, Any]] = {}  # the journal as the newest supervisor found it
 
     @property
@@ -138,10 +161,10 @@ class Scenario:
     def instance(self, key: str) -> Instance:
         if self.parent is None:
             raise StoryError("no supervisor is running")
-        return self.parent.fleet.instances[full(key)]
+        return self.parent.context.fleet.instances[full(key)]
 
     def seconds(self) -> float:
-        """Since the beginning of the story."""
+        """Return the seconds since the beginning of the story."""
         return self.world.time - BOOT
 
     # -- lines --------------------------------------------------------------------------------------------------------
@@ -166,11 +189,11 @@ class Scenario:
     def _edit(self, words: list[str]) -> bool:
         if not self.draft.write(words):
             return False
-        self.world.file = self.draft.config()
+        self.world.file, self.world.machine_errors = self.draft.config(), self.draft.machine_errors()
         return True
 
     def _world(self, words: list[str], line: str) -> bool:  # noqa: C901, PLR0912, PLR0915 - a table of lines
-        """What happens on the machine."""
+        """Do a line about the machine."""
         match words:
             case [key, "will", *_]:
                 self.world.will[full(key)].append(being(line.split(" will ", 1)[1]))
@@ -178,9 +201,9 @@ class Scenario:
                 self._end(key, Status(int(code)))
             case [key, "dies", "of", signal]:
                 self._end(key, Status(None, signal))
-            case [key, "loses", "its", "group" | "strays" as which]:
+            case [key, "loses", "its", "group" | "leftovers" as which]:
                 for process in self.world.living(full(key)):
-                    self.world.leave(process, members=which == "group", strays=which == "strays")
+                    self.world.leave(process, members=which == "group", leftovers=which == "leftovers")
             case [key, "says", *_]:
                 for process in self.world.living(full(key)):
                     self.world.say(process, **said(line.split(" says ", 1)[1]))
@@ -192,18 +215,32 @@ class Scenario:
             case [key, "answers", *text]:
                 for process in self.world.living(full(key)):
                     process.being = replace(process.being, answers=(_answer(" ".join(text)),))
+            case ["program", name, "ends"]:
+                self._end_programs(name)
             case ["hang", "up"]:
                 self._hang_up()
             case ["wall", "jumps", seconds]:
                 self.world.wall += float(seconds)
+                if self.world.timekeeper:
+                    self.world.timekeeper.clock_set()
                 if self.world.host:
                     self.host.tell(ClockSet())
+            case ["stall", moment, *what]:
+                self._stall(duration(moment), everything=what == ["all"])
             case ["old", "kernel"]:
                 self.world.old_kernel = True
-            case ["descriptors", "kept"]:
-                self.world.keeps_descriptors = True
+            case ["descriptors", "lost"]:
+                self.world.keeps_descriptors = False
             case ["journal", "full" | "free"]:
                 self.world.journal_full = words[1] == "full"
+            case ["descriptors", "gone"]:
+                self.world.scarce = True
+            case ["descriptors", "back"]:
+                self.world.replenish()
+            case ["spool", state]:
+                self.world.spool_full = state == "full"
+            case ["firings", state]:
+                self.world.firings_full = state == "full"
             case ["disk", state]:
                 self.world.disk_full = state == "full"
             case ["notify_command", how]:
@@ -223,12 +260,23 @@ class Scenario:
                 return False
         return True
 
+    def _stall(self, seconds: float, *, everything: bool) -> None:
+        if everything:
+            self.world.stall(seconds)
+        if self.world.host is None:
+            return
+        if everything:
+            self.host.tell_first(Stalled(seconds))
+        else:
+            self.host.stall(seconds)
+        self.run_until(self.world.time)
+
     def _exceed(self, key: str, limit: str) -> None:
-        """@scribe finds it out, also while no supervisor lives."""
+        """Record a breach, as @scribe does, also without a supervisor."""
         for process in self.world.living(key):
             self.world.beyond[key] = {"run": f"{key}/{process.run}@e", "why": limit}
             if self.world.host:
-                self.world.host.tell(Beyond())
+                self.world.host.tell(Breached())
         self.run_until(self.world.time)
 
     def _hang_up(self) -> None:
@@ -237,6 +285,21 @@ class Scenario:
                 client.hang_up()
         except Died:
             self._died()
+
+    def _end_programs(self, name: str) -> None:
+        """The programs of this name end, and hang up on the supervisor if they still wait for it."""
+        try:
+            for client in self.programs(name):
+                client.hang_up()
+                self.world.end_program(client.pid)
+        except Died:
+            self._died()
+        self.run_until(self.world.time)
+
+    def programs(self, name: str = "") -> list[Client]:
+        """The clients that live as programs, or as those of a name."""
+        mine = [one for one in self.clients if one.pid in self.world.programs]
+        return [one for one in mine if name in ("", one.options.words[0])]
 
     def _drop(self, key: str, count: int) -> None:
         old = self.world.lost.get(key, {"bytes": 0, "lines": 0})
@@ -260,7 +323,9 @@ class Scenario:
             case ["crash"]:
                 self._died()
             case ["touched"]:
-                self.host.tell(Touched())
+                self.host.tell(ConfigTouched())
+            case ["watched"]:
+                self.host.tell(ConfigTouched(certain=False))
             case ["SIGTERM" | "SIGINT" | "SIGHUP"]:
                 self.host.tell(Signalled(words[0]))
             case ["supctl", *rest]:
@@ -281,10 +346,11 @@ class Scenario:
         options.words = extra
         client = Client(by, line, words[0], options)
         self.clients.append(client)
-        try:
-            self.host.tell(Request(client, words[0], module.request(options)))
-        except RefusedError as refusal:
-            client.fail(str(refusal), refusal.exit_code)
+        if words[0] == "pool" and extra:
+            client.pid = self.world.begin_program()
+        if hasattr(module, "prepare"):
+            module.prepare(options)
+        self.host.tell(Request(client, words[0], request_of(module.ARGUMENTS, options)))
 
     # -- the supervisor -----------------------------------------------------------------------------------------------
 
@@ -294,7 +360,7 @@ class Scenario:
             self.lives += 1
             self._come_up(FakeHost(self.world, pid=self.lives))
 
-    def _come_up(self, host: FakeHost, came: Handover | None = None) -> None:
+    def _come_up(self, host: FakeHost, came: ReexecState | None = None) -> None:
         loaded = self.world.load()
         packed = loaded.packed or self.world.last_good()
         if not packed:
@@ -304,15 +370,16 @@ class Scenario:
         self.inherited = self.world.facts()
         try:
             journal = Journal("journal", self.world.boot, "e", host.paper())
-            host.keep_in(journal)
-            self.parent = Parent(host, unpack(packed), epoch="e", life=f"l{self.lives}")
-            self.parent.take_over(journal.facts, self.world.disk, packed)
-            self.parent.configuration.broken(loaded.errors)
+            host.use_journal(journal)
+            self.parent = Parent(host, unpack(packed), VERBS, epoch="e", life=f"l{self.lives}")
+            self.feeds.append(self.parent.context.feed)
+            take_over(self.parent, journal.facts, self.world.disk, packed)
+            self.parent.config_in_force.broken(loaded.errors)
             self.world.executing = 0
             self.parent.upgrade.begin(["supervisor"], came)
             if came and SHUTDOWN in journal.facts:
-                self.parent.shut_down(str(journal.facts[SHUTDOWN].get("why")))
-            self.parent.settle()
+                self.parent.ending.begin(str(journal.facts[SHUTDOWN].get("why")))
+            self.parent.advance()
         except OSError:
             self.ended = 1
             self._died()
@@ -322,7 +389,7 @@ class Scenario:
     def _execute(self) -> None:
         """As `boot` does: another program in the same process. What dies in so many calls still does."""
         assert self.parent
-        old, came = self.host, self.parent.upgrade.handover()
+        old, came = self.host, self.parent.upgrade.reexec_state()
         self._died(executing=old.pid)
 
         def up() -> None:
@@ -342,13 +409,17 @@ class Scenario:
     def _through(self) -> None:
         """As `app` does when the loop has ended."""
         assert self.parent
-        for client in self.parent.goodbye:
+        for client in self.parent.ending.goodbye:
             client.answer({"name": "vm-7"})
-        errand = ("freeze", "thaw", "reload")  # what a disk is still at is not waited for
+        errand = ("freeze", "thaw", "reload", "pool")  # what a disk is still at is not waited for; the line of a pool
         waiting = [client.asked for client in self.clients if not (client.done or client.lost or client.verb in errand)]
         assert not waiting, f"the supervisor ends without an answer to {waiting}"
-        self.ended = self.parent.fleet.shutdown.exit_code if self.parent.fleet.shutdown else 0
-        self.world.journal = None
+        self.ended = self.parent.context.fleet.shutdown.exit_code if self.parent.context.fleet.shutdown else 0
+        if self.parent.context.fleet.unreachable:
+            self.ended = self.ended or 1
+        else:
+            assert self.host.journal
+            self.host.journal.clear((OVER, HOLDER, FIRE))
         self.world.made.clear()
         self.world.begun.clear()  # the next one counts its runs anew, in an epoch of its own
         self.world.spooled.clear()
@@ -376,15 +447,16 @@ class Scenario:
             world.happen()
             return True
         try:
-            if not self.parent.turn(moment):
-                (self._through if self.parent.upgrade.due is None else self._execute)()
+            self.host.until = moment
+            if not self.parent.turn():
+                (self._execute if self.parent.upgrade.rehearsed else self._through)()
                 return True
         except Died:
             self._died()
             return True
         except AsleepError:
             return False
-        upcoming, deadline = world.next_moment(), self.parent.fleet.next_deadline()
+        upcoming, deadline = world.next_moment(), self.parent.next_deadline()
         later = all(at is None or at > moment for at in (upcoming, deadline))
         return world.time < moment or not later or self.host.busy
 
@@ -395,7 +467,7 @@ def full(key: str) -> str:
 
 
 def short(key: str) -> str:
-    """The other way round."""
+    """Return the shown name of an instance key: "web:1" is "web"."""
     return key.removesuffix(":1")
 
 
@@ -413,10 +485,11 @@ _TRAITS = (
     (r"ignore the stop", lambda m: {"stops": None}),
     (r"stop in (\S+)", lambda m: {"stops": duration(m[1])}),
     (r"stop politely", lambda m: {"polite": True}),
-    (r"stray (\d+) stubborn", lambda m: {"strays": int(m[1]), "left_stop": None}),
-    (r"stray (\d+)", lambda m: {"strays": int(m[1])}),
+    (r"stray (\d+) stubborn", lambda m: {"leftovers": int(m[1]), "left_stop": None}),
+    (r"stray (\d+)", lambda m: {"leftovers": int(m[1])}),
     (r"leave (\d+) stubborn", lambda m: {"leaves": int(m[1]), "left_stop": None}),
     (r"leave (\d+)", lambda m: {"leaves": int(m[1])}),
+    (r"refuse signals", lambda _: {"refuses": True}),
     (r"hang (\S+)", lambda m: {"hangs": duration(m[1])}),
     (r"survive (\d+) kills", lambda m: {"kills": int(m[1]) + 1}),
     (r"get ready after (\S+)", lambda m: {"ready": duration(m[1])}),
@@ -467,8 +540,11 @@ def being(text: str) -> Being:
     return made
 
 
+VERBS = verbs.load_all()
+
+
 @cache
 def _parser(verb: str) -> ArgumentParser:
     parser = ArgumentParser(prog=verb, exit_on_error=False)
-    verbs.load(verb).arguments(parser)
+    add_to(parser, verbs.load(verb).ARGUMENTS)
     return parser

@@ -1,7 +1,7 @@
 """The supervisor is killed at every call to its host around a give-up.
 
-The group is stopped and everything is frozen all the same, once: what follows from a give-up is on record no later than
-the give-up itself.
+The group is stopped and everything is frozen all the same, once. The consequences of a give-up are recorded no later
+than the give-up itself.
 """
 
 import json
@@ -32,22 +32,22 @@ def test_a_give_up_has_its_consequences_wherever_the_supervisor_dies(calls: int)
     story = story_of(calls)
     assert story.instance("web").state == "failed"
     assert story.instance("db").state == "stopped"
-    assert [freeze.source for freeze in story.parent.fleet.freezes] == ["on_give_up"]
+    assert [freeze.source for freeze in story.parent.context.fleet.freezes] == ["on_give_up"]
     assert [freeze["source"] for freeze in story.world.disk["freezes"]] == ["on_give_up"]
 
 
-def test_the_last_of_them_is_not_killed_any_more():
+def test_the_last_call_is_beyond_the_end():
     assert story_of(MOST).lives == 1
 
 
-def test_what_is_on_record_is_not_escalated_again():
+def test_a_recorded_give_up_does_not_escalate_again():
     story = story_of(MOST)
     story.do("supctl thaw")
     story.do("supctl start db")
     story.do("crash")
     story.do("start")
     story.do("after 10s")
-    events = [json.loads(line)["event"]["event"] for line in story.parent.feed.since(None)]
+    events = [json.loads(line)["event"]["event"] for line in story.parent.context.feed.since(None)]
     assert "escalation" not in events
     assert story.instance("db").state == "running"
-    assert not story.parent.fleet.freezes
+    assert not story.parent.context.fleet.freezes

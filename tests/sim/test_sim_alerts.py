@@ -1,4 +1,4 @@
-"""The supervisor is killed at every call to its host around a give-up; people hear of it at least once all the same."""
+"""The supervisor is killed at every call to its host around a give-up. The alert is sent at least once all the same."""
 
 import pytest
 from sim.invariants import dying
@@ -20,11 +20,11 @@ def story_of(calls: int) -> Scenario:
 
 
 @pytest.mark.parametrize("calls", range(1, MOST))
-def test_it_is_told_wherever_the_supervisor_dies(calls: int):
+def test_the_alert_is_sent_wherever_the_supervisor_dies(calls: int):
     told = [(one["what"], one["name"]) for message in story_of(calls).world.told for one in message["notices"]]
     assert told in ([("gave-up", "web")], [("gave-up", "web")] * 2)
 
 
-def test_the_last_of_them_is_not_killed_any_more():
+def test_the_last_call_is_beyond_the_end():
     story = story_of(MOST)
     assert (story.lives, len(story.world.told)) == (1, 1)

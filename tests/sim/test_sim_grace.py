@@ -1,4 +1,4 @@
-"""The grace of each run begins when its own signal is sent, however long those before it have taken."""
+"""The grace of each run begins when its own signal is sent, however long the earlier ones took."""
 
 import pytest
 from sim.fake import FakeHost
@@ -24,7 +24,7 @@ after 5s
 """.strip().splitlines()
 
 
-def test_each_has_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_run_has_its_whole_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     send = FakeHost.terminate
 
     def slow(host: FakeHost, key: str, run: Run, policy: StopPolicy) -> None:

@@ -1,14 +1,18 @@
 """Thousands of random histories of the whole parent over a fake machine, in virtual time.
 
-Each seed is a config and some fifty lines of a story: processes that end, hang, ignore signals and leave others
-behind; forks that fail; people who ask for everything; edits and reloads, valid or not; a wall clock that jumps; and a
-supervisor that is killed at any call to its host, also between the journal and what depends on it, or replaces itself
-by an exec. After each line the promises are checked (`invariants`); in the end every switch is off, everybody has an
-answer, a shutdown leaves nothing.
+Each seed is a config and a story of about fifty lines:
 
-The records are lost and torn as a machine can do it, by the real journal on a fake file. A death of the supervisor
-alone loses no byte that was written: it tears the write that it was in the middle of. So does a full disk. What takes
-the end of a file with it is a power failure, and then every process is gone and the records are of another boot. Pids
+- processes that end, hang, ignore signals and leave others behind; forks that fail;
+- people who ask for everything; edits and reloads, valid or not;
+- a wall clock that jumps;
+- a supervisor that is killed at any call to its host, or replaces itself by an exec.
+
+The promises are checked after each line (`invariants`). In the end every switch is off, everybody has an answer, and
+a shutdown leaves nothing.
+
+The real journal writes to a fake file, which loses and tears records as a machine does. A death of the supervisor alone
+tears the write that it was in the middle of. It loses no byte that was written before. A full disk tears a write, too.
+Only a power failure takes the end of a file. Then every process is gone, and the records are of another boot. Pids
 come round: a run may have the pid of an earlier one that the journal, the history or the service manager still know.
 
     SIMULATION_SEEDS=20000 pytest tests/sim          more of them
@@ -34,6 +38,8 @@ FIRST = int(os.environ.get("SIMULATION_FIRST", "1"))
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "1000"))
 LINES = 60
 CHUNKS = 10
+
+pytestmark = pytest.mark.bound(max(300, SEEDS))
 
 
 def history(seed: int) -> Scenario:
@@ -80,7 +86,7 @@ def _calm(story: Scenario, drawn: random_history.History, do: Callable[[str], No
             do("start")
         if line != "start" or story.parent is None:
             do(line)
-    if story.parent is not None and story.parent.fleet.shutdown is None:
+    if story.parent is not None and story.parent.context.fleet.shutdown is None:
         do("supctl stop '*'")
         do("after 5m")
         do("SIGTERM")

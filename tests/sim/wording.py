@@ -6,9 +6,15 @@
                                 health=5 (every so many seconds), health=5/left (restart = false), and of it
                                 failures, successes; health_delay, ready_delay (initial_delay of the one, the other);
                                 give_up=3/60 (failures/seconds); a bare `freeze` is `freeze=yes`
+                                schedule=*_*_*_*_* (with _ for spaces), zone, every, jitter, overlap, max_parallel,
+                                max_waiting, catch_up, catch_up_within, expect
+                on=NAME.failed,NAME.ended
+                retry=3/2 (attempts/seconds: the first delay)
+    pool NAME SLOTS             a task has `pool=NAME` or `pool=NAME/SLOTS`; no SLOTS: the pool goes
     group NAME TASK …           a bare `freeze` among the names is its switch; cpu=2 is its limit
     supervisor [KEY=VALUE …]    stop_grace, drain_delay, health_listen, freeze, notify, auto_freeze=20/60
                                 (failures/seconds)
+    missing NAME [WORDS]        this task needs something that the machine does not have: what a check says of that
 
 Back-off has no jitter here unless it is asked for, so that times are round; and no output goes anywhere.
 """
@@ -21,6 +27,7 @@ from typing import Any
 from supervisor.core.definition import (
     AutoFreeze,
     Backoff,
+    CatchUp,
     Config,
     ConfigFreeze,
     GiveUp,
@@ -28,11 +35,18 @@ from supervisor.core.definition import (
     Kind,
     Limits,
     Log,
+    MachineError,
+    Mode,
+    Overlap,
+    Pool,
+    PoolShare,
     Probe,
     Restart,
+    Retry,
     Settings,
     StopPolicy,
     Task,
+    Timing,
 )
 from supervisor.core.immutable import replace
 
@@ -40,6 +54,11 @@ _YES = {"yes": True, "no": False}
 _STOP = {"grace", "signal", "to"}
 _BACKOFF = {"initial", "factor", "max", "jitter", "reset_after"}
 _PROBE = {"failures", "successes"}
+_TIMING: dict[str, Any] = {
+    "schedule": lambda text: (text.replace("_", " "),), "timezone": str, "every": float, "jitter": float,
+    "overlap": Overlap, "max_parallel": int, "max_waiting": int, "catch_up": CatchUp, "catch_up_within": float,
+    "expect": float,
+}  # fmt: skip
 _DELAYS = {"health_delay": "health", "ready_delay": "ready"}
 
 
@@ -49,8 +68,10 @@ class Draft:
 
     tasks: dict[str, dict[str, str]] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
+    pools: dict[str, int] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     broken: str = ""
+    missing: dict[str, str] = field(default_factory=dict)
 
     def write(self, words: list[str]) -> bool:
         """Takes in one line. False when it is not one of a config; a line for the same name replaces the old one."""
@@ -59,11 +80,18 @@ class Draft:
                 self.tasks[name] = _pairs(rest)
             case ["group", name, *rest]:
                 self.groups[name] = rest
+            case ["pool", name]:
+                del self.pools[name]
+            case ["pool", name, slots]:
+                self.pools[name] = int(slots)
             case ["supervisor", *rest]:
                 self.settings = _pairs(rest)
             case ["remove", name]:
                 del self.tasks[name]
                 self.groups = {key: [word for word in words if word != name] for key, words in self.groups.items()}
+            case ["missing", name, *rest]:
+                self.missing[name] = " ".join(rest)
+                return True
             case ["broken", *rest]:
                 self.broken = " ".join(rest)
                 return True
@@ -71,6 +99,10 @@ class Draft:
                 return False
         self.broken = ""
         return True
+
+    def machine_errors(self) -> tuple[MachineError, ...]:
+        """What the machine does not have of what the tasks need."""
+        return tuple(MachineError(text, (name,)) for name, text in self.missing.items() if text and name in self.tasks)
 
     def config(self) -> Config | str:
         """What reading it gives."""
@@ -91,7 +123,8 @@ class Draft:
         freezes = [ConfigFreeze("", "conf:supervisor")] if settings.freeze else []
         freezes += [ConfigFreeze(f"@{group.name}", f"conf:@{group.name}") for group in groups.values() if group.freeze]
         freezes += [ConfigFreeze(task.name, f"conf:{task.name}") for task in tasks.values() if task.freeze]
-        return Config("conf", settings, tasks, groups, tuple(freezes), (("/etc", "conf"),))
+        pools = {name: Pool(name, slots) for name, slots in self.pools.items()}
+        return Config("conf", settings, tasks, groups, tuple(freezes), (("/etc", "conf"),), pools=pools)
 
 
 def _group(name: str, words: list[str]) -> Group:
@@ -103,7 +136,7 @@ def _number(words: list[str], key: str) -> float | None:
     return next((float(word.removeprefix(key)) for word in words if word.startswith(key)), None)
 
 
-def task_of(name: str, pairs: dict[str, str]) -> Task:
+def task_of(name: str, pairs: dict[str, str]) -> Task:  # noqa: C901 - a table of keys
     """One task, with the defaults of the config for its kind."""
     kind = Kind(pairs.get("kind", "continuous"))
     plain: dict[str, Any] = {"restart": Restart.ALWAYS if kind is Kind.CONTINUOUS else Restart.NEVER}
@@ -113,6 +146,7 @@ def task_of(name: str, pairs: dict[str, str]) -> Task:
     backoff: dict[str, Any] = {"jitter": 0.0}
     probe: dict[str, Any] = {}
     delays: dict[str, float] = {}
+    timing: dict[str, Any] = {"timezone": "UTC"}
     for key, text in pairs.items():
         if key in _DELAYS:
             delays[_DELAYS[key]] = float(text)
@@ -122,6 +156,8 @@ def task_of(name: str, pairs: dict[str, str]) -> Task:
             backoff[key] = float(text)
         elif key == "runtime":
             plain["limits"] = Limits(runtime=float(text))
+        elif key in _TIMING:
+            timing[key] = _TIMING[key](text)
         elif key in _PROBE:
             probe[key] = int(text)
         else:
@@ -130,10 +166,13 @@ def task_of(name: str, pairs: dict[str, str]) -> Task:
         plain["health"] = replace(plain["health"], **probe)
     for key, delay in delays.items():
         plain[key] = replace(plain[key], initial_delay=delay)
+    if kind is Kind.TRIGGERED:
+        plain["timing"] = Timing(**timing)
+        plain["replicas"] = plain["timing"].max_parallel
     return Task(name, **(plain | {"kind": kind, "stop": StopPolicy(**stop), "backoff": Backoff(**backoff)}))
 
 
-def _value(key: str, text: str) -> Any:  # noqa: C901 - a table of keys
+def _value(key: str, text: str) -> Any:  # noqa: C901, PLR0912 - a table of keys
     match key:
         case "replicas":
             return int(text)
@@ -141,24 +180,34 @@ def _value(key: str, text: str) -> Any:  # noqa: C901 - a table of keys
             return _YES[text]
         case "after" | "requires":
             return tuple(text.split(","))
+        case "pool":
+            pool, _, slots = text.partition("/")
+            return PoolShare(pool, int(slots or 1))
         case "log":
             return Log(text)
         case "command":
             return (text,)
         case "restart":
             return Restart(text)
+        case "mode":
+            return Mode(text)
         case "success_exit":
             return tuple(int(word) if word.isdigit() else word for word in text.split(","))
+        case "on":
+            return tuple(text.split(","))
+        case "retry":
+            attempts, _, initial = text.partition("/")
+            return Retry(int(attempts), Backoff(initial=float(initial or 1), jitter=0.0))
         case "give_up":
             return _failures(GiveUp, text)
         case "start_timeout" | "watchdog":
             return float(text)
         case "ready" if text in ("probe", "tcp"):
             kind = "tcp" if text == "tcp" else "command"
-            return Probe(kind, ("127.0.0.1:80",), every=1.0, failures=0)
+            return Probe(kind, {kind: ("127.0.0.1:80",)}, every=1.0, failures=0)
         case "health":
             every, _, left = text.partition("/")
-            return Probe("command", ("true",), every=float(every), restart=left != "left")
+            return Probe("command", {"command": ("true",)}, every=float(every), restart=left != "left")
     return text
 
 

@@ -15,16 +15,19 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sim import timekeeper
 from sim.paper import Paper
 
-from supervisor.core.definition import Config
+from supervisor.core.definition import Config, MachineError
 from supervisor.core.events import Notified, Status
 from supervisor.core.immutable import immutable
-from supervisor.errands import Loaded
+from supervisor.shell.offloaded import Loaded
+from supervisor.spawn import child
+from supervisor.store.firings import Firings
+from supervisor.store.journal import peek
 from supervisor.store.lastgood import find, pack
-from supervisor.store.records import peek
 
 if TYPE_CHECKING:
     from sim.fake import FakeHost
@@ -43,24 +46,38 @@ HELD_FOR = 10.0
 
 DONE = Status(0)
 
+NEVER_BEGAN = Status(child.NEVER_BEGAN)
+"""How a child ends that gets no go byte."""
+
 
 @immutable
 class Being:
-    """How one run behaves. Times are seconds."""
+    """The behaviour of one run. Times are seconds."""
 
     lives: float | None = None  # None: until it is stopped
     status: Status = DONE  # how it ends by itself
     stops: float | None = 0.01  # how long it takes to end after a stop signal; None: it ignores that
     polite: bool = False  # ends with exit 0 then; else the signal kills it
     leaves: int = 0  # processes of its group that stay when the leader ends
-    strays: int = 0  # processes that have left the group, by setsid or a double fork; they stay as well
+    leftovers: int = 0  # processes that have left the group, by setsid or a double fork; they stay as well
     left_stop: float | None = 0.01  # as `stops`, of all those
     hangs: float = 0.0005  # before it waits for its go byte
     kills: int = 1  # how many SIGKILLs it takes: above 1 is a process in state D
     ready: float | None = None  # says READY=1 so long after its exec; None: never by itself
     answers: tuple[str, ...] = ()  # to its probe, the last one for ever: "" is good, else what is wrong
+    refuses: bool = False  # it has another user, and the supervisor may not signal it
     cannot_fork: str = ""
     cannot_exec: str = ""
+
+
+class ForFiring(NamedTuple):
+    """What a run is for."""
+
+    firing: str
+    run: str
+    trigger: str
+    attempt: int
+    interrupted: int
 
 
 @dataclass(slots=True, eq=False)
@@ -76,8 +93,9 @@ class Process:
     parent: FakeHost  # the program that forked it
     leader: bool = True
     members: int = 0  # of its group, without the leader
-    strays: int = 0  # of the run, without the group
+    leftovers: int = 0  # of the run, without the group
     told: str = ""  # whom the stop signal was sent to
+    firing: ForFiring | None = None
     ready: bool = False  # waits for its go byte
     go: bool = False
     program: bool = False  # exec has succeeded
@@ -98,12 +116,12 @@ class Process:
     @property
     def rest(self) -> int:
         """How many there are besides the leader."""
-        return self.members + self.strays
+        return self.members + self.leftovers
 
 
 @dataclass
 class World:
-    """Everything outside of the supervisor."""
+    """Everything outside of the supervisor: clock, processes, disk."""
 
     made: set[tuple[str, float]] = field(default_factory=set)  # every run that was forked, and when it began
     begun: list[tuple[str, float]] = field(default_factory=list)  # every run that was let go, and when it began
@@ -112,21 +130,33 @@ class World:
     time: float = BOOT
     wall: float = WALL - BOOT  # wall clock minus monotonic clock
     processes: dict[int, Process] = field(default_factory=dict)
+    programs: dict[int, int] = field(default_factory=dict)  # births of processes that are no tasks, by pid
     will: dict[str, deque[Being]] = field(default_factory=lambda: defaultdict(deque))
     file: Config | str = ""  # the config as it is written; a text: what is wrong with it
+    machine_errors: tuple[MachineError, ...] = ()  # what it names and the machine does not have
     journal: bytes | None = None  # the file; None: there is none
     torn: float = 0.0  # how much of the line that it was at does a write leave that comes to nothing: 0 to 1
     boots: int = 1  # of the machine
     disk: dict[str, Any] | None = None  # the freezes in the state directory
     published: dict[str, Any] = field(default_factory=dict)  # files of the runtime directory, for helpers
     lost: dict[str, Any] = field(default_factory=dict)  # what of the output could not be written
+    rejected: dict[str, Any] = field(default_factory=dict)  # what @scribe has set aside
     shared: dict[str, dict[str, Any]] = field(default_factory=dict)  # the limits of groups, as the kernel has them
     beyond: dict[str, Any] = field(default_factory=dict)  # who was found beyond a limit
     disk_full: bool = False
+    scarce: bool = False  # no descriptor is left: nothing can be looked at or begun
+    spool_full: bool = False  # what the history shall be told stays in the memory of the supervisor
     journal_full: bool = False
     old_kernel: bool = False  # it tells only a parent how a process has ended
-    keeps_descriptors: bool = False  # the service manager: then it is known also of what ended while nobody looked
+    keeps_descriptors: bool = True  # the spawner: so it is known also of what ended while nobody looked
     ends: dict[tuple[int, int], Status] = field(default_factory=dict)  # by pid and birth
+    notes: dict[str, str] = field(default_factory=dict)  # by instance: the run of a firing that got its go byte
+    firings: Firings = field(default_factory=timekeeper.store)  # on the disk
+    firings_full: bool = False  # @timekeeper cannot commit
+    only_in_memory: str = ""  # why the next @timekeeper keeps the firings only in memory
+    timekeeper: timekeeper.FakeTimekeeper | None = None
+    ran: list[tuple[str, str, str]] = field(default_factory=list)  # firings whose program ran, with run and trigger
+    tries: list[ForFiring] = field(default_factory=list)  # the same, with the numbers of the attempts
     errand_takes: float = 0.01
     told: list[dict[str, Any]] = field(default_factory=list)  # messages that `notify_command` got
     teller: str = ""  # what is wrong with `notify_command`
@@ -147,12 +177,17 @@ class World:
     # -- time ---------------------------------------------------------------------------------------------------------
 
     def later(self, seconds: float, act: Callable[[], None]) -> None:
-        """Has something happen."""
+        """Schedule something."""
         self._count += 1
         heappush(self._agenda, (self.time + seconds, self._count, act))
 
+    @property
+    def wall_time(self) -> float:
+        """Seconds since 1970."""
+        return self.time + self.wall
+
     def next_moment(self) -> float | None:
-        """When the next thing happens."""
+        """Return when the next thing happens."""
         return self._agenda[0][0] if self._agenda else None
 
     def happen(self) -> None:
@@ -160,6 +195,18 @@ class World:
         self.time = max(self.time, self._agenda[0][0])
         while self._agenda and self._agenda[0][0] <= self.time:
             heappop(self._agenda)[2]()
+
+    def postpone(self, seconds: float) -> None:
+        """Whoever is asked to stop has so much more time, as it does not run while the supervisor does not."""
+        for process in self.processes.values():
+            if process.grace_ends is not None:
+                process.grace_ends += seconds
+
+    def stall(self, seconds: float) -> None:
+        """Stop everything except the clock."""
+        self.time += seconds
+        self._agenda = [(moment + seconds, count, act) for moment, count, act in self._agenda]
+        self.postpone(seconds)
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
@@ -177,10 +224,21 @@ class World:
         self.later(being.hangs, lambda: self._waits(process))
         return process
 
+    def begin_program(self) -> int:
+        """A process that is no task begins; return its pid."""
+        self._last_pid = self._free_pid()
+        self.programs[self._last_pid] = int(self.time * 100)
+        return self._last_pid
+
+    def end_program(self, pid: int) -> None:
+        """It ends."""
+        if self.programs.pop(pid, None) is not None and self.host:
+            self.host.program_ended(pid)
+
     def _free_pid(self) -> int:
         """The next one that is nobody's, and was nobody's who was born in this very tick."""
         pid = self._last_pid + 1
-        while pid in self.processes or (pid, int(self.time * 100)) in self.ends:
+        while pid in self.processes or pid in self.programs or (pid, int(self.time * 100)) in self.ends:
             pid += 1
         return pid
 
@@ -189,22 +247,29 @@ class World:
         if process.go:
             self.run(process)  # the byte has been there for a while
         elif not process.parent.alive:
-            self.end(process, Status(0))
+            self.end(process, NEVER_BEGAN)
 
-    def run(self, process: Process) -> None:
-        """It has its go byte: exec."""
+    def run(self, process: Process) -> None:  # noqa: C901 - the effects of an exec
+        """Execute the program: the go byte has arrived."""
         process.go = True
         if not process.leader or not process.ready or process.program:
             return
         if process.brings:
             self.shared[process.brings[0]] = process.brings[1]
+        if process.firing:
+            self.notes[process.key] = process.firing.run
         if process.being.cannot_exec:
             if self.host:
                 self.host.failed_to_exec(process)
             self.end(process, Status(127))
             return
         process.program = True
-        process.members, process.strays = process.being.leaves, process.being.strays
+        if process.firing:
+            self.ran.append(process.firing[:3])
+            self.tries.append(process.firing)
+        if process.key == timekeeper.KEY:
+            self.timekeeper = timekeeper.FakeTimekeeper(self, process, process.parent)
+        process.members, process.leftovers = process.being.leaves, process.being.leftovers
         if self.host:
             self.host.executed(process)
         if process.being.ready is not None:
@@ -217,7 +282,7 @@ class World:
         self.later(seconds, lambda: process.waiting.append(act) if process.paused else act())
 
     def go_on(self, process: Process) -> None:
-        """The end of a pause."""
+        """Resume all processes of the run."""
         process.paused = False
         for act in process.waiting:
             self.later(0.0001, act)
@@ -248,7 +313,7 @@ class World:
         return answers[min(process.asked, len(answers)) - 1]
 
     def end(self, process: Process, status: Status) -> None:
-        """The leader ends."""
+        """End the main process."""
         if process.leader:
             process.leader = False
             self.ends[process.pid, process.birth] = status
@@ -258,11 +323,11 @@ class World:
                 self.host.leader_ended(process, status)
             self._tidy(process)
 
-    def leave(self, process: Process, *, members: bool = True, strays: bool = False) -> None:
+    def leave(self, process: Process, *, members: bool = True, leftovers: bool = False) -> None:
         """The others of a run end: those of its group, those that have left it."""
         before = process.rest
         process.members -= process.members if members else 0
-        process.strays -= process.strays if strays else 0
+        process.leftovers -= process.leftovers if leftovers else 0
         if before and not process.rest:
             if self.host:
                 self.host.rest_ended(process)
@@ -273,22 +338,24 @@ class World:
             self.processes.pop(process.pid, None)
 
     def signal(self, process: Process, name: str, to: str) -> None:
-        """Delivers a signal to the leader ("main"), to all of the group, to "all", or to the "strays"."""
+        """Delivers a signal to the leader ("main"), to all of the group, to "all", or to the "leftovers"."""
         self.signals.append((process.key, name))
         being = process.being
+        if being.refuses:
+            return
         if name == "SIGKILL":
             self._kill(process, to)
             return
         if name not in ENDS_OF_ITSELF:
             return
-        if process.leader and to != "strays":
+        if process.leader and to != "leftovers":
             takes = being.stops if process.program else 0.0  # default dispositions before the exec
             if takes is not None:
                 status = Status(0) if being.polite and process.program else Status(None, name)
                 self._does(process, takes, lambda: self.end(process, status))
-        members, strays = to in ("group", "all"), to in ("all", "strays")
+        members, leftovers = to in ("group", "all"), to in ("all", "leftovers")
         if being.left_stop is not None:
-            self._does(process, being.left_stop, lambda: self.leave(process, members=members, strays=strays))
+            self._does(process, being.left_stop, lambda: self.leave(process, members=members, leftovers=leftovers))
 
     def _kill(self, process: Process, to: str) -> None:
         self.on_kill(process)
@@ -297,7 +364,7 @@ class World:
             return
         self.later(0.0001, lambda: self.end(process, Status(None, "SIGKILL")))
         if to != "main":
-            self.later(0.0001, lambda: self.leave(process, strays=True))
+            self.later(0.0001, lambda: self.leave(process, leftovers=to == "all"))
 
     # -- the supervisor -----------------------------------------------------------------------------------------------
 
@@ -313,7 +380,11 @@ class World:
             host.alive = False
         for process in list(self.processes.values()):
             if process.ready and not process.go:
-                self.end(process, Status(0))
+                self.end(process, NEVER_BEGAN)
+            elif process.key == timekeeper.KEY and process.program:
+                if self.timekeeper and self.timekeeper.process is process:
+                    self.timekeeper.hung_up()
+                self.end(process, DONE)  # it sees that its connection is closed
 
     def lose_power(self, *, on_disk: bool) -> None:
         """The machine stops, and boots: nothing is left but the state directory.
@@ -322,13 +393,14 @@ class World:
         """
         self.supervisor_ended()
         self.processes.clear()
+        self.programs.clear()
         self.unheard.clear()
         self._agenda.clear()
         self.ends.clear()
         self.made.clear()
         self.begun.clear()  # nobody knows of them any more
         self.spooled.clear()
-        self.lost, self.published = {}, {}
+        self.lost, self.rejected, self.published, self.notes = {}, {}, {}, {}
         kept = int(len(self.journal or b"") * self.torn)
         self.journal = (self.journal or b"")[:kept] if on_disk else None
         self.boots += 1
@@ -336,22 +408,30 @@ class World:
         self.time = BOOT
         self._last_pid = 100
 
+    def replenish(self) -> None:
+        """There are descriptors again; the supervisor finds that out when it tries once more."""
+        self.scarce = False
+        if self.host:
+            self.later(0.1, self.host.try_again)
+
     def come_round(self) -> None:
         """The kernel has given the highest pid, and begins anew."""
         self._last_pid = 100
 
     @property
     def boot(self) -> str:
-        """The kernel's name of this boot."""
+        """Return the boot id."""
         return f"boot {self.boots}"
 
     def facts(self) -> dict[str, dict[str, Any]]:
-        """The journal as the next supervisor reads it."""
+        """Return the journal as the next supervisor reads it."""
         return peek("journal", self.boot, Paper(self))
 
     def load(self) -> Loaded:
-        """What the errand that reads the config finds."""
-        return Loaded(None, (self.file,)) if isinstance(self.file, str) else Loaded(self.file, packed=pack(self.file))
+        """Return what the errand that reads the config finds."""
+        if isinstance(self.file, str):
+            return Loaded(None, (self.file,))
+        return Loaded(self.file, packed=pack(self.file), machine_errors=self.machine_errors)
 
     def last_good(self) -> str | None:
         """The config of an earlier supervisor, if it has left tasks."""

@@ -1,4 +1,4 @@
-"""What a child works out before its exec, and what a Python task sees of the supervisor."""
+"""What a child prepares before its exec, and what a Python task sees of the supervisor."""
 
 import os
 import select
@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from supervisor import Stop
 from supervisor.core.definition import Log, Task
 from supervisor.core.instance import Run
-from supervisor.host.child import VARIABLES, StepError, read_environment_file
 from supervisor.host.interface import Launch
-from supervisor.host.launch import fifo_paths, fill, own_variables
+from supervisor.spawn.child import VARIABLES, StepError, read_environment_file
+from supervisor.spawn.launch import fifo_paths, fill, own_variables
 
 # -- environment files ------------------------------------------------------------------------------------------------
 
@@ -49,13 +49,13 @@ def test_lines_of_an_environment_file(tmp_path: Path, text: str, expected: dict[
 
 
 @pytest.mark.parametrize(("text", "line"), [("A", 1), ("A=b\nC", 2), ("=b", 1), (" = ", 1), ("A=\0", 1)])
-def test_what_is_no_line_is_named(tmp_path: Path, text: str, line: int) -> None:
+def test_an_invalid_line_is_named(tmp_path: Path, text: str, line: int) -> None:
     (tmp_path / "env").write_text(text)
     with pytest.raises(StepError, match=rf"env:{line}: not KEY=VALUE"):
         read_environment_file(str(tmp_path / "env"))
 
 
-def test_bytes_that_are_no_text_stay_as_they_are(tmp_path: Path) -> None:
+def test_bytes_that_are_not_utf_8_stay_unchanged(tmp_path: Path) -> None:
     (tmp_path / "env").write_bytes(b"A=\xff\xfe")
     assert os.fsencode(read_environment_file(str(tmp_path / "env"))["A"]) == b"\xff\xfe"
 
@@ -71,7 +71,7 @@ def test_a_file_that_may_be_missing(tmp_path: Path) -> None:
 @given(
     st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]*", fullmatch=True), st.from_regex(r"[^\s'\"\0]*", fullmatch=True))
 )
-def test_simple_values_come_back(tmp_path_factory: pytest.TempPathFactory, values: dict[str, str]) -> None:
+def test_simple_values_are_decoded_unchanged(tmp_path_factory: pytest.TempPathFactory, values: dict[str, str]) -> None:
     path = tmp_path_factory.mktemp("env") / "env"
     path.write_text("".join(f"{name}={value}\n" for name, value in values.items()), encoding="utf-8")
     assert read_environment_file(str(path)) == values
@@ -91,7 +91,7 @@ def test_simple_values_come_back(tmp_path_factory: pytest.TempPathFactory, value
         ("$SUPERVISOR_TASK", "$SUPERVISOR_TASK"),
     ],
 )
-def test_what_only_the_instance_knows_is_filled_in(text: str, expected: str) -> None:
+def test_variables_of_the_instance_are_filled_in(text: str, expected: str) -> None:
     assert fill(text, {"SUPERVISOR_TASK": "web", "SUPERVISOR_INSTANCE": "2"}) == expected
 
 
@@ -121,7 +121,7 @@ def test_the_fifos_of_a_run(log: Log, expected: str) -> None:
 # -- Stop -------------------------------------------------------------------------------------------------------------
 
 
-def test_stop_is_seen_by_everybody_and_stays() -> None:
+def test_stop_is_set_for_all_threads_and_stays_set() -> None:
     stop = Stop()
     assert not stop.is_set()
     assert not stop.wait(0)
@@ -138,7 +138,7 @@ def test_stop_is_seen_by_everybody_and_stays() -> None:
     assert select.select([stop.fileno()], [], [], 0)[0]
 
 
-def test_stop_may_be_asked_for_any_number_of_times() -> None:
+def test_stop_may_be_requested_any_number_of_times() -> None:
     stop = Stop()
     for _ in range(70_000):  # more than a pipe holds
         stop.set()
@@ -154,18 +154,19 @@ def test_a_signal_in_the_middle_of_a_wait_ends_it() -> None:
 
 
 def test_supctl_does_not_import_what_only_the_supervisor_needs() -> None:
-    """It starts the faster, and it has to work while the supervisor's parts are broken."""
+    """So it starts faster, and works although a part of the supervisor is broken."""
     text = (
         "import sys; from supervisor.cli.main import parser; parser('status').parse_args(['status']); "
         "import supervisor.control.client; "
         "own = [name.split('.') for name in sys.modules if name.startswith('supervisor.')]; "
-        "print([name for name in own if name[1] in ('core', 'host', 'parent')])"
+        "light = (['core'], ['core', 'exits'], ['core', 'text'], ['core', 'utf8'], ['host'], ['host', 'stdio']); "
+        "print([name for name in own if name[1] in ('core', 'host', 'shell') and name[1:] not in light])"
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-def test_what_a_task_gets_to_know_is_prepared_by_name():
-    """The spawner sets these names beforehand: one that a launch does not fill would reach the task empty."""
+def test_the_variables_of_a_task_are_prepared_by_name():
+    """The spawner sets these names beforehand: a name that a launch does not fill would reach the task empty."""
     launch = Launch("web:1", Task("web"), 1, Run(1, "web:1/1@e", "start", 1, 0.0), "", "/run", "/log")
     assert tuple(own_variables(launch)) == VARIABLES

@@ -1,4 +1,4 @@
-"""What the spawner of an earlier supervisor gives to the next one, and what does not come through."""
+"""What the spawner of an earlier supervisor hands to the next one, and what does not arrive."""
 
 import os
 import socket
@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from supervisor.host.unheard import THATS_ALL, Unheard
+from supervisor.spawn.notify_holder import THATS_ALL, Inherited
 
 
 def giver(folder: Path, name: str, give: Callable[[socket.socket], None]) -> threading.Thread:
@@ -26,8 +26,8 @@ def giver(folder: Path, name: str, give: Callable[[socket.socket], None]) -> thr
     return thread
 
 
-def test_one_that_gives_less_than_it_says_is_passed_over(tmp_path: Path) -> None:
-    """As the kernel does when no descriptor is left: what came through is good, and the others are asked, too."""
+def test_a_holder_that_hands_over_less_than_announced(tmp_path: Path) -> None:
+    """The kernel drops descriptors when none is free. The rest is valid, and the other spawners are asked, too."""
     read, write = os.pipe()
 
     def short(taker: socket.socket) -> None:
@@ -39,14 +39,14 @@ def test_one_that_gives_less_than_it_says_is_passed_over(tmp_path: Path) -> None
             socket.send_fds(taker, [b"/run/c"], [pair[0].fileno()])
         taker.send(THATS_ALL)
 
-    threads = [giver(tmp_path / "unheard", name, give) for name, give in (("1", short), ("2", whole))]
-    unheard = Unheard()
-    unheard.fetch(str(tmp_path))
-    assert unheard.take("/run/b") is None
-    taken = unheard.take("/run/c")
+    threads = [giver(tmp_path / "notify_holders", name, give) for name, give in (("1", short), ("2", whole))]
+    inherited = Inherited()
+    inherited.fetch(str(tmp_path))
+    assert inherited.take("/run/b") is None
+    taken = inherited.take("/run/c")
     assert taken is not None
     taken.close()
-    unheard.settled()
+    inherited.end_old_spawners()
     for thread in threads:
         thread.join()
     os.close(read)

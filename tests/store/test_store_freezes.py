@@ -1,4 +1,4 @@
-"""The freezes on disk: replaced as a whole, and never guessed at."""
+"""The freezes on disk: replaced as a whole, and never guessed."""
 
 import os
 from pathlib import Path
@@ -10,28 +10,28 @@ from supervisor.store import freezes
 ONE = {"scope": "@etl", "by": "root", "since": "2026-11-21T14:02:11.123Z", "until": None, "reason": "caf\udce9"}
 
 
-def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+def test_saved_freezes_are_loaded(tmp_path: Path) -> None:
     assert freezes.load(str(tmp_path)) == freezes.NOTHING
     for count, entries in enumerate(([ONE], [ONE, {**ONE, "scope": ""}], [])):
         kept = {"count": count, "freezes": entries}
         freezes.save(str(tmp_path), kept)
         assert freezes.load(str(tmp_path)) == kept
-    assert os.listdir(tmp_path) == [freezes.NAME]
+    assert os.listdir(tmp_path) == ["freezes.json"]
 
 
 @pytest.mark.parametrize(
     "content",
     ["", "{", "{}", "[1]", "\0", '{"count": 1, "freezes": [{"scope": ""}]}', '{"count": null, "freezes": []}', "null"],
 )
-def test_what_nobody_saved_is_an_error_that_names_the_file(tmp_path: Path, content: str) -> None:
-    (tmp_path / freezes.NAME).write_text(content)
-    with pytest.raises(ValueError, match=freezes.NAME):
+def test_foreign_content_is_an_error_with_the_file_name(tmp_path: Path, content: str) -> None:
+    (tmp_path / "freezes.json").write_text(content)
+    with pytest.raises(ValueError, match=r"freezes\.json"):
         freezes.load(str(tmp_path))
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
-    (tmp_path / freezes.NAME).write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match=freezes.NAME):
+    (tmp_path / "freezes.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"freezes\.json"):
         freezes.load(str(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""The journal: complete at every instruction, and never trusted further than it can be read."""
+"""The journal is complete at every instruction, and only readable records are trusted."""
 
 import errno
 import json
@@ -13,9 +13,11 @@ from supervisor.core.definition import StopPolicy, Task
 from supervisor.core.immutable import names_of
 from supervisor.core.instance import Instance, Order, Outcome, Run
 from supervisor.core.states import State
-from supervisor.store import records
-from supervisor.store.records import Journal, instance_of, record_of
-from supervisor.store.sheet import Sheet
+from supervisor.host import files
+from supervisor.store import journal as records
+from supervisor.store.journal import Journal, instance_of, peek, record_of
+from supervisor.store.journal_file import END, JournalFile
+from supervisor.store.journal_reader import JournalReader
 
 ORDER = Order(("a", "caf\udce9"), (("K", "v=w"),))
 OUTCOME = Outcome(
@@ -40,7 +42,7 @@ def journal(path: Path, boot: str = "boot", epoch: str = "new") -> Journal:
 
 
 @pytest.mark.parametrize("instance", INSTANCES, ids=lambda i: f"{i.key} {i.state}")
-def test_an_instance_comes_back_as_it_was(tmp_path: Path, instance: Instance) -> None:
+def test_an_instance_is_restored_unchanged(tmp_path: Path, instance: Instance) -> None:
     first = journal(tmp_path)
     first.write([record_of(instance)])
     again = journal(tmp_path)
@@ -48,7 +50,7 @@ def test_an_instance_comes_back_as_it_was(tmp_path: Path, instance: Instance) ->
     assert instance_of(again.facts[instance.key], instance.task) == instance
 
 
-def test_a_task_that_is_gone_from_the_config_can_still_be_stopped() -> None:
+def test_a_task_removed_from_the_config_can_still_be_stopped() -> None:
     instance = instance_of(json.loads(json.dumps(record_of(INSTANCES[3]))), None)
     assert instance.task.stop == StopPolicy("SIGINT", 1.5, "main")
     assert instance.task.name == "web"
@@ -62,27 +64,27 @@ def more(plain: object) -> object:
 
 
 @pytest.mark.parametrize("instance", INSTANCES, ids=lambda i: f"{i.key} {i.state}")
-def test_what_a_later_version_has_added_is_ignored(instance: Instance) -> None:
-    """An upgrade that fails leaves a journal of the new program to the old one: nothing may be started twice."""
+def test_fields_of_a_later_version_are_ignored(instance: Instance) -> None:
+    """A failed upgrade leaves a journal of the new version to the old one: nothing may start twice."""
     record = more(json.loads(json.dumps(record_of(instance))))
     record["stop"].append("of a later version")
     assert instance_of(record, instance.task) == instance
 
 
 @pytest.mark.parametrize("instance", INSTANCES, ids=lambda i: f"{i.key} {i.state}")
-def test_a_part_that_an_earlier_version_had_not_has_its_default(instance: Instance) -> None:
+def test_a_field_missing_in_an_earlier_version_has_its_default(instance: Instance) -> None:
     record = json.loads(json.dumps(record_of(instance)))
     if record["run"]:
         del record["run"]["health"], record["run"]["pause"], record["run"]["breach"], record["run"]["outcome"]["asked"]
     assert instance_of(record, instance.task) == instance
 
 
-def test_every_field_of_an_instance_is_remembered_or_is_its_definition() -> None:
-    """A new field that nobody writes down would be lost by a crash."""
+def test_every_field_of_an_instance_is_recorded_or_is_its_definition() -> None:
+    """A new field that is not recorded would be lost by a crash."""
     assert set(names_of(Instance)) - {"task", "index"} <= set(record_of(INSTANCES[0]))
 
 
-def test_later_lines_win_and_what_is_gone_is_gone(tmp_path: Path) -> None:
+def test_later_lines_win_and_removed_records_stay_removed(tmp_path: Path) -> None:
     first = journal(tmp_path)
     first.write([{"instance": "a:1", "n": 1}, {"instance": "b:1", "n": 1}, {"fleet": "scales", "scales": {}}])
     first.write([{"instance": "a:1", "n": 2}, {"instance": "b:1", "gone": True}])
@@ -117,7 +119,7 @@ def test_a_line_of_an_unknown_shape_is_reported_and_the_others_count(tmp_path: P
         file.write(line + b"\n" + b'{"instance":"b:1"}\n')
     again = journal(tmp_path)
     assert set(again.facts) - {"fleet []"} == {"a:1", "b:1"}
-    assert all("not trusted" in complaint for complaint in again.complaints)
+    assert all("not used" in complaint for complaint in again.complaints)
 
 
 def test_another_boot_is_not_trusted(tmp_path: Path) -> None:
@@ -137,7 +139,7 @@ def test_another_version_is_set_aside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "\n", "nonsense", "\0" * 100])
-def test_what_is_no_journal_at_all(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_a_journal(tmp_path: Path, content: str) -> None:
     (tmp_path / "journal").write_text(content)
     assert journal(tmp_path).facts == {}
 
@@ -146,9 +148,81 @@ def test_the_epoch_stays_for_the_life_of_the_journal(tmp_path: Path) -> None:
     assert journal(tmp_path, epoch="first").epoch == "first"
     again = journal(tmp_path, epoch="second")
     assert again.epoch == "first"
-    again.clear()
+    again.clear(kept=("fleet over ",))
     assert not (tmp_path / "journal").exists()
     assert journal(tmp_path, epoch="third").epoch == "third"
+
+
+def test_the_end_of_a_firing_outlives_an_orderly_stop_until_it_is_on_disk(tmp_path: Path) -> None:
+    one = journal(tmp_path, epoch="first")
+    one.write([{"fleet": "over a/every/1", "over": {"id": "a/every/1"}}, {"fleet": "config", "path": "c"}])
+    one.clear(kept=("fleet over ",))
+    assert list(journal(tmp_path, epoch="second").facts) == ["fleet over a/every/1"]
+
+
+def test_an_orderly_stop_on_a_full_disk_leaves_only_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second copy has no room. Without the change in place, the next supervisor would find runs that are over."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    one = journal(tmp_path, epoch="first")
+    one.write([{"fleet": "holder 1", "holder": {}}, {"instance": "web:1", "run": {"id": "x"}}])
+    monkeypatch.setattr(files, "replace_open", full)
+    one.clear(kept=("fleet holder ",))
+    monkeypatch.undo()
+    again = journal(tmp_path, epoch="second")
+    assert (list(again.facts), again.epoch, again.complaints) == (["fleet holder 1"], "first", [])
+
+
+class Killed(BaseException):
+    """The process is killed."""
+
+
+def killed(*_: object) -> None:
+    raise Killed
+
+
+def test_a_kill_during_the_change_in_place_brings_no_old_record_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the new content, and old lines after it. Later, too, while a second copy has no room."""
+    path = tmp_path / "journal"
+    file = Small(str(path))
+    one = Journal(str(path), "boot", "first", file)
+    run = {"id": "a:1.1@first", "pid": 7}
+    one.write([{"fleet": "holder 1", "holder": {}}, *({"instance": f"a:{n}", "run": run} for n in range(9))])
+    file.full = True
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "ftruncate", killed)
+        with pytest.raises(Killed):
+            one.clear(kept=("fleet holder ",))
+    assert b'"instance"' in path.read_bytes()
+    assert JournalReader(str(path)).runs() == {}
+    assert list(peek(str(path), "boot")) == ["fleet holder 1"]
+    again = Journal(str(path), "boot", "second", file)
+    assert (list(again.facts), again.epoch, again.complaints) == (["fleet holder 1"], "first", [])
+    with pytest.raises(OSError, match="No space"):
+        again.write([{"instance": "b:1", "n": 1}])
+    file.full = False
+    again.write([{"instance": "b:1", "n": 1}])
+    assert list(peek(str(path), "boot")) == ["fleet holder 1", "b:1"]
+
+
+@pytest.mark.parametrize("rest", range(len(END) + 1))
+def test_the_change_in_place_leaves_no_record_behind_a_part_of_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rest: int
+) -> None:
+    path = tmp_path / "journal"
+    data = b'{"journal":1,"boot":"boot","epoch":"e"}\n'
+    path.write_bytes(data[:-1] + b"x" * rest + b"\n")
+    monkeypatch.setattr(os, "ftruncate", killed)
+    with pytest.raises(Killed):
+        JournalFile(str(path)).shrink(data)
+    assert path.stat().st_size == len(data) + rest
+    assert peek(str(path), "boot") == {}
 
 
 def test_it_is_rewritten_when_most_of_it_is_out_of_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,12 +242,12 @@ def test_it_does_not_shrink_below_what_is_up_to_date(tmp_path: Path, monkeypatch
     assert len(journal(tmp_path).facts) == 99
 
 
-class Small(Sheet):
+class Small(JournalFile):
     """A file system of so many bytes, which is full for a second copy as long as `full` says so."""
 
     size, full = 160_000, False
 
-    def whole(self) -> int:
+    def size_of_disk(self) -> int:
         return self.size
 
     def replace(self, data: bytes) -> None:
@@ -192,17 +266,17 @@ def test_it_is_rewritten_sooner_where_there_is_little_room_and_says_what_it_may_
     assert one.claims < 10_200
 
 
-def test_what_is_out_of_date_stays_while_there_is_no_room_for_a_second_copy(tmp_path: Path) -> None:
+def test_outdated_lines_stay_while_there_is_no_room_for_a_second_copy(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    sheet = Small(str(path))
-    one = Journal(str(path), "boot", "epoch", sheet)
-    sheet.full = True
+    file = Small(str(path))
+    one = Journal(str(path), "boot", "epoch", file)
+    file.full = True
     for number in range(1000):
         one.write([{"instance": "a:1", "n": number}])
     assert path.stat().st_size > 10_000
     assert Journal(str(path), "boot", "epoch").facts["a:1"]["n"] == 999
-    sheet.full = False
-    one.anew()
+    file.full = False
+    one.renew()
     assert path.stat().st_size < 1000
 
 
@@ -223,8 +297,8 @@ def test_a_full_disk_is_an_error_and_what_was_written_before_stays(tmp_path: Pat
     assert journal(tmp_path).facts["a:1"] == {"instance": "a:1", "n": 1}
 
 
-def test_there_is_room_again(tmp_path: Path) -> None:
-    """What could not be written while the disk was full is not lost, nor does it spoil what comes after it."""
+def test_records_are_written_when_there_is_room_again(tmp_path: Path) -> None:
+    """Records that could not be written to the full disk are not lost, and do not damage later ones."""
     one = journal(tmp_path)
     size = (tmp_path / "journal").stat().st_size
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -244,7 +318,7 @@ def test_there_is_room_again(tmp_path: Path) -> None:
 def test_a_start_with_no_room_for_a_second_file_goes_on_with_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tasks live, and somebody has to see to them; nothing new is started until there is room."""
+    """Tasks live and need a supervisor; nothing new is started until there is room."""
     journal(tmp_path).write([{"instance": "a:1", "n": 1}])
     with monkeypatch.context() as patched:
         patched.setattr(os, "rename", _no_room)
@@ -262,7 +336,7 @@ def _no_room(*_: str) -> None:
     raise OSError(28, "No space left on device")
 
 
-def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+def test_no_other_user_may_read_the_journal(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
         journal(tmp_path)

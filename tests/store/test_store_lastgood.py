@@ -1,4 +1,4 @@
-"""The last good config: it comes back as it was, and what is not understood is not used."""
+"""The last good config is restored unchanged. Content that is not understood is not used."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from supervisor.store.lastgood import find, pack, record, unpack
 ROOT = Path(__file__).parents[2]
 TASK = Task(
     "web", kind=Kind.STARTUP, command=("a", "caf\udce9"), environment={"A": "b", "is": "dict"},
-    success_exit=(0, "SIGHUP"),
+    success_exit=(0, "SIGHUP"), umask=0o27, replicas=True,
     backoff=Backoff(0.0, 1.5), give_up=GiveUp(3, 2.5), stop=StopPolicy("SIGINT", 1.5, "main"),
 )  # fmt: skip
 CONFIG = Config(
@@ -25,8 +25,17 @@ CONFIG = Config(
 
 
 @pytest.mark.parametrize("config", [CONFIG, load(str(ROOT / "conf/demo.toml"))], ids=["made up", "the demo"])
-def test_it_comes_back_as_it_was(config: Config) -> None:
+def test_the_config_is_restored_unchanged(config: Config) -> None:
     assert unpack(pack(config)) == config
+
+
+def test_defaults_are_left_out() -> None:
+    """A supervisor with many tasks keeps this text in memory."""
+    plain = json.loads(pack(CONFIG))["of"]["tasks"]["of"][0][1]["of"]
+    named = ("name", "kind", "command", "environment", "success_exit", "umask", "backoff", "give_up", "stop")
+    assert plain.keys() - {"replicas"} == set(named)
+    assert plain["stop"] == {"is": "StopPolicy", "of": {"signal": "SIGINT", "grace": 1.5, "to": "main"}}
+    assert plain["replicas"] is True, "it equals its default, and is another value"
 
 
 @pytest.mark.parametrize(
@@ -37,7 +46,7 @@ def test_it_comes_back_as_it_was(config: Config) -> None:
         pack(CONFIG).replace('"startup"', '"shutdown"'), json.dumps({"is": "Config", "of": 7}),
     ],
 )  # fmt: skip
-def test_what_another_version_wrote_is_not_used(text: str) -> None:
+def test_content_of_another_version_is_not_used(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         unpack(text)
 
@@ -52,7 +61,7 @@ def test_what_another_version_wrote_is_not_used(text: str) -> None:
         ({"fleet": "shutdown", "wanted": True}, False),
     ],
 )
-def test_it_is_used_for_tasks_that_are_left(facts: dict[str, Any], used: bool) -> None:
+def test_it_is_used_for_the_tasks_of_an_earlier_supervisor(facts: dict[str, Any], used: bool) -> None:
     name = facts.get("instance", "fleet shutdown")
     journal = {"fleet config": record("/etc/x.toml", "packed"), name: facts}
     assert find(journal, "/etc/x.toml") == ("packed" if used else None)

@@ -1,4 +1,4 @@
-"""Samples in the history: raw for a day, means for a month, in bounded space; and what one reads of them."""
+"""Samples in the history: raw for a day, means for a month, in bounded space; and how they are read."""
 
 import json
 import os
@@ -6,9 +6,9 @@ import os
 import pytest
 
 from supervisor.store import database, samples
-from supervisor.store.living import Living
+from supervisor.store.journal_reader import JournalReader
 from supervisor.store.samples import METRICS, series, write
-from supervisor.store.told import SAMPLES, Newest
+from supervisor.store.statefile import SAMPLES, StateReader
 
 BASE = 1_800_000_000  # a multiple of five minutes
 
@@ -37,13 +37,13 @@ def test_means_are_made_when_their_five_minutes_are_over(db):
     ]  # fmt: skip
 
 
-def test_a_scribe_that_was_away_leaves_a_gap_and_no_mean_twice(db):
+def test_a_pause_of_scribe_leaves_a_gap_and_doubles_no_mean(db):
     for n in (0, 1, 100, 101, 200):
         write(db, BASE + 60 * n, {"web:1": sample(float(n))})
     assert [row[0] - BASE for row in db.execute("SELECT at FROM means")] == [0, 6000]
 
 
-def test_samples_go_after_a_day_and_means_after_a_month(db):
+def test_samples_are_removed_after_a_day_and_means_after_a_month(db):
     write(db, BASE, {"web:1": sample(1.0)})
     write(db, BASE + 600, {"web:1": sample(2.0)})
     write(db, BASE + 86400 + 900, {"web:1": sample(3.0)})
@@ -77,14 +77,14 @@ def test_a_series_takes_means_where_no_samples_are_left_and_adds_up_instances(db
 
 
 def test_the_newest_is_replaced_as_a_whole_and_read_once(tmp_path):
-    newest = Newest(SAMPLES, str(tmp_path))
+    newest = StateReader(SAMPLES, str(tmp_path))
     assert newest.read() == {}
     SAMPLES.write(str(tmp_path), {"at": 1.0, "every": 15.0, "instances": {}})
     assert newest.read()["at"] == 1.0
     assert newest.read() is newest.read()
     SAMPLES.write(str(tmp_path), {"at": 2.0, "every": 15.0, "instances": {}})
     assert newest.read()["at"] == 2.0
-    (tmp_path / "usage/samples.json").write_text("torn {")
+    (tmp_path / "samples/samples.json").write_text("torn {")
     assert newest.read() == {}
 
 
@@ -94,7 +94,7 @@ def test_the_runs_of_a_journal(tmp_path):
         return json.dumps({"instance": key, "state": "x", "run": run}, separators=(",", ":")) + "\n"
 
     path = tmp_path / "journal"
-    living = Living(str(path))
+    living = JournalReader(str(path))
     assert living.runs() == {}
     path.write_text('{"journal":1}\n' + line("web:1", 5) + '{"fleet":"x"}\n' + line("db:1", 6) + line("gone:1", 7))
     assert sorted(living.runs()) == ["db:1", "gone:1", "web:1"]
@@ -104,3 +104,17 @@ def test_the_runs_of_a_journal(tmp_path):
     assert {key: run["pid"] for key, run in living.runs().items()} == {"web:1": 8}
     os.unlink(path)
     assert living.runs() == {}
+
+
+def test_an_unreadable_journal_is_read_at_the_next_attempt(tmp_path, monkeypatch):
+    path = tmp_path / "journal"
+    path.write_text('{"journal":1}\n{"instance":"web:1","run":{"id":"web:1/1@e","pid":5}}\n')
+    living = JournalReader(str(path))
+
+    def refused(*_):
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", refused)
+        assert living.runs() == {}
+    assert sorted(living.runs()) == ["web:1"]

@@ -1,7 +1,7 @@
-"""A machine with a real systemd in it, and the shipped unit on that machine.
+"""A machine with a real systemd and the shipped unit.
 
-The machine is booted once (`lab/systemd-up.sh`), and is thrown away at the end. Each test gets a service that has
-never run. Where there is no root, no systemd, or no right to make namespaces, the tests are skipped with the reason.
+It is booted once (`lab/systemd-up.sh`) and thrown away at the end. Each test gets a service that has never run. Without
+root, systemd, or the right to make namespaces, the tests are skipped with the reason.
 """
 
 import json
@@ -27,14 +27,14 @@ PATIENCE = 90.0
 
 
 class Machine:
-    """A booted systemd, seen from outside by the pid of its PID 1."""
+    """A booted systemd, known outside by the pid of its PID 1."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.root = Path(f"/proc/{pid}/root")
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """A command in there, under way."""
+        """Start a command inside."""
         enter = ("nsenter", "-t", str(self.pid), "-a", "--")
         return subprocess.Popen(
             [*enter, *words],
@@ -43,7 +43,7 @@ class Machine:
         )  # fmt: skip
 
     def run(self, *words: str) -> tuple[int, str]:
-        """A command in there: exit code and output."""
+        """Run a command inside; return exit code and output."""
         with self.start(*words) as process:
             try:
                 output, _ = process.communicate(timeout=PATIENCE)
@@ -63,11 +63,11 @@ class Service:
         self.config = machine.root / "etc/supervisor/supervisor.toml"
 
     def configure(self, text: str) -> None:
-        """Replaces the config."""
+        """Replace the config."""
         self.config.write_text(text)
 
     def drop_in(self, text: str) -> None:
-        """Changes the unit for this test."""
+        """Change the unit for this test."""
         folder = self.machine.root / "etc/systemd/system/supervisor.service.d"
         folder.mkdir(exist_ok=True)
         (folder / "test.conf").write_text(text)
@@ -90,11 +90,11 @@ class Service:
         return self.machine.run("systemctl", "show", "--value", "-p", name, "supervisor")[1].strip()
 
     def journal(self) -> str:
-        """What the service has logged, for a failing test."""
+        """Return the log of the service, for a failing test."""
         return self.machine.run("journalctl", "--no-pager", "-n", "60", "-u", "supervisor")[1]
 
     def until(self, what: str, condition: Callable[[], object]) -> None:
-        """Returns as soon as something holds; systemd has no way to be told of it."""
+        """Wait until a condition is true; systemd has no event for it."""
         deadline = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < deadline, f"not {what} in {PATIENCE:g} s\n{self.journal()}"
@@ -130,7 +130,7 @@ class Service:
         return [pid for pid in self.processes() if _command(pid).startswith(b"sleep\0")]
 
     def clear(self) -> None:
-        """As if it had never run, whatever a test has left."""
+        """Reset the service, whatever a test left."""
         self.machine.run("systemctl", "kill", "-s", "KILL", "--kill-whom=all", "supervisor")
         self.machine.run("systemctl", "stop", "supervisor")
         while left := self.processes():
@@ -155,7 +155,7 @@ def _command(pid: int) -> bytes:
 
 
 def _why_not() -> str:
-    """Why no systemd can be booted here, or ""."""
+    """Return why no systemd can be booted here; "" if one can."""
     if os.geteuid() != 0:
         return "needs root"
     if not Path("/lib/systemd/systemd").exists():
@@ -243,7 +243,7 @@ class UserService:
             active = self.systemctl("show", "-p", "MainPID", "supervisor")
 
     def configure(self, text: str) -> None:
-        """Replaces the config."""
+        """Replace the config."""
         (self.home / ".config/supervisor/supervisor.toml").write_text(text)
 
 

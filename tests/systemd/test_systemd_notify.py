@@ -1,7 +1,7 @@
-"""sd_notify means here what it means to systemd: one daemon, run as a unit of systemd's and as a task of ours.
+"""sd_notify means here what it means to systemd: one daemon runs as a unit of systemd and as a task of ours.
 
-The daemon does what its words say, one after the other; a table says what comes of it. Both have to come there, and
-both have to know the same status, errno and main process.
+The daemon performs its arguments one after the other. A table has the result. Both must reach it, and both must know
+the same status, errno and main process.
 """
 
 import json
@@ -172,7 +172,7 @@ def as_we_say(service: "Service") -> dict[str, str]:
             reason = one["last_exit"]["reason"]
             state += f": {next(word for text, word in REASONS.items() if text in reason)}"
         elif state == "ready":
-            told = {"reloading": "reloading", "it says that it is stopping": "stopping"}
+            told = {"reloading": "reloading", "it reports that it is stopping": "stopping"}
             state = next((word for text, word in told.items() if text in one["why"]), state)
         missing = "error: No such file or directory" in one["why"]
         found[name] = described(state, one["says"] or "", missing, str(one["pid"]))
@@ -187,7 +187,7 @@ def described(state: str, says: str, missing: bool, pid: str) -> str:
     return f"{state}{says}{', errno 2' * missing}"
 
 
-def test_it_is_what_systemd_makes_of_it(both: "Service") -> None:
+def test_sd_notify_has_the_same_result_as_with_systemd(both: "Service") -> None:
     expected = {name: outcome for name, (_, outcome) in CASES.items()}
     stranger = "import socket, sys; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'READY=1', sys.argv[1])"
     for path in ("/run/systemd/notify", "/run/supervisor/notify/foreign:1.1"):

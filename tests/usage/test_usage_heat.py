@@ -1,4 +1,4 @@
-"""The heat map and the advice: tables of rows and what is said of them."""
+"""The heat map and the advice: tables of rows, and the resulting text."""
 
 from html.parser import HTMLParser
 from io import StringIO
@@ -50,11 +50,11 @@ def test_advice(rows, said):
     assert kinds(heat(**rows)) == said
 
 
-def test_only_what_is_kept_up_could_have_a_trigger_instead():
+def test_only_a_continuous_task_is_advised_to_use_a_trigger():
     assert kinds(heat(a=IDLE, b=IDLE), kept_up={"b"}) == [("idle", ("b",))]
 
 
-def test_idle_is_said_of_processors_only_and_nothing_crowds_what_has_no_end():
+def test_advice_on_idleness_and_crowding_depends_on_the_metric():
     assert kinds(heat("memory", a=IDLE), 1e9) == []
     assert kinds(heat("io", a=[1e9] * N), 0.0) == []
 
@@ -89,7 +89,7 @@ def test_a_slot_is_as_short_as_the_columns_permit(seconds, columns, step):
     assert step_for(seconds, columns) == step
 
 
-def test_a_grid_has_none_where_nothing_was_seen():
+def test_a_slot_without_samples_has_no_value():
     made = grid("cpu", [("b", 1, 5.0, 3), ("a", 0, 1.0, 2), ("a", 9, 1.0, 2)], 100, 15, 3)
     assert made.rows == {"a": (1.0, None, None), "b": (None, 5.0, None)}
     assert (made.top, made.samples, made.seen) == (5.0, 5, 2)
@@ -124,8 +124,8 @@ ROWS = {"a-task-with-a-long-name": [0.0, None, 36.0], "b": [100.0, 6.25, 0.0]}
         ),
     ],
 )
-def test_what_is_drawn(colour, drawn):
-    """Blocks of colour, or characters: a cell for each slot, after the name of the task."""
+def test_the_heat_map_in_the_terminal(colour, drawn):
+    """Coloured blocks or characters: a cell for each slot, after the name of the task."""
     screen = Screen(StringIO())
     screen.colour = colour
     draw(heat(**ROWS), screen)
@@ -151,7 +151,7 @@ class _Reader(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_needs_nothing_and_says_every_value():
+def test_the_page_is_self_contained_and_has_every_value():
     made = heat(**{"web<1>": [*DAY[:-1], None]})
     text = page('vm "7"', made, advise(made, WHOLE), lambda value: f"{value:.0f} %")
     reader = _Reader()

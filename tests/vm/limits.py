@@ -1,6 +1,7 @@
-"""What runs inside of the VM: the shipped unit under the VM's systemd, with tasks that go beyond their limits, and what
-the kernel makes of that; and what becomes of a freeze when somebody sets the clock, which no other machine is asked to
-bear.
+"""What runs inside of the VM: the shipped unit under the VM's systemd.
+
+Its tasks go beyond their limits, and the kernel has to enforce them. Somebody also sets the clock, and a freeze must
+end when it should. No other machine gets its clock set.
 
 Prints one line per fact, "ok NAME" or "FAILED NAME: what was found", and at last "done".
 """
@@ -182,7 +183,7 @@ def look_at_the_clock() -> None:
         until(lambda count=count: status("again")["restarts"] >= count + 2)
         waited = time.monotonic() - began
         fact(f"a restart after the clock jumped by {jump} s", 5 <= waited <= 60, True, waited)
-    fact("what runs goes on", {name: status(name)["pid"] for name in before}, before)
+    fact("running tasks go on", {name: status(name)["pid"] for name in before}, before)
 
 
 def fact(name: str, found: object, expected: object, shown: object = "") -> None:

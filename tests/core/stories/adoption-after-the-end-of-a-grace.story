@@ -1,4 +1,5 @@
-# Its SIGKILL was due while no supervisor was there: it comes at once.
+# The grace of a stop ends while no supervisor runs. The next supervisor sends the stop signal again and gives the whole
+# grace.
 task web grace=5
 web will ignore the stop
 start
@@ -6,5 +7,8 @@ at 1s supctl stop web --no-wait
 expect signals web SIGTERM
 at 3s crash
 at 20s start
-expect signals web SIGKILL
-at 20.1s expect web stopped
+expect signals web SIGTERM
+at 24.9s expect web stopping
+expect signals nothing
+at 25.1s expect signals web SIGKILL
+expect web stopped

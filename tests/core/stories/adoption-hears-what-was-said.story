@@ -1,4 +1,4 @@
-# What a task says while no supervisor lives waits for the next one, for ten seconds.
+# A notify message that a task sends while no supervisor runs is kept for ten seconds, for the next supervisor.
 task web ready=notify start_timeout=60
 task db ready=notify start_timeout=60
 start

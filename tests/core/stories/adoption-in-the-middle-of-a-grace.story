@@ -1,4 +1,4 @@
-# The grace began when the stop was decided. It does not begin anew with a new supervisor: SIGKILL comes on time.
+# The grace began when the stop was decided. A new supervisor does not extend it: SIGKILL comes on time.
 task web grace=5
 web will ignore the stop
 start

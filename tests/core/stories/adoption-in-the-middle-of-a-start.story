@@ -1,4 +1,5 @@
-# Killed after the fork, before the go byte: the child runs nothing, and the next supervisor starts it anew.
+# The supervisor dies after the fork and before the go byte. The child executes nothing; the next supervisor starts the
+# task again.
 task web
 start
 at 1s web will exit 0 after 1h

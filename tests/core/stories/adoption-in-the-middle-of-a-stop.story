@@ -1,4 +1,4 @@
-# Killed after it had written that it stops the task, before it had sent the signal: the next one sends it.
+# The supervisor dies after it recorded a stop and before it sent the signal. The next supervisor sends it.
 task web grace=5
 start
 at 1s crash in 5 calls

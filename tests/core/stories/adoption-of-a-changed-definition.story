@@ -1,4 +1,4 @@
-# The definition changed while no supervisor ran: what runs was made from the old one, and is replaced.
+# The definition changed while no supervisor ran. The next supervisor restarts the run, which has the old definition.
 task web
 task api
 start

@@ -1,4 +1,4 @@
-# The next supervisor takes over what is ready and what is well: nobody starts again, dependents neither.
+# The next supervisor takes over what is ready and healthy. Nothing restarts, no dependent either.
 task web ready=notify watchdog=10 health=10
 task db ready=probe
 task app requires=web,db
@@ -9,7 +9,7 @@ web answers http 503
 at 9s web says WATCHDOG=1
 at 18s crash
 at 40s start
-expect web running "says: serving; http 503 (1 in a row)"
+expect web running "status: serving; http 503 (1 in a row)"
 expect app running
 expect forked web db app
 web answers well

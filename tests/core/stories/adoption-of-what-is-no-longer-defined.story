@@ -1,4 +1,4 @@
-# Removed from the config while no supervisor ran: it is stopped, with the grace that it had.
+# A task is removed from the config while no supervisor runs. The next supervisor stops it with its old grace.
 task web
 task old grace=3
 old will ignore the stop

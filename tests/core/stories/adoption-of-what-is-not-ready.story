@@ -1,4 +1,4 @@
-# Its time to become ready begins anew, as what it has to say could have been lost; a probe is simply asked again.
+# start_timeout begins again for a task that is not ready, as READY=1 may be lost. A ready probe is asked again.
 task web ready=notify start_timeout=10
 task db ready=probe start_timeout=10
 db will answer refused then well

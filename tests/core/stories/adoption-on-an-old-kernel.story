@@ -1,4 +1,4 @@
-# Before Linux 6.15 only a parent is told how a process has ended. What nobody knows counts as a failure.
+# Before Linux 6.15 only the parent of a process learns its exit status. An unknown end counts as a failure.
 old kernel
 task web
 task once restart=on-failure

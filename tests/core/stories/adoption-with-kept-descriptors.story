@@ -1,5 +1,4 @@
-# systemd keeps the pidfd of each run: the kernel tells how a run ended while no supervisor was there.
-descriptors kept
+# The spawner keeps the pidfd of each run. So the kernel tells the next supervisor how a run ended while none ran.
 task once restart=on-failure
 task web
 task rest

@@ -1,4 +1,5 @@
-# kill -9 of the supervisor: the tasks go on, and the next one takes them over: none lost, none doubled.
+# kill -9 of the supervisor: the tasks keep running. The next supervisor takes them over: none is lost, none is doubled.
+descriptors lost
 task web
 task job restart=on-failure
 task import kind=triggered
@@ -14,6 +15,6 @@ expect job backoff "ended unseen, exit status unknown"
 at 5s
 expect job running
 expect forked web job import job
-# an adopted one that ends later: it is not our child, but the kernel tells
+# an adopted run that ends later is not our child, but the kernel reports its exit status
 web exits 0
 expect web backoff "exit 0"

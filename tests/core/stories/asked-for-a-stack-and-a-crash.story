@@ -1,4 +1,5 @@
-# A supervisor that dies between the dump signal and the stop signal: the next one sends that, and the whole grace begins.
+# The supervisor dies between the dump signal and the stop signal. The next one sends the stop signal, and the whole
+# grace begins.
 task web watchdog=5 dump_signal=SIGWINCH grace=10 initial=5
 web will ignore the stop
 start
@@ -9,4 +10,4 @@ expect signals web SIGTERM
 expect web stopping for 10s
 at 15s expect web stopping
 expect signals nothing
-at 15500ms expect web backoff "watchdog: no sign of life for 5 s; killed by SIGKILL"
+at 15500ms expect web backoff "watchdog: no WATCHDOG=1 for 5 s; killed by SIGKILL"

@@ -1,4 +1,4 @@
-# The leader ends when it is asked for a stack; what it leaves gets the stop signal at once, and one grace, not two.
+# The dump signal ends the main process. The remaining processes get the stop signal at once, and one grace, not two.
 task web runtime=5 dump_signal=SIGQUIT grace=2
 web will ignore the stop, leave 1 stubborn
 start

@@ -1,4 +1,4 @@
-# What stands still when it fails goes on with the dump signal, not only with the stop signal a second later.
+# A paused task that fails continues with the dump signal, not only with the stop signal one second later.
 task web dump_signal=SIGQUIT initial=5
 start
 at 1s supctl pause web

@@ -1,4 +1,4 @@
-# Every act, with its outcome; one that takes its time is on record as soon as it is asked. Reading is no act.
+# Every act is on record with its outcome. A slow act is on record as soon as it is requested. Reading is not an act.
 task web
 task import kind=triggered
 start
@@ -22,7 +22,9 @@ hang up
 supctl thaw
 at 7s supctl stop web
 hang up
-expect log "audit: root (uid 0, pid 7, "supctl"): stop web wait: its client did not wait for the outcome"
+# The act is on record with its outcome, whether or not its client waits.
+expect log "audit: root (uid 0, pid 7, "supctl"): stop web wait: asked"
+at 9s expect log "audit: root (uid 0, pid 7, "supctl"): stop web wait: done"
 supctl shutdown
 at 9.1s expect ended 0
 expect log "audit: root (uid 0, pid 7, "supctl"): shutdown: done"

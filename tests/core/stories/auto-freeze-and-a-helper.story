@@ -1,4 +1,4 @@
-# A helper is no task: that it dies is no storm.
+# Failures of a helper do not count for auto_freeze.
 supervisor auto_freeze=2/60
 task web log=inherit
 start
@@ -6,5 +6,5 @@ at 1s @scribe exits 1
 at 2s @scribe exits 1
 at 3s @scribe exits 1
 at 4s web exits 1
-expect forked web @scribe @scribe @scribe @scribe
+expect forked @scribe web @scribe @scribe @scribe
 at 10s expect web running

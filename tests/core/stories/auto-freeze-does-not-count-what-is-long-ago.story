@@ -5,7 +5,7 @@ start
 at 1s web exits 1
 at 12s web exits 1
 at 14s expect web running
-# what a person stops, and what succeeds, does not count; a run by hand that fails does
+# a stop by a person and a success do not count; a failed run that was started by hand does
 supctl restart web
 at 15s web exits 0
 at 17s supctl stop web

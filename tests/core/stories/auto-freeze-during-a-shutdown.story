@@ -1,4 +1,4 @@
-# Everything ends badly at a shutdown; the next start must not be frozen for it.
+# Failures during a shutdown do not freeze the next start.
 supervisor auto_freeze=1/60
 task web
 start

@@ -1,4 +1,4 @@
-# What fails while everything is frozen is no storm: it is quiet already, and nobody is told of a second freeze.
+# Failures while everything is frozen cause no second freeze and no alert.
 supervisor notify auto_freeze=2/60
 task web
 task mail

@@ -1,4 +1,4 @@
-# A storm of all freezes all, before any of them is forked once more.
+# Too many failures freeze everything, before any of the tasks is forked again.
 supervisor auto_freeze=5/60
 task web initial=1 factor=1
 task mail initial=1 factor=1
@@ -14,7 +14,7 @@ web exits 1
 expect web held "frozen by the supervisor since 2026-11-18T11:06:44.000Z: auto_freeze: 5 failures within 1m: web 3, mail 2"
 expect log "error: freeze: auto_freeze: 5 failures within 1m: web 3, mail 2"
 expect db running
-# while it is frozen nothing is counted; it outlives a crash, and a thaw begins afresh
+# nothing is counted while frozen; the freeze outlives a crash; a thaw resets the count
 mail exits 1
 at 6s crash
 start

@@ -1,4 +1,4 @@
-# Nothing lives, but a task waits for its restart: it gets that in time, whatever is in the config meanwhile.
+# No task lives, but one waits for its restart. It restarts on time, although the config on the disk is broken.
 task web initial=5 max=5
 start
 at 1s web exits 1

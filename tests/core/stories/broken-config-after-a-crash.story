@@ -1,4 +1,5 @@
-# Tasks that live are never left alone: with a broken config on the disk the next supervisor has the last good one.
+# Living tasks never stay without a supervisor: with a broken config on the disk, the next one uses the last good
+# config.
 task web
 task job
 start
@@ -14,7 +15,7 @@ at 2s expect job running
 task web command=v2
 supctl reload
 at 3s expect reply "restarted: web"
-# what was reloaded is the last good one from then on
+# after a reload the new config is the last good one
 crash
 broken conf:1: no such key
 start

@@ -1,4 +1,4 @@
-# `after` only orders the start; `requires` goes down with what it needs and comes back with it.
+# `after` only orders the start. With `requires`, a task also stops and starts again with the task that it requires.
 task db
 task web requires=db
 task log after=db

@@ -1,4 +1,4 @@
-# To stop the last of three that require each other takes all of them down, dependents first.
+# Three tasks require each other in a chain. A stop of the last one stops all three, dependents first.
 task db
 task app requires=db
 task web requires=app

@@ -1,4 +1,4 @@
-# `freeze = true` counts as soon as the file is written, without a reload; other changes wait for the reload.
+# `freeze = true` is in force as soon as the file is saved, without a reload. Other changes wait for the reload.
 task web
 group etl web
 start

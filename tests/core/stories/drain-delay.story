@@ -1,4 +1,5 @@
-# Not ready for a load balancer first, then the first stop signal: 5 s for it to look elsewhere. Nothing starts meanwhile.
+# /ready fails first, the first stop signal follows 5 s later: the load balancer has time to react. Nothing starts
+# meanwhile.
 supervisor drain_delay=5
 task web health=1
 task app requires=web

@@ -1,4 +1,4 @@
-# `stop` puts a failed task to rest.
+# `supctl stop` of a failed task makes it stopped.
 task web restart=never
 web will exit 1 after 10ms
 start

@@ -1,10 +1,11 @@
-# A run that is asked for while frozen is held, not lost, and starts at the thaw with what was added to it.
+# A run that is requested while frozen is held, not lost. It starts at the thaw with its arguments.
 task import kind=triggered
 start
 expect import stopped "waits for a trigger"
 at 1s supctl freeze
 supctl run import --env DAY=1 -- full
-expect reply "import: held: frozen"
+after 10ms expect reply "import: held: frozen"
+expect import stopped
 import will exit 0 after 1s
 at 5s supctl thaw
 at 6s expect import running

@@ -1,4 +1,4 @@
-# A freeze takes the place of a restart that was due; the thaw starts it at once and the row of failures is forgotten.
+# A freeze replaces a pending restart. The thaw starts the task at once and resets its count of failures.
 task web initial=10 restart=always
 web will exit 1 after 1s
 start

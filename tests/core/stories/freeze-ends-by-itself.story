@@ -1,4 +1,4 @@
-# A freeze for a time: it ends at the time that was told, also over a crash, and when the clock was set meanwhile.
+# A freeze with `--for` ends at the time that was shown, also after a crash and after the clock was set.
 task web
 start
 at 1s supctl freeze --for 10s

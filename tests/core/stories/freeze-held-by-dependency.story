@@ -1,4 +1,4 @@
-# Frozen and held by a dependency: both reasons are given; the thaw alone does not start it.
+# A task is held by a freeze and by a dependency: both reasons are shown, and the thaw alone does not start it.
 task db autostart=no
 task web after=db
 start

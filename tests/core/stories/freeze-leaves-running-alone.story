@@ -1,4 +1,4 @@
-# Running tasks are left alone, `stop` works, exits are recorded, a start is held and says so.
+# While frozen, running tasks go on, `stop` works, exits are recorded, and a start is held with the reason.
 task web
 task api
 start

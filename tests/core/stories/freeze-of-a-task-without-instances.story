@@ -1,4 +1,4 @@
-# A freeze holds for a task, also for one that is scaled to nothing when it is frozen, whatever it is named by.
+# A freeze of a task with replicas = 0 is in force when the task is scaled up, by whatever name it was frozen.
 task web
 task worker
 start

@@ -1,6 +1,6 @@
-# A freeze holds for a task: one for an instance is refused, not widened.
+# Only a whole task can be frozen: a freeze of one instance is refused.
 task web replicas=2
 start
 at 1s supctl freeze web:1
-expect reply "a freeze holds for a task"
+expect reply "only a task"
 expect web running

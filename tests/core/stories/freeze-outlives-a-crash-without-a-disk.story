@@ -1,4 +1,4 @@
-# The journal alone keeps a freeze over the death of the supervisor.
+# The journal alone keeps a freeze when the supervisor dies.
 task web
 disk full
 start

@@ -1,4 +1,4 @@
-# The machine was suspended, and its monotonic clock with it: a freeze ends at the time that `status` shows.
+# The machine and its monotonic clock were suspended. A freeze still ends at the time that `status` shows.
 task web
 start
 at 1s supctl freeze --for 30m

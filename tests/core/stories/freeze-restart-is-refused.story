@@ -1,4 +1,4 @@
-# A restart while frozen would stop what could not be started again.
+# A restart while frozen is refused, because the task could not start again.
 task web
 start
 at 1s supctl freeze web

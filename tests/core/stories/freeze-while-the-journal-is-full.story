@@ -1,4 +1,4 @@
-# Journal and disk each may be behind the other one. The newer of them counts, for a freeze and for a thaw.
+# The journal or the disk may have an older state. The newer one is used, for a freeze and for a thaw.
 task web
 start
 supctl freeze

@@ -1,4 +1,4 @@
-# A child that was launched before a reload of its group's limits brings the old ones; the new ones are said once more.
+# A child that was forked before a reload applies the old limits of its group. The new limits are then applied again.
 task web
 task db start_timeout=20
 group etl web db cpu=2
@@ -10,7 +10,7 @@ supctl reload
 at 2s expect shared etl cpu=1
 at 7s expect db running
 expect shared etl cpu=1
-# Also of one that never comes to its program.
+# The same for a child that never executes its program.
 db will hang 5s, fail to exec: exec: No such file or directory
 supctl restart db --no-wait
 at 8s
@@ -19,7 +19,7 @@ supctl reload
 at 9s expect shared etl cpu=3
 at 13s
 expect shared etl cpu=3
-# And after a crash, by the next supervisor.
+# The same after a crash, by the next supervisor.
 group etl web db cpu=4
 crash
 start

@@ -1,4 +1,5 @@
-# A start asked while the rest of a failed run is being stopped: no back-off, a person has asked.
+# A start is requested while the remaining processes of a failed run stop. There is no back-off, as a person requested
+# it.
 task web grace=3 initial=10
 web will exit 1 after 1s, leave 1 stubborn
 start

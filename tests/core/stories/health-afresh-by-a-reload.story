@@ -1,4 +1,4 @@
-# A reload that changes the question: what was answered before counts no longer.
+# A reload that changes the probe discards earlier answers.
 task web health=1 failures=3
 start
 at 100ms web answers http 503

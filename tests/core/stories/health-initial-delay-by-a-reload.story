@@ -1,4 +1,4 @@
-# A reload that changes the question begins with its delay again.
+# After a reload that changes the probe, initial_delay begins again.
 task web health=1
 start
 at 10s expect web running

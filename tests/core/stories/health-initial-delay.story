@@ -1,4 +1,4 @@
-# initial_delay: nothing is asked before, neither whether it is ready, nor how it is, nor what a reload asks anew.
+# No probe is sent before initial_delay is over: not for `ready`, not for `health`, and not after a reload.
 task web ready=probe ready_delay=5 health=1 health_delay=7 failures=1 initial=50
 web will answer well
 start

@@ -1,4 +1,4 @@
-# restart = false: it is shown, in the health column too, and nothing else happens.
+# With restart = false an unwell task is shown as unwell, and nothing else happens.
 task web health=1/left failures=2
 start
 web answers http 503

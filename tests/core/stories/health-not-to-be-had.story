@@ -1,4 +1,4 @@
-# The prober dies, is stopped, has no room: no answer is not a bad answer.
+# @prober dies, is stopped, or has no room. A missing answer does not count as a bad answer.
 task web health=1 failures=1
 task db ready=probe
 db will answer lost then lost then well

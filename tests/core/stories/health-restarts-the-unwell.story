@@ -1,4 +1,4 @@
-# Three bad answers in a row: the stop protocol, counted as a failure. One good answer between them counts afresh.
+# Three bad answers in a row: the run is stopped and counts as failed. A good answer between them resets the count.
 task web health=10 initial=5
 task app requires=web
 start

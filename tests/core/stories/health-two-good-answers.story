@@ -1,4 +1,4 @@
-# successes = 2: one good answer makes it neither well nor ready, but it is not restarted while it recovers.
+# With successes = 2 one good answer makes a task neither healthy nor ready. It is not restarted while it recovers.
 task web health=1 failures=2 successes=2
 start
 at 5s supctl freeze

@@ -1,4 +1,4 @@
-# While frozen a failing probe is shown and does nothing: the task could not come back. At the thaw it acts.
+# While frozen, an unwell task is shown but not stopped, as it could not start again. It is restarted at the thaw.
 task web health=1 failures=2
 start
 at 1s supctl freeze --reason "bad deploy"

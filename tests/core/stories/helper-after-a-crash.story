@@ -1,11 +1,11 @@
-# The helper of an earlier supervisor speaks through that one's stdout: it is replaced, not just stopped.
+# A helper of an earlier supervisor writes to the stdout of that one. The next supervisor restarts it.
 task web log=inherit
 start
 at 1s crash
 start
 at 2s
 expect signals @scribe SIGTERM
-expect forked web @scribe @scribe
+expect forked @scribe web @scribe
 expect @scribe running
 SIGTERM
 at 3s

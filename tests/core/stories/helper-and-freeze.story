@@ -1,4 +1,4 @@
-# A helper is no task: no freeze holds it, and its back-off is its own.
+# A freeze does not hold a helper, and its back-off is its own.
 task web log=inherit
 supervisor freeze
 start

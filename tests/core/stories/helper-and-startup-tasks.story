@@ -1,9 +1,9 @@
-# A helper is no task: it waits for no start-up task, which may have something to say.
+# A helper does not wait for start-up tasks, as their output must be read.
 task migrate kind=startup log=inherit
 task web log=inherit
 migrate will exit 1 after 5s
 start
-expect forked migrate @scribe
+expect forked @scribe migrate
 at 1s @scribe exits 1
 at 2s expect @scribe running
 at 6s expect migrate failed

@@ -1,4 +1,4 @@
-# The child that was made while the journal could not be written has ended with its supervisor, and had run nothing.
+# A child that was forked while the journal could not be written ends with its supervisor. It has executed nothing.
 task web initial=1 max=1
 start
 at 1s journal full

@@ -1,4 +1,4 @@
-# What no record tells of is not started: a next supervisor would start it a second time. What runs goes on.
+# A run that cannot be recorded is not started: the next supervisor would start it again. Running tasks go on.
 task web initial=1 max=1
 task db
 start
@@ -6,11 +6,11 @@ at 1s journal full
 web exits 1
 at 3s expect web backoff "cannot start: cannot write the journal: No space left on device"
 expect db running
-expect log "cannot write the journal: No space left on device; what runs goes on"
+expect log "cannot write the journal: No space left on device; running tasks go on"
 expect alive 1
 supctl stop db
 at 3.5s expect reply "db: stopped"
-# the wish is written as soon as there is room, and then nothing is started twice by the next one
+# the state is written as soon as there is room, so the next supervisor starts nothing twice
 journal free
 at 6s expect web running
 expect log "the journal can be written again"

@@ -1,9 +1,10 @@
-# The leader ends, others of its group go on: they get the stop signal, the grace, SIGKILL; only then comes the restart.
+# The main process ends, others of its group live. They get the stop signal, the grace and SIGKILL; then the task
+# restarts.
 task web grace=3
 web will exit 1 after 1s, leave 2 stubborn
 start
 at 1.1s
-expect web stopping for 2.9015s "its main process ended (exit 1), others of the run are left"
+expect web stopping for 2.9015s "its main process ended (exit 1), other processes of the run are alive"
 expect signals web SIGTERM
 expect forked web
 at 3.9s expect signals nothing

@@ -1,4 +1,5 @@
-# The scribe lives on while there is no supervisor; the next one reads what it has said. What is said of an earlier run is old.
+# @scribe goes on while no supervisor runs; the next supervisor reads the breach it recorded. A breach of an earlier run
+# is ignored.
 task web initial=5 grace=2
 start
 at 1s web exceeds memory limit 512M

@@ -1,4 +1,4 @@
-# What is beyond a limit that only a measurement enforces is stopped as failed, also while it is frozen.
+# A run beyond a limit that is only measured is stopped as failed, also while frozen.
 task web initial=5 grace=2
 start
 at 1s web exceeds memory limit 512M (approximate)

@@ -1,5 +1,5 @@
-# /ready of the machine: an essential task needs one instance that is ready and well. What is not essential, or frozen alone,
-# keeps no work away.
+# /ready needs one ready and healthy instance of each essential task. A task that is not essential does not
+# matter, nor does a freeze of one task.
 supervisor health_listen=127.0.0.1:9000
 task web essential replicas=2
 task db essential health=1/left failures=1

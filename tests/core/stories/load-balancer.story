@@ -1,11 +1,11 @@
-# /ready of the machine: 503 while it starts, is frozen, drains, or an essential task is not well.
+# /ready is 503 while the machine starts, is frozen or drains, and while an essential task is not well.
 supervisor health_listen=127.0.0.1:9000 drain_delay=5
 task migrate kind=startup
 task web essential health=1 failures=1 initial=3
 task app
 migrate will exit 0 after 2s
 start
-at 1s expect not balanced "starting: the start-up tasks are not through; web is essential: web is held"
+at 1s expect not balanced "starting: the start-up tasks have not finished; web is essential: web is held"
 at 4s expect balanced
 app exits 1
 expect balanced

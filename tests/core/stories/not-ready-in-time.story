@@ -1,4 +1,4 @@
-# What hangs between fork and exec is stopped after start_timeout, and that is its own failure.
+# A child that hangs between fork and exec is stopped after start_timeout, as a failure of the task.
 task web start_timeout=5
 web will hang 60s
 start

@@ -1,4 +1,4 @@
-# A shutdown waits for people to be told, but not longer than for tasks.
+# A shutdown waits for the last alert, but not longer than stop_grace.
 supervisor notify stop_grace=5
 task web
 start
@@ -8,4 +8,4 @@ at 2s supctl shutdown
 at 6.9s expect alive 0
 expect no reply
 at 7.1s expect ended 0
-expect log "not everything could be told in the time of the whole stop"
+expect log "some alerts could not be sent before the end of stop_grace"

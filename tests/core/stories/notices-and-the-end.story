@@ -1,4 +1,4 @@
-# It ends when the last message is out; who asked for the end is told when that is so.
+# The supervisor ends when the last alert is sent. A client that waits for the shutdown gets its answer then.
 supervisor notify
 task web
 start

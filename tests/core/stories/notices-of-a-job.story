@@ -1,4 +1,4 @@
-# A job that has failed recovers by succeeding.
+# A triggered task that failed recovers with its next success.
 supervisor notify
 task import kind=triggered
 import will exit 1 after 1s

@@ -1,4 +1,4 @@
-# The shutdown itself is told, at once and at its end, however short ago the last message was.
+# The alert of a shutdown is sent at once and at its end, also shortly after the last message.
 supervisor notify
 task web give_up=2/60 initial=0 on_give_up=shutdown
 task slow

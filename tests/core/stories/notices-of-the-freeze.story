@@ -11,5 +11,5 @@ at 100s touched
 at 101s expect told "@etl is frozen"
 crash
 start
-# what is found at a takeover is no news
+# a freeze that is found at a takeover is not alerted again
 at 200s expect told ""

@@ -1,8 +1,8 @@
-# A watchdog that is missed again and again is told once: it has not recovered before it has lived for its watchdog.
+# A watchdog that fails repeatedly is alerted once. The task recovers only after it has run for its watchdog period.
 supervisor notify
 task web watchdog=30 initial=1
 start
-at 31s expect message "web is unwell: watchdog: no sign of life for 30 s"
+at 31s expect message "web is unwell: watchdog: no WATCHDOG=1 for 30 s"
 expect told "web is unwell"
 at 200s expect told ""
 web says WATCHDOG=1

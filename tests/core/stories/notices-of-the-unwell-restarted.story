@@ -1,4 +1,5 @@
-# What is unwell is told once, not as failed too, and not again after each restart; running is no proof that it is well.
+# An unwell task is alerted once, not as failed too, and not after each restart. Only a good answer proves that it is
+# well.
 supervisor notify
 task web health=40 failures=1 health_delay=30 initial=1
 start
@@ -11,8 +12,8 @@ at 60s expect told ""
 at 68s expect forked web
 web answers http 503
 at 98s expect told ""
-# now it is well
+# now it is healthy
 at 150s expect told "web recovered"
-# what fails by itself is another word
+# a failure by itself is another kind of alert
 at 160s web exits 1
 at 161s expect told "web failed"

@@ -1,4 +1,4 @@
-# Unwell is told once, and that it is well again.
+# An alert when a task becomes unwell, and one when it recovers.
 supervisor notify
 task web health=1/left failures=2
 start

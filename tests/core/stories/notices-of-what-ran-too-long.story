@@ -1,4 +1,4 @@
-# limits.runtime: it has failed, with the reason; it was not unwell.
+# A run beyond limits.runtime is alerted as failed, with the reason, not as unwell.
 supervisor notify
 task web runtime=60 initial=1
 start

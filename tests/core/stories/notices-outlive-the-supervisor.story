@@ -1,4 +1,4 @@
-# At least once: what was not known to be delivered is told by the next supervisor.
+# Alerts are sent at least once: the next supervisor sends those whose delivery is unknown.
 supervisor notify
 task web give_up=1/60
 start

@@ -1,4 +1,4 @@
-# The counters of the instance say who is ailing; so the next supervisor tells of the recovery, once.
+# The recorded counters show which instance was in trouble, so the next supervisor alerts its recovery, once.
 supervisor notify
 task web initial=1 reset_after=60
 start

@@ -1,11 +1,11 @@
-# Tried again after 30, 60 and 120 s, then dropped and counted; the log says it once.
+# A failed alert is retried after 30, 60 and 120 s, then dropped and counted. The log has it once.
 supervisor notify
 task web initial=1
 start
 notify_command fails
 at 1s web exits 1
 expect told "web failed"
-at 1.5s expect log "error: notify_command: exit 1; it is tried again"
+at 1.5s expect log "error: notify_command: exit 1; tried again"
 at 30s expect told ""
 at 32s expect told "web failed, and 1 more"
 at 90s expect told ""

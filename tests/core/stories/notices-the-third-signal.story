@@ -1,4 +1,4 @@
-# Somebody is in a great hurry: nobody is waited for.
+# After the third SIGTERM the supervisor waits for no alert.
 supervisor notify
 task web
 start

@@ -1,4 +1,4 @@
-# Without notify_command nothing is collected.
+# Without notify_command no alerts are collected.
 supervisor notify
 task web initial=1
 start

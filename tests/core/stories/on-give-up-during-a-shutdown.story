@@ -1,4 +1,4 @@
-# What fails while everything goes down fails for that: no freeze that would greet the next start.
+# Failures during a shutdown do not freeze the next start.
 task db
 task web requires=db give_up=1/60 on_give_up=freeze
 web will stop in 5s

@@ -9,7 +9,7 @@ expect mail held "frozen by the supervisor since 2026-11-18T11:06:42.100Z: on_gi
 expect forked web mail web
 supctl status
 expect reply "frozen: everything by the supervisor since 2026-11-18T11:06:42.100Z: on_give_up of web: gave up: 2 failures"
-# It outlives the supervisor and the machine, and who is failed already does not freeze again.
+# The freeze outlives the supervisor and the machine; a task that has failed already does not freeze again.
 at 5s crash
 start
 expect mail held "on_give_up of web"

@@ -1,4 +1,4 @@
-# The same give-up is escalated once, whoever looks at it later.
+# A give-up escalates once.
 task web give_up=1/60 on_give_up=freeze
 task mail give_up=1/60 on_give_up=stop-group
 task db

@@ -1,4 +1,4 @@
-# stop-group: every group that it is in, each member once.
+# stop-group stops every group of the task, each member once.
 task web on_give_up=stop-group give_up=1/60
 task mail
 task db

@@ -1,4 +1,4 @@
-# Both give up; neither hides that the other one did. A freeze does not keep a group from being stopped.
+# Two tasks give up; both are shown. A freeze does not prevent the stop of a group.
 task web give_up=1/60 on_give_up=stop-group
 task mail give_up=1/60 on_give_up=stop-group
 task db restart=on-failure initial=10

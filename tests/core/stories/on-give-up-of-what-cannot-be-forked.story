@@ -1,4 +1,4 @@
-# The failure comes from the fork itself, in the middle of a turn.
+# The failure that leads to the give-up is the fork itself.
 task web give_up=1/60 on_give_up=freeze
 task mail after=web
 web will fail to fork: Resource temporarily unavailable

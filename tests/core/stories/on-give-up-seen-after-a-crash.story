@@ -1,4 +1,5 @@
-# Nobody saw the end of the run; the next supervisor draws the conclusion, and all that follows from it.
+# A run ends while no supervisor runs. The next supervisor counts the failure, gives up and escalates.
+descriptors lost
 task web give_up=1/60 on_give_up=freeze
 task mail initial=0
 start

@@ -1,4 +1,4 @@
-# Who asks for the end meanwhile does not want it to be started again.
+# A person requests a shutdown during the escalation: the unit does not start the supervisor again.
 task web
 task cron give_up=1/60 on_give_up=shutdown
 web will stop in 5s

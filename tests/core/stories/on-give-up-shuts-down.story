@@ -1,4 +1,5 @@
-# Not zero, so that the unit starts it again; everything is stopped in order, and the next one begins afresh.
+# The exit code is not 0, so that the unit starts it again. Everything stops in order, and the next supervisor begins
+# afresh.
 task db
 task web requires=db
 task cron restart=never on_give_up=shutdown

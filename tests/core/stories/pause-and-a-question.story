@@ -1,4 +1,4 @@
-# A question that was put before a pause: its answer counts for nothing, neither in the pause nor after it.
+# The answer to a probe that was sent before a pause does not count, neither during the pause nor after it.
 task web health=10 failures=1
 task app health=10 failures=1
 web will answer timeout then well

@@ -1,4 +1,4 @@
-# limits.runtime is that of the life without the pauses.
+# limits.runtime does not count the time of pauses.
 task web runtime=10 initial=5
 start
 at 4s supctl pause web

@@ -1,4 +1,4 @@
-# A stop gives it the signal, then lets it go on; the grace is the usual one, and it is the same for what ignores it.
+# A stop sends the signal and then continues the processes. The grace is the usual one, also if the signal is ignored.
 task web grace=5
 task db grace=5
 start
@@ -10,7 +10,7 @@ at 1s expect web running
 supctl pause '*'
 at 2s expect db running "paused by root"
 supctl stop '*'
-expect web stopping "stop asked by root"
+expect web stopping "stop requested by root"
 at 3s expect web stopped
 expect db stopping for 4s
 at 8s expect db stopped

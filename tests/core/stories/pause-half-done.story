@@ -1,5 +1,5 @@
-# The journal has a pause before anything stands still, and its end before anything goes on: a supervisor that dies in
-# between is followed by one that does it once more, also to what is not ready yet.
+# The journal has a pause before a process is stopped, and a resume before a process continues. If the supervisor dies
+# in between, the next one does it again, also for a task that is not ready yet.
 task web
 task slow ready=notify start_timeout=1000
 start

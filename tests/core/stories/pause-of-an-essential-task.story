@@ -1,4 +1,4 @@
-# A load balancer is not sent to what stands still.
+# /ready is 503 while an essential task is paused.
 supervisor health_listen=127.0.0.1:9000
 task web essential=yes
 start

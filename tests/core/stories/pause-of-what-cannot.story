@@ -1,4 +1,4 @@
-# What has no process, or is on its way out, is refused, each with its reason; the others are paused all the same.
+# A pause is refused without a process and during a stop, each with its reason. The other tasks are paused.
 task web
 task import kind=triggered
 task db

@@ -1,9 +1,8 @@
-# A crash changes nothing about a pause: not for what is ready, not for what is not, nor for what ends in it.
+# A pause outlives the supervisor: for a ready task, for one that is not ready, and for one that ends meanwhile.
 task web watchdog=5
 task slow ready=notify start_timeout=10
 task db initial=5000
 start
-descriptors kept
 at 4s supctl pause '*' as ann
 at 5s crash
 db dies of SIGKILL

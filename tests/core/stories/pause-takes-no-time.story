@@ -1,4 +1,4 @@
-# No time passes for what stands still: no watchdog, no probe, no start_timeout and no longest life is held against it.
+# The time of a pause does not count for the watchdog, a probe, start_timeout or limits.runtime.
 task web watchdog=5 health=2 failures=1 runtime=60 initial=5
 task slow ready=notify start_timeout=10
 start
@@ -20,4 +20,4 @@ web says WATCHDOG=1
 at 512s web says WATCHDOG=1
 at 516s web says WATCHDOG=1
 at 520s expect web running
-at 522s expect web backoff "watchdog: no sign of life for 5 s"
+at 522s expect web backoff "watchdog: no WATCHDOG=1 for 5 s"

@@ -1,4 +1,4 @@
-# What the next supervisor would not know of is not done.
+# A pause that cannot be recorded is refused: the next supervisor would not know of it.
 task web
 start
 at 1s journal full

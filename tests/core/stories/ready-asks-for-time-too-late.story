@@ -1,4 +1,4 @@
-# EXTEND_TIMEOUT_USEC counts no more once it is being killed.
+# EXTEND_TIMEOUT_USEC has no effect after SIGKILL.
 task web ready=notify grace=2
 web will get ready after 1s, ignore the stop, survive 2 kills
 start

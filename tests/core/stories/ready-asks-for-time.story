@@ -1,4 +1,4 @@
-# EXTEND_TIMEOUT_USEC: more time to start, and more time to stop; never less.
+# EXTEND_TIMEOUT_USEC gives more time to start and more time to stop, never less.
 task web ready=notify start_timeout=5 grace=2
 web will ignore the stop
 start

@@ -1,4 +1,4 @@
-# A question each second makes it ready; dependents wait for the answer, not for the process.
+# A probe each second makes the task ready. Dependents wait for the good answer, not for the process.
 task web ready=probe
 task app requires=web
 web will answer refused then refused then well

@@ -1,4 +1,4 @@
-# A daemon that ends before it was ready has failed, whatever its exit code (as systemd: result "protocol").
+# A continuous task that ends before it is ready has failed, whatever its exit code (as systemd: result "protocol").
 task web ready=notify restart=on-failure initial=1
 web will exit 0 after 1s
 start

@@ -1,4 +1,4 @@
-# Not ready in time is a failure; it is told what the probe heard last, and the hung process may leave a stack.
+# Not ready in time is a failure. The reason has the last answer of the probe, and the process gets the dump signal.
 task web ready=probe start_timeout=3 dump_signal=SIGQUIT initial=1
 web will answer connection refused, ignore the stop
 web will answer connection refused

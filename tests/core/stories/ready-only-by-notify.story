@@ -1,10 +1,10 @@
-# READY=1 from a task that is ready by something else changes nothing; what is said twice neither.
+# READY=1 changes nothing without ready = "notify". A second READY=1 changes nothing, either.
 task web ready=probe
 web will answer refused
 task db watchdog=5
 start
 at 1s web says READY=1
-expect web starting "waits for a good answer to its probe; refused ("
+expect web starting "waits for a good answer to its command probe; refused ("
 web answers well
 at 2500ms expect web running
 db says READY=1

@@ -1,4 +1,4 @@
-# A journal on a disk outlives the machine; what it says of processes does not, whatever is left of it.
+# A journal on a disk outlives a boot. Its records of processes are not used.
 task web
 task db
 start

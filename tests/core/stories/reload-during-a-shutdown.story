@@ -1,4 +1,4 @@
-# Not "unchanged": nothing is reloaded any more, also when it was asked for just before.
+# A reload during a shutdown is refused (not "unchanged"), also if it was requested just before.
 task web
 web will stop in 5s
 start

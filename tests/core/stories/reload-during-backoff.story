@@ -1,4 +1,4 @@
-# A new definition is tried at once; a change that the process is not made from waits for the restart as it is.
+# A new definition is tried at once. A change that does not concern the process does not shorten the back-off.
 task web initial=100
 web will exit 1 after 10ms
 start

@@ -1,4 +1,4 @@
-# A triggered task that a reload makes continuous is kept running from then on.
+# A reload makes a triggered task continuous: from then on it is kept running.
 task job kind=triggered
 start
 at 1s expect job stopped

@@ -1,4 +1,4 @@
-# A requirement that goes together with the word that named it takes nobody down.
+# A reload removes a required task and the `requires` that names it: nothing stops.
 task db
 task web requires=db
 start
@@ -10,7 +10,7 @@ at 2s
 expect web running
 expect no db
 expect signals db SIGTERM
-# and one that comes is waited for by no one who already runs
+# a new requirement does not affect a run that exists
 task db
 task web requires=db
 supctl reload

@@ -1,4 +1,4 @@
-# A new definition of a task that is down restarts nothing, and does not say so.
+# A new definition of a stopped task restarts nothing, and the answer does not name a restart.
 task web
 task api
 start

@@ -1,11 +1,11 @@
-# A task removed while it runs is stopped; added again while it still stops, it comes back when it is gone.
+# A removed task is stopped. Added again while it still stops, it starts when the old run is over.
 task web grace=10
 web will ignore the stop
 start
 at 1s remove web
 supctl reload
 at 2s expect web stopping "removed from the config by root"
-# what the config no longer has cannot be started
+# a removed task cannot be started
 supctl start web
 at 3s expect no reply
 task web grace=10

@@ -1,4 +1,4 @@
-# Running tasks are left alone while frozen: a new definition takes effect at the thaw.
+# While frozen, a reload restarts nothing. The new definition takes effect at the thaw.
 task web
 start
 at 1s supctl freeze

@@ -1,4 +1,4 @@
-# Redefined while the rest of a failed run is stopped: the new definition is tried, nothing is given up.
+# A reload while the remaining processes of a failed run stop: the new definition is tried, the task does not give up.
 task web restart=never grace=5
 web will exit 1 after 1s, leave 1 stubborn
 start

@@ -1,4 +1,4 @@
-# A config with an error changes nothing and is told.
+# A config with an error changes nothing, and the error is reported.
 task web
 start
 at 1s broken conf:1: no such key

@@ -1,4 +1,4 @@
-# A task that has succeeded stays a fulfilled requirement while it runs once more; it is none when that fails.
+# A requirement that succeeded stays fulfilled while it runs again. It is not fulfilled if that run fails.
 task import kind=triggered
 task web requires=import
 start

@@ -1,4 +1,4 @@
-# `supctl restart db` takes down what requires it first, and brings it back after it.
+# `supctl restart db` first stops the tasks that require db, and starts them after it.
 task db
 task web requires=db
 start

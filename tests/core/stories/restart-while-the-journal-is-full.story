@@ -1,9 +1,9 @@
-# It would stop what could not be started again: nothing is started that no record could tell of.
+# A restart is refused while the journal cannot be written, because the task could not be started again.
 task web
 start
 at 1s journal full
 supctl restart web
-expect refused "nothing was stopped, as it could not be started again: cannot write the journal: No space left on device"
+expect refused "nothing was stopped, because it could not be started again: cannot write the journal: No space left on device"
 expect web running
 expect signals nothing
 journal free

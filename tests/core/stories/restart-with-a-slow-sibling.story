@@ -1,4 +1,4 @@
-# Found by a seed: db waits for the slow copy of web before it stops; the quick copy must not come back meanwhile.
+# Found by a seed: db waits for the slow instance of web before it stops. The quick instance must not start meanwhile.
 task db
 task web requires=db replicas=2 grace=5
 web:2 will stop in 3s

@@ -1,4 +1,4 @@
-# RESTARTS counts what the supervisor did by itself since a person last started the task; a restart by hand is none.
+# RESTARTS counts the restarts by the supervisor since a person last started the task. A restart by hand does not count.
 task web initial=1 factor=1
 start
 at 1s web exits 1

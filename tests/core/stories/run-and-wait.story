@@ -4,6 +4,6 @@ start
 at 1s supctl run import --wait
 at 2s expect no reply
 supctl run import
-expect refused "is still on"
+after 10ms expect refused "was skipped: run import:1/1@e was still on"
 at 4s
 expect import stopped "exit 3"

@@ -1,4 +1,4 @@
-# A copy that was scaled away and comes back goes on counting its runs.
+# An instance that is removed by `scale` and added again continues the numbers of its runs.
 task web replicas=2
 start
 at 1s supctl scale web=1

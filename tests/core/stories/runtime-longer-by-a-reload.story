@@ -1,4 +1,4 @@
-# A reload gives a run more time in place, also one whose time was over while it was frozen.
+# A reload that raises limits.runtime applies to the existing run, also if its time was over while frozen.
 task batch runtime=10
 start
 at 5s supctl freeze

@@ -1,4 +1,4 @@
-# What is frozen is left alone, however long it has run; at the thaw its time is over.
+# While frozen, a run beyond limits.runtime goes on. At the thaw it is stopped.
 task batch runtime=10
 start
 at 5s supctl freeze

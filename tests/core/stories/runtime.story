@@ -1,4 +1,4 @@
-# limits.runtime: a run that lives too long is stopped, which is a failure like any other.
+# A run beyond limits.runtime is stopped and counts as failed.
 task batch runtime=60 restart=on-failure initial=1 grace=5
 task other requires=batch
 start

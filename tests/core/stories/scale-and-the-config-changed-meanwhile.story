@@ -1,4 +1,4 @@
-# `supctl scale` holds until the config says another number, also when it says so while no supervisor is there.
+# `supctl scale` is in force until `replicas` changes in the config, also while no supervisor runs.
 task web
 task db
 start

@@ -1,4 +1,4 @@
-# Another copy of what is required, or one less, is no reason to take down what requires it; none at all is.
+# One instance more or less of a required task does not stop its dependents. No instance at all does.
 task db
 task web requires=db
 start

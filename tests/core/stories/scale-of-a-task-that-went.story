@@ -1,4 +1,4 @@
-# A scale of a task that the config does not have at the next start is forgotten.
+# A scale of a task that is no longer in the config at the next start is dropped.
 task web
 task api
 start

@@ -1,15 +1,15 @@
-# A file belongs to one instance: what `--check` refuses as `replicas`, a scale refuses as well.
+# Two instances cannot write to one log file: `--check` refuses such `replicas`, and so does `scale`.
 task web log=/srv/of/web.log
 task db
 start
 at 1s supctl scale db=2 web=3
 at 2s expect refused "/srv/of/web.log"
-expect refused "would be the log of web:1 and of web:2; allowed: replicas = 1"
+expect refused "the log of web:1 and of web:2 would be the same file"
 expect no web:2
 expect no db:2
 supctl scale db=2
 at 3s expect db:2 running
-# What is looked at by an errand may be gone when it comes back.
+# The task may be removed while an errand checks the scale.
 errands take 1s
 supctl scale db=3
 task web log=/srv/of/web.log
@@ -17,7 +17,7 @@ remove db
 errands take 10ms
 supctl reload
 at 5s expect no db
-# One that is no regular file may be shared.
+# Instances may share a path that is not a regular file.
 task web log=/dev/null
 supctl reload
 at 6s supctl scale web=2

@@ -1,4 +1,4 @@
-# The highest numbers go first; those that stay are not touched; a scale holds over a reload and a crash.
+# The highest numbers stop first, the others are not touched. A scale outlives a reload and a crash.
 task web replicas=2
 start
 at 1s supctl scale web=4
@@ -16,7 +16,7 @@ at 4s expect alive 1
 crash
 start
 at 5s expect alive 1
-# until the config says another number
+# until `replicas` changes in the config
 task web replicas=3
 supctl reload
 at 6s expect alive 3

@@ -1,4 +1,4 @@
-# Scaled up again while the old copies still stop: they come back when they are gone, never beside themselves.
+# A scale up while old instances still stop: each starts again when its old run is over, never beside it.
 task web replicas=2 grace=5
 web:2 will ignore the stop
 start

@@ -1,4 +1,4 @@
-# A group whose members are scaled to nothing is still a group, and who has no instance is told.
+# A group whose members are all scaled to 0 is still a group; the answer names the tasks without an instance.
 task web
 group etl web
 start

@@ -1,4 +1,4 @@
-# The stop of everything has a budget; what is left then is killed, grace or not, order or not.
+# A shutdown has stop_grace in all. Then everything that is left is killed, without regard to grace and order.
 supervisor stop_grace=5
 task db grace=60
 task web requires=db grace=60

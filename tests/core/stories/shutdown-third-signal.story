@@ -1,4 +1,4 @@
-# A second SIGTERM changes nothing and says so; the third kills everything at once.
+# A second SIGTERM changes nothing and says so. The third one kills everything at once.
 task web grace=60
 web will ignore the stop
 start

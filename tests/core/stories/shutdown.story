@@ -1,4 +1,4 @@
-# SIGTERM: dependents first, every task its grace, then the supervisor ends with 0.
+# SIGTERM stops dependents first, each task with its grace. Then the supervisor ends with 0.
 task db
 task web requires=db
 web will stop in 2s

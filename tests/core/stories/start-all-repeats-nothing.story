@@ -1,4 +1,4 @@
-# What is done stays done, and a trigger is pulled by name only: `--all`, a group or a glob repeat no migration.
+# `start --all`, a group or a glob does not repeat a start-up task that is done, and runs no triggered task.
 task migrate kind=startup
 task job kind=triggered
 task web

@@ -1,4 +1,4 @@
-# `supctl start` of what runs once tells how it ended.
+# `supctl start` of a start-up task waits for its end and reports it.
 task migrate kind=startup autostart=no
 migrate will exit 0 after 5s
 migrate will exit 7 after 5s

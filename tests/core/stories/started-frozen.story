@@ -1,4 +1,4 @@
-# Started frozen: nothing is forked, the service manager is told READY, and the thaw starts in the order of dependencies.
+# Started frozen, the supervisor starts no task and reports READY. The thaw starts tasks in the order of dependencies.
 supervisor freeze
 task db
 task web requires=db
@@ -11,7 +11,7 @@ at 1h expect forked nothing
 supctl thaw
 after 20ms expect reply "still frozen: everything by conf:supervisor (change that line)"
 expect forked nothing
-# the file is edited: that alone is enough
+# the saved file alone thaws it
 supervisor
 touched
 at 3601s

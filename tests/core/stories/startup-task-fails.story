@@ -1,4 +1,4 @@
-# A start-up task that fails for good holds the others, says so, and does not keep the service manager waiting.
+# A start-up task that gives up holds the others, with the reason. It does not delay READY.
 task migrate kind=startup
 task web
 migrate:1 will exit 3 after 1s
@@ -11,7 +11,7 @@ expect ready
 supctl start web
 expect reply "held"
 expect forked migrate
-# a person clears it
+# a start by a person clears it
 migrate:1 will exit 0 after 1s
 supctl start migrate web
 at 4s

@@ -1,4 +1,4 @@
-# Whoever stops a start-up task lets the others start.
+# When a person stops a start-up task, the others start.
 task migrate kind=startup
 task web
 start

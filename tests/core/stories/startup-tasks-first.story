@@ -1,4 +1,4 @@
-# Start-up tasks run before everything else, in their own order; READY is told when they are through.
+# Start-up tasks run before all others, in their own order. READY is reported when they have finished.
 task migrate kind=startup
 task seed kind=startup after=migrate
 task web

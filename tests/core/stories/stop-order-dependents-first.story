@@ -1,4 +1,4 @@
-# A stop of everything: dependents first, one after the other; what does not depend goes at once.
+# A stop of everything: dependents stop before what they require; independent tasks stop at once.
 task db
 task web requires=db
 task job after=web
@@ -8,7 +8,7 @@ start
 at 1s
 expect forked db lone web job
 supctl stop --all
-expect db running "to stop: stop asked by root"
+expect db running "about to stop: stop requested by root"
 expect signals job SIGTERM, lone SIGTERM
 at 2s
 expect signals web SIGTERM

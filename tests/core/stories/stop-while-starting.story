@@ -1,4 +1,4 @@
-# A stop in the middle of a start: the child has not run its program and never does.
+# A stop during a start: the child never executes its program.
 task web start_timeout=5
 web will hang 3s
 start

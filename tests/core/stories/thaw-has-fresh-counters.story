@@ -1,4 +1,4 @@
-# After a thaw the back-off begins afresh: the fifth failure of before waits no longer than the first.
+# A thaw resets the back-off: the first failure after it waits no longer than a first failure.
 task web initial=1 max=100
 web will exit 1 after 10ms
 web will exit 1 after 10ms

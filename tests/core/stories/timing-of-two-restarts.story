@@ -1,4 +1,4 @@
-# `next` of a long-lived run starts the row afresh.
+# After a long run the next back-off is the first one again.
 task web initial=1 reset_after=10
 web will exit 1 after 1s
 web will exit 1 after 1s

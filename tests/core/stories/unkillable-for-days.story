@@ -1,4 +1,4 @@
-# SIGKILL is repeated about once a minute, for as long as it takes.
+# SIGKILL is repeated about once a minute, without end.
 task web grace=1
 web will ignore the stop, survive 3000 kills
 start

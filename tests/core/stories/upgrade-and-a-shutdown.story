@@ -1,4 +1,4 @@
-# Who asked for an upgrade gets an answer also when the supervisor ends before the new program is rehearsed.
+# A client that requested an upgrade gets an answer, also if the supervisor ends before the rehearsal is over.
 task web
 errands take 1s
 start

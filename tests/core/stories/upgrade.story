@@ -1,4 +1,5 @@
-# Another program in the same process: what ends meanwhile is its child still, so it is known how.
+# After a re-exec the process is the same, so a run that ends meanwhile is still its child, and its exit status is
+# known.
 task web
 task db restart=on-failure
 task mail ready=notify

@@ -1,4 +1,4 @@
-# WATCHDOG_USEC= in place of the config's: another period, or none; also said before it is ready, and over a crash.
+# WATCHDOG_USEC= replaces the period of the config, or turns the watchdog off; also before READY=1, and after a crash.
 task web ready=notify watchdog=50
 task app ready=notify watchdog=5
 task old watchdog=5
@@ -13,6 +13,6 @@ app says READY=1
 at 5s old says WATCHDOG=1
 expect web running
 at 6500ms expect forked web app old web
-expect log "web: stopping: watchdog: no sign of life for 3 s"
+expect log "web: stopping: watchdog: no WATCHDOG=1 for 3 s"
 at 60s expect app running
 expect forked old old old old old old old

@@ -1,6 +1,6 @@
-# WATCHDOG=trigger: it asks for its own end, as if the time were over.
+# WATCHDOG=trigger fails the run at once, as if the watchdog had expired.
 task web watchdog=50
 start
 at 1s web says WATCHDOG=trigger
 at 1500ms expect forked web web
-expect log "watchdog: it asked for its end itself (WATCHDOG=trigger)"
+expect log "watchdog: the task asked for its end (WATCHDOG=trigger)"

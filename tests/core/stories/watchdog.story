@@ -1,4 +1,4 @@
-# A sign of life every 5 s, or it is stopped as hung. The watchdog begins when it is ready, whatever it says before.
+# WATCHDOG=1 at least every 5 s, or the run is stopped as hung. The watchdog begins when the task is ready.
 task web ready=notify watchdog=5 dump_signal=SIGQUIT
 task app requires=web
 start
@@ -10,5 +10,5 @@ at 28s expect web running
 expect app running
 expect signals nothing
 at 29500ms expect forked web app web
-expect log "web: stopping: watchdog: no sign of life for 5 s"
+expect log "web: stopping: watchdog: no WATCHDOG=1 for 5 s"
 expect app held "requires web, which is starting"

@@ -1,0 +1,1 @@
+"""The program `supervisor`: its command line, its start, and the checks before an upgrade."""

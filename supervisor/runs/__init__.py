@@ -1,0 +1,1 @@
+"""Runs: their processes, members, signals, notify sockets, FIFOs and use of resources."""
