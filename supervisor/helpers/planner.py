@@ -25,7 +25,7 @@ AHEAD = 2
 """Firings of a schedule that are computed in advance. With one, a schedule of each second would wait for the disk."""
 
 FAR = 86400.0
-"""Seconds. The clock was wrong if the firings of a schedule have gone further ahead of it than this."""
+"""Seconds. The clock was wrong if a schedule has passed a due time that is further in the future than this."""
 
 OLDEST = 400 * 86400.0
 """Seconds. Due times that passed longer ago than this are forgotten: the machine was in a store room."""
@@ -236,11 +236,17 @@ class Planner:
         return [one.task for one in self._planned.values() if self._unwind(one, now)]
 
     def _unwind(self, planned: Planned, now: float) -> bool:
+        """Drop the firings that a wrong clock has made. Return whether there were any.
+
+        A schedule has passed each due time before its next firing. If one of them is more than `FAR` in the future, the
+        clock was wrong. A serial trigger counts from the end of a run: its next firing is not later than if that end
+        were now, but for a second.
+        """
         ahead = {one.id: one.due for one in planned.waiting.values() if one.due > now and not one.begun}
         if planned.broken or not ahead:
             return False
-        expected = self._after(planned, now)
-        if expected is None or min(ahead.values()) - expected.at <= (1.0 if planned.trigger.serial else FAR):
+        expected = self._after(planned, now if planned.trigger.serial else now + FAR)
+        if expected is None or expected.at >= min(ahead.values()) - planned.trigger.serial:
             return False
         if not planned.trigger.serial:
             what = f"{len(ahead)} firings were computed by a clock that was far ahead, and are dropped"

@@ -128,7 +128,7 @@ time.sleep(1000)
 def test_idle_clients_take_no_descriptor_that_a_task_needs(lab: Lab, mode: str, many: int) -> None:
     """With 128 descriptors in all, tasks crash and restart, and every request is answered."""
     tasks = "".join(f'[task.t{n}]\ncommand = "sleep 1000"\nlog = {{ to = "file" }}\n' for n in range(20))
-    crash = '[task.crash]\ncommand = ["sh", "-c", "setsid sleep 0.3 & exit 1"]'
+    crash = '[task.crash]\ncommand = ["sh", "-c", "setsid sleep 0.3 & exit 1"]\nbackoff = { max = "1s" }'
     lab.start(tasks + crash, command=["prlimit", "--nofile=128", *SUPERVISOR, "-c", str(lab.path)])
     before = lab.up("t0")
     lab.hang_up()

@@ -240,6 +240,19 @@ def test_a_clock_that_was_a_year_ahead_during_a_start_does_not_silence_a_schedul
     assert any("clock that was far ahead" in line for line in story.world.log)
 
 
+@pytest.mark.parametrize("schedule", ["0_0_*_*_*", "0_0_*_*_4", "0_0_19_11_*"])
+def test_a_rare_firing_does_not_fire_again_after_the_clock_was_set_back(schedule: str) -> None:
+    """The next one is days or a year away, although the clock was never far ahead. (The story begins on a Wednesday.)"""
+    story = Scenario()
+    story.world.will["tick:1"].extend([Being(lives=0.3, status=Status(0))] * 9)
+    for line in (
+        f"task tick kind=triggered timezone=UTC schedule={schedule}", "start", "at 13h", "wall jumps -3600", "after 3h",
+    ):  # fmt: skip
+        story.do(line)
+    assert len(story.world.ran) == 1
+    assert not any("far ahead" in line for line in story.world.log)
+
+
 def test_firings_that_wait_in_a_queue_stay_over_a_reload_and_a_death_of_timekeeper() -> None:
     story = Scenario()
     story.world.will["tick:1"].extend([Being(lives=100.0, status=Status(0))] * 20)

@@ -10,7 +10,8 @@ from pathlib import Path
 class Gauge:
     """One measurement."""
 
-    memory: float  # MiB that are its own (RssAnon)
+    memory: float  # MiB of anonymous memory (RssAnon), also of pages that it shares with a process that it forked from
+    own: float  # MiB of anonymous memory, of which a page that N processes share counts 1/N (Pss_Anon)
     descriptors: int
     pipes: int
     watches: int
@@ -21,6 +22,8 @@ def measure(pid: int) -> Gauge | None:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
         memory = int(status.split("RssAnon:")[1].split()[0]) / 1024
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        own = int(rollup.split("Pss_Anon:")[1].split()[0]) / 1024
         fds = os.listdir(f"/proc/{pid}/fd")
     except (OSError, IndexError):
         return None
@@ -31,4 +34,4 @@ def measure(pid: int) -> Gauge | None:
             pipes += where.startswith("pipe:")
             if "inotify" in where:
                 watches += Path(f"/proc/{pid}/fdinfo/{fd}").read_text().count("inotify wd:")
-    return Gauge(memory, len(fds), pipes, watches)
+    return Gauge(memory, own, len(fds), pipes, watches)
