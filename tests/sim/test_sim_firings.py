@@ -242,7 +242,7 @@ def test_a_clock_that_was_a_year_ahead_during_a_start_does_not_silence_a_schedul
 
 @pytest.mark.parametrize("schedule", ["0_0_*_*_*", "0_0_*_*_4", "0_0_19_11_*"])
 def test_a_rare_firing_does_not_fire_again_after_the_clock_was_set_back(schedule: str) -> None:
-    """The next one is days or a year away, although the clock was never far ahead. (The story begins on a Wednesday.)"""
+    """The next one is days or a year away. (The story begins on a Wednesday.)"""
     story = Scenario()
     story.world.will["tick:1"].extend([Being(lives=0.3, status=Status(0))] * 9)
     for line in (

@@ -23,7 +23,7 @@ from supervisor.core.events import Status
 from supervisor.triggers.schedule import Schedule
 
 FIRST = int(os.environ.get("SIMULATION_FIRST", "1"))
-YEARS = int(os.environ.get("SIMULATION_YEARS", "2" if int(os.environ.get("SIMULATION_SEEDS", "1000")) >= 1000 else "0"))
+YEARS = int(os.environ.get("SIMULATION_YEARS", "1" if int(os.environ.get("SIMULATION_SEEDS", "1000")) >= 1000 else "0"))
 
 TASKS = 300
 INCIDENTS = 300
@@ -65,19 +65,19 @@ def expression(rng: Random) -> str:
     minute, hour = rng.randint(0, 59), rng.choice((0, 1, 2, 2, 3, rng.randint(0, 23)))
     day, month, weekday = rng.randint(1, 31), rng.randint(1, 12), rng.randint(0, 6)
     roll = rng.random()
-    if roll < 0.02:
+    if roll < 0.01:
         return f"*/30 */6 * * {weekday}"
-    if roll < 0.08:
+    if roll < 0.04:
         return f"{minute} {hour} * * *"
-    if roll < 0.5:
+    if roll < 0.25:
         return f"{minute} {hour} * * {weekday}"
-    if roll < 0.6:
+    if roll < 0.3:
         return f"{rng.randint(0, 59)} {minute} {hour} * * {weekday}"
-    if roll < 0.8:
+    if roll < 0.7:
         return f"{minute} {hour} {day} * *"
-    if roll < 0.9:
+    if roll < 0.8:
         return f"{minute} {hour} {day} * {weekday}"
-    return f"*/20 {hour} {min(day, 28)} {month} *"
+    return f"*/20 {hour} {min(day, 28)} {month},{(month + 5) % 12 + 1} *"
 
 
 class Spool(list):  # type: ignore[type-arg]
@@ -139,7 +139,7 @@ class Year:
             since, schedule = self.current.pop(name)
             self.spans.setdefault(name, []).append((since, now, schedule))
         if number % 15 == 0:
-            words.append(f"every={rng.choice((1, 3, 10)) * int(DAY)}")
+            words.append(f"every={rng.choice((3, 10, 30)) * int(DAY)}")
         else:
             text, zone = expression(rng), rng.choice(ZONES)
             words.append(f"schedule={text.replace(' ', '_')} timezone={zone}")
