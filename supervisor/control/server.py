@@ -134,7 +134,7 @@ class Client:
         self._server.forget(self, self._socket.fileno())
         self._socket.close()
         self._drop_descriptor()
-        self._server.closed()
+        self._server.descriptor_freed()
         self._unsent.clear()
         if self.on_close:
             self.on_close()
@@ -396,7 +396,7 @@ class Server:
         self._loop.unwatch(fd)
         self.clients.pop(client, None)
 
-    def closed(self) -> None:
+    def descriptor_freed(self) -> None:
         """Use the descriptor of a client that is closed now: for the reserve, and for a client that waits."""
         self._save_one()
         if self._pause.at is not None:

@@ -113,15 +113,15 @@ class Heard:
 
 
 @immutable
-class Gone:
-    """A process that the host follows has ended. It is no child of ours."""
+class ProcessEnded:
+    """A process that the host watches has ended. It is no child of ours."""
 
     name: str
 
 
 Occurrence = (
     Happened | Signalled | ConfigTouched | MadeAnew | Dropped | Breached | ClockSet | Stalled | Done | Request
-    | Connected | Heard | Gone
+    | Connected | Heard | ProcessEnded
 )  # fmt: skip
 
 Reader = Callable[[int], Sequence[Occurrence]]
@@ -215,11 +215,11 @@ class Host(Protocol):
     def birth_of(self, pid: int) -> int:
         """Return the birth of any process, in clock ticks; 0 if there is none that we can see."""
 
-    def follow(self, name: str, pid: int, birth: int, pidfd: int = -1, *, spare: bool = False) -> None:
-        """Report by `Gone` when this process has ended, which is no child of ours.
+    def watch_process(self, name: str, pid: int, birth: int, pidfd: int = -1, *, spare: bool = False) -> None:
+        """Report by `ProcessEnded` when this process has ended, which is no child of ours.
 
         Args:
-            name: its name in `Gone`.
+            name: its name in `ProcessEnded`.
             pid: the process.
             birth: the same.
             pidfd: a descriptor of it, which is the host's from now on; -1: the host opens one.
@@ -230,7 +230,7 @@ class Host(Protocol):
             OSError: no descriptor is left.
         """
 
-    def unfollow(self, name: str) -> None:
+    def unwatch_process(self, name: str) -> None:
         """Do not report the end of this process."""
 
     def send(self, key: str, kind: str, items: list[Any] | dict[str, Any]) -> None:

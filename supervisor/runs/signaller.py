@@ -66,14 +66,14 @@ class Signaller:
     def _signal_others(self, process: Process, number: int) -> None:
         """Send it to all but the leader and its group, as soon as they can be found."""
 
-        def tell() -> list[Happened]:
+        def send() -> list[Happened]:
             if self._processes.by_key.get(process.key) is process:
                 others = process.members.others()
                 told = [pid for pid in others if not (process.group and procfs.stat(pid).group == process.pid)]
                 process.members.send(told, number, signal.SIGCONT)
             return []
 
-        self._processes.retries.attempt(f"send {process.key}, run {process.run}, the stop signal", tell)
+        self._processes.retries.attempt(f"send {process.key}, run {process.run}, the stop signal", send)
 
     def destroy(self, doomed: Sequence[tuple[str, Run]]) -> list[Happened]:
         """See `interface.Host.destroy`. It also reports runs of which nothing is left to kill.

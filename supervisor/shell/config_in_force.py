@@ -127,7 +127,7 @@ class ConfigInForce:
             return
         proposal = self._checked(done)
         if proposal:
-            self._freezes.follow(proposal.config)
+            self._freezes.apply_config(proposal.config)
             self._context.host.watch(proposal.config.watched)  # a directory may have been replaced
 
     def _checked(self, done: Done) -> Proposal | None:
@@ -213,7 +213,7 @@ class ConfigInForce:
         self._context.config = scales.scaled(self.written, self._scales)
         self.loaded = self._context.host.stamp()
         self._context.announcer.name = new.settings.name
-        self._freezes.follow(new)
+        self._freezes.apply_config(new)
         reload.apply(self._context.fleet, plan, self._context.config, by, now)
         self.limits.changed(plan.limited)
         self.warn(new.warnings)

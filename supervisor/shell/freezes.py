@@ -132,7 +132,7 @@ class Freezes:
             if hold.until:
                 self._fleet.hold(replace(hold, expires=self._host.moment(hold.until)))
 
-    def follow(self, config: Config) -> None:
+    def apply_config(self, config: Config) -> None:
         """Take over the freezes in the config. The new ones come before the old ones go, so that there is no gap."""
         self._context.gates_changed = True
         now = self._host.now()

@@ -18,7 +18,6 @@ from supervisor.host.clock_jumps import WallClock
 from supervisor.host.config_watch import ConfigWatch
 from supervisor.host.deadlines import Timed, first, nearest, overdue
 from supervisor.host.errand import Errands
-from supervisor.host.followed import Followed
 from supervisor.host.inotify import IN_MOVED_TO, Watch
 from supervisor.host.interface import (
     Breached,
@@ -40,6 +39,7 @@ from supervisor.host.pulse import Pulse
 from supervisor.host.retry import Retries
 from supervisor.host.sd_notify import Notifier
 from supervisor.host.step import SCARCE
+from supervisor.host.watched_processes import WatchedProcesses
 from supervisor.registry import prober, timekeeper
 from supervisor.registry.interface import Helper
 from supervisor.runs import leftovers, proctree
@@ -97,7 +97,7 @@ class Linux:
         self.loop.watch(self._signals.fd, self._signalled)
         self._notifier = Notifier()
         self._errands = Errands(self.loop)
-        self._followed = Followed(self.loop)
+        self._watched_processes = WatchedProcesses(self.loop)
         self._processes = Processes(self.loop, self._spawning, self._notifier, self._retries)
         self._signaller = Signaller(self._processes, self.errand)
         self._processes.reaps = reaps
@@ -257,13 +257,13 @@ class Linux:
 
     birth_of = staticmethod(procfs.birth)
 
-    def follow(self, name: str, pid: int, birth: int, pidfd: int = -1, *, spare: bool = False) -> None:
-        """See `Host.follow`."""
-        self._followed.add(name, pid, birth, pidfd, spare=spare)
+    def watch_process(self, name: str, pid: int, birth: int, pidfd: int = -1, *, spare: bool = False) -> None:
+        """See `Host.watch_process`."""
+        self._watched_processes.add(name, pid, birth, pidfd, spare=spare)
 
-    def unfollow(self, name: str) -> None:
-        """See `Host.unfollow`."""
-        self._followed.remove(name)
+    def unwatch_process(self, name: str) -> None:
+        """See `Host.unwatch_process`."""
+        self._watched_processes.remove(name)
 
     def send(self, key: str, kind: str, items: list[Any] | dict[str, Any]) -> None:
         """See `Host.send`."""

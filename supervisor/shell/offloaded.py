@@ -299,7 +299,7 @@ def keep_input(state_dir: str, firing: str) -> str:
     from supervisor.host.aside import KEPT  # noqa: PLC0415
     from supervisor.store import inputs  # noqa: PLC0415
 
-    return inputs.keep(KEPT, state_dir, firing)
+    return inputs.store(KEPT, state_dir, firing)
 
 
 def drop_input(path: str) -> None:

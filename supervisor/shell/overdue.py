@@ -85,20 +85,20 @@ class Overdue:
         """See `Timed`."""
         self._last_runs.expire(now)
 
-    def tell(self) -> dict[str, Record | None]:
+    def alert(self) -> dict[str, Record | None]:
         """Tell people who became overdue, or ceased to be. Return the records that have changed."""
         changed, turns = self._last_runs.drain()
         for turn in turns:
-            self._tell(turn)
+            self._alert(turn)
         return changed
 
     def record(self, changed: dict[str, Record | None]) -> None:
-        """Write these records to the journal. The alerts of `tell` come before: a torn write must not lose them."""
+        """Write these records to the journal. The alerts of `alert` come before: a torn write must not lose them."""
         for name, record in changed.items():
             kept = {"record": plain(record)} if record else {"gone": True}
             self._context.journaling.facts.append({"fleet": f"runs {name}", **kept})
 
-    def _tell(self, turn: Turn) -> None:
+    def _alert(self, turn: Turn) -> None:
         context = self._context
         fleet = context.fleet
         closed = (*fleet.freezes_of(turn.task), *fleet.holds_of(turn.task)) if turn.overdue else ()

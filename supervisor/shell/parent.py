@@ -33,13 +33,13 @@ from supervisor.host.interface import (
     Connected,
     Done,
     Dropped,
-    Gone,
     Happened,
     Heard,
     Host,
     Launch,
     MadeAnew,
     Occurrence,
+    ProcessEnded,
     Request,
     Signalled,
     Stalled,
@@ -166,7 +166,7 @@ class Parent:
             case Heard(_, message):
                 self.firing_runs.heard(message)
                 self.overdue.heard(message)
-            case Gone(claim):
+            case ProcessEnded(claim):
                 self.pool_holders.ended(claim)
             case _:
                 self._observe(occurrence)
@@ -210,7 +210,7 @@ class Parent:
         more, later = self._fork(actions, now)
         self.firing_runs.end_for_shutdown([*changes, *later])
         changes = [*changes, *later, *fleet.drain()[1]]
-        last_runs = self.overdue.tell()
+        last_runs = self.overdue.alert()
         self.alerts.observe(changes)
         self.overdue.record(last_runs)
         ended = self.ended_runs.record(changes)

@@ -94,7 +94,7 @@ class PoolHolders:
                 continue
             self._take(holder)
             try:
-                self._context.host.follow(holder.claim, holder.pid, holder.birth)
+                self._context.host.watch_process(holder.claim, holder.pid, holder.birth)
             except ProcessLookupError:
                 self.ended(holder.claim)
 
@@ -225,7 +225,7 @@ class PoolHolders:
     def _grant(self, waiter: Waiter) -> None:
         host, asked = self._context.host, waiter.holder
         try:
-            host.follow(asked.claim, asked.pid, asked.birth, waiter.client.pidfd(), spare=True)
+            host.watch_process(asked.claim, asked.pid, asked.birth, waiter.client.pidfd(), spare=True)
         except OSError as error:
             self._leave(waiter)
             waiter.client.fail(f"no slot of pool {asked.pool}: your process cannot be watched: {in_words(error)}")
@@ -266,7 +266,7 @@ class PoolHolders:
         context = self._context
         self._pools.give_back(claim)
         context.gates_changed = True
-        context.host.unfollow(claim)
+        context.host.unwatch_process(claim)
         self._forget(claim)
         context.announcer.event("slots-released", **_facts(holder), why=why)
         context.host.log("info", f"pool {holder.pool}: {_slots(holder)} back from {holder.name}: {why}")

@@ -38,7 +38,7 @@ def take_over(parent: Parent, facts: dict[str, dict[str, Any]], kept: dict[str, 
     parent.firing_runs.own.restore(facts)
     parent.pool_holders.restore(facts)
     parent.freezes.restore(facts.get("fleet freezes"), kept)
-    parent.freezes.follow(context.config)
+    parent.freezes.apply_config(context.config)
     if SHUTDOWN in facts:
         context.journaling.facts.append({"fleet": "shutdown", "gone": True})  # a start ends the shutdown before it
     parent.config_in_force.record(packed)

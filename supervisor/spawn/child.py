@@ -109,7 +109,7 @@ def become(spec: Spec, channel: int) -> NoReturn:
             os._exit(NEVER_BEGAN)
         if spec["begins"]:
             step = "note that it begins"
-            _note(spec)
+            _mark_begun(spec)
         if spec["python"]:
             _call(spec, channel)
         step = "exec"
@@ -142,7 +142,7 @@ def _make_note(spec: Spec) -> None:
     spec["begins"] = str(fd), run
 
 
-def _note(spec: Spec) -> None:
+def _mark_begun(spec: Spec) -> None:
     """Note that the run begins. Without the note, the next supervisor starts it again for its firing."""
     fd, run = spec["begins"]
     os.ftruncate(int(fd), len(run.encode()))

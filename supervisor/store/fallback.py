@@ -177,7 +177,7 @@ class Fallback:
         self._say = say
         self._store: Firings | None = None
         self._place: Place | None = None  # of the open file
-        self._trial = Trial(disk)
+        self._check = WriteCheck(disk)
 
     # -- opening ------------------------------------------------------------------------------------------------------
 
@@ -235,7 +235,7 @@ class Fallback:
         if Mounts().of(os.path.abspath(self.disk)):  # this process would hang with its disk
             from supervisor.host import patience  # noqa: PLC0415 - rarely needed, as all that is imported in a function
 
-            patience.patiently(write_trial, self.disk, 1)
+            patience.patiently(check_write, self.disk, 1)
         os.makedirs(os.path.dirname(self.disk), mode=0o755, exist_ok=True)
         store, said = firings.open_to_write(self.disk, Firings)
         if said:
@@ -259,7 +259,7 @@ class Fallback:
 
     def close(self) -> None:
         """Close the open file, and end an attempt."""
-        self._trial.end()
+        self._check.end()
         if self._store is not None:
             self._store.close()
             self._store = None
@@ -277,7 +277,7 @@ class Fallback:
         """
         for step in FALL_BACK:
             step(self, error)
-        self._trial.next_at = clock.now() + AGAIN
+        self._check.next_at = clock.now() + AGAIN
 
     def _clear(self, *_: object) -> None:
         """Remove what a killed process has left."""
@@ -318,12 +318,12 @@ class Fallback:
 
     def next_attempt(self) -> float | None:
         """Return when to attempt to move back, in monotonic seconds; None: not by the time."""
-        return self._trial.next_at if self.why else None
+        return self._check.next_at if self.why else None
 
     @property
     def fd(self) -> int:
         """The descriptor that is readable when an attempt has ended; -1: there is none."""
-        return self._trial.fd
+        return self._check.fd
 
     def attempt(self, now: float) -> bool:
         """Attempt to move back. Return whether the file in the state directory counts, and is to be opened.
@@ -336,7 +336,7 @@ class Fallback:
         if not self.why:
             return False
         try:
-            if not self._trial.has_passed(now, self._size()):
+            if not self._check.has_passed(now, self._size()):
                 return False
             for step in MOVE_BACK:
                 step(self)
@@ -371,7 +371,7 @@ FALL_BACK = (Fallback._clear, Fallback._copy, Fallback._switch)  # noqa: SLF001 
 MOVE_BACK = (Fallback._write, Fallback._end)  # noqa: SLF001
 
 
-class Trial:
+class WriteCheck:
     """A child that tries whether a disk takes a file of some size. It may hang with the disk; nobody waits for it."""
 
     def __init__(self, path: str) -> None:
@@ -387,7 +387,7 @@ class Trial:
             from supervisor.host.aside import aside  # noqa: PLC0415
 
             try:
-                self._pid, self.fd = aside(write_trial, (self.path, size))
+                self._pid, self.fd = aside(check_write, (self.path, size))
             except OSError:  # no process, or no descriptor is left
                 self.next_at = now + AGAIN
             return False
@@ -410,7 +410,7 @@ class Trial:
             self.fd, self.next_at = -1, 0.0
 
 
-def write_trial(path: str, size: int) -> None:
+def check_write(path: str, size: int) -> None:
     """Write a file of this size beside this path, and remove it.
 
     Raises:

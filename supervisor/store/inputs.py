@@ -45,7 +45,7 @@ def seal(fd: int) -> None:
     fcntl(fd, F_ADD_SEALS, SEALS)
 
 
-def keep(fd: int, state_dir: str, firing: str) -> str:
+def store(fd: int, state_dir: str, firing: str) -> str:
     """Copy a sealed memory file to the disk, and return the path.
 
     Raises:

@@ -8,7 +8,7 @@ from contract.machine import POLICY, TO_ALL, TO_MAIN, Machine, answer
 
 from supervisor.core.events import Emptied, Exited, Killed, NotStarted, Paused, Probed, Started, Status
 from supervisor.core.immutable import replace
-from supervisor.host.interface import Breached, CannotForkError, Done, Dropped, Gone, Stalled
+from supervisor.host.interface import Breached, CannotForkError, Done, Dropped, ProcessEnded, Stalled
 from supervisor.runs.members import ByMark
 
 
@@ -410,33 +410,33 @@ def test_another_process_with_the_same_pid_is_not_adopted(machine: Machine):
 # -- processes that are no runs ---------------------------------------------------------------------------------------
 
 
-def test_the_end_of_a_process_that_is_followed_is_reported(machine: Machine):
+def test_the_end_of_a_process_that_is_watched_is_reported(machine: Machine):
     first, second = machine.stranger(), machine.stranger()
     for name, pid in (("first", first), ("second", second)):
         assert machine.host.birth_of(pid) > 0
-        machine.host.follow(name, pid, machine.host.birth_of(pid))
+        machine.host.watch_process(name, pid, machine.host.birth_of(pid))
     machine.end_stranger(second)
-    assert machine.until(lambda seen: Gone("second") in seen) == [Gone("second")]
-    machine.host.unfollow("second")
-    machine.host.unfollow("first")
+    assert machine.until(lambda seen: ProcessEnded("second") in seen) == [ProcessEnded("second")]
+    machine.host.unwatch_process("second")
+    machine.host.unwatch_process("first")
     machine.end_stranger(first)
     assert machine.quiet(0.2) == []
 
 
-def test_a_process_that_has_ended_cannot_be_followed(machine: Machine):
+def test_a_process_that_has_ended_cannot_be_watched(machine: Machine):
     pid = machine.stranger()
     birth = machine.host.birth_of(pid)
-    machine.host.follow("it", pid, birth)
+    machine.host.watch_process("it", pid, birth)
     machine.end_stranger(pid)
-    machine.until(lambda seen: Gone("it") in seen)
+    machine.until(lambda seen: ProcessEnded("it") in seen)
     with pytest.raises(ProcessLookupError):
-        machine.host.follow("it", pid, birth)
+        machine.host.watch_process("it", pid, birth)
 
 
-def test_another_process_with_the_same_pid_is_not_followed(machine: Machine):
+def test_another_process_with_the_same_pid_is_not_watched(machine: Machine):
     pid = machine.stranger()
     with pytest.raises(ProcessLookupError):
-        machine.host.follow("it", pid, machine.host.birth_of(pid) - 1)
+        machine.host.watch_process("it", pid, machine.host.birth_of(pid) - 1)
     machine.end_stranger(pid)
     assert machine.quiet(0.2) == []
 

@@ -31,10 +31,10 @@ from supervisor.host.interface import (
     CannotForkError,
     Done,
     Dropped,
-    Gone,
     Happened,
     Launch,
     Occurrence,
+    ProcessEnded,
     Stalled,
 )
 from supervisor.shell import offloaded
@@ -70,7 +70,7 @@ class FakeHost:
         self._ended: dict[str, Process] = {}
         self._failed: dict[int, str] = {}
         self._errands = 0
-        self._followed: dict[str, int] = {}  # pids
+        self._watched_processes: dict[str, int] = {}  # pids
         self._begun: dict[str, tuple[str, float]] = {}  # the newest run of each instance, and when it began
         self._untried: list[Callable[[], None]] = []  # what could not be done for want of descriptors
         self.unspooled: list[dict[str, Any]] = []
@@ -311,23 +311,23 @@ class FakeHost:
     def birth_of(self, pid: int) -> int:
         return self.world.programs.get(pid, 0)
 
-    def follow(self, name: str, pid: int, birth: int, pidfd: int = -1, *, spare: bool = False) -> None:
+    def watch_process(self, name: str, pid: int, birth: int, pidfd: int = -1, *, spare: bool = False) -> None:
         self._burn()
         if self.world.scarce:
             raise OSError(errno.EMFILE, "Too many open files")
         if self.world.programs.get(pid) != birth:
             raise ProcessLookupError(f"process {pid} has ended")
-        self._followed[name] = pid
+        self._watched_processes[name] = pid
         self._burn()
 
-    def unfollow(self, name: str) -> None:
-        self._followed.pop(name, None)
+    def unwatch_process(self, name: str) -> None:
+        self._watched_processes.pop(name, None)
 
     def program_ended(self, pid: int) -> None:
         """A process that is no child of ours has ended."""
-        for name in [name for name, one in self._followed.items() if one == pid]:
-            del self._followed[name]
-            self.tell(Gone(name))
+        for name in [name for name, one in self._watched_processes.items() if one == pid]:
+            del self._watched_processes[name]
+            self.tell(ProcessEnded(name))
 
     def send(self, key: str, kind: str, items: list[Any] | dict[str, Any]) -> None:
         self._burn()

@@ -12,6 +12,9 @@ from random import Random
 NAMES = ("prepare", "db", "web", "xetl", "import", "migrate", "mail")
 KINDS = {"prepare": "startup", "import": "triggered", "migrate": "startup"}
 
+ON = ("prepare", "web")
+"""Tasks at the end of whose runs a triggered task may run."""
+
 POOLS = ("gpu", "disk")
 PROGRAMS = ("dump", "make")
 
@@ -58,6 +61,9 @@ def task(rng: Random, names: list[str], number: int) -> str:
         words.append(f"kind={kind}")
     if kind == "triggered":
         words += _timing(rng)
+        words += [f"retry={rng.choice((2, 3))}/{rng.choice((0, 0.3, 5))}"] * (rng.random() < 0.4)
+        on = [f"{one}.{rng.choice(('failed', 'succeeded', 'ended'))}" for one in names[:number] if one in ON]
+        words += [f"on={','.join(on)}"] * (bool(on) and rng.random() < 0.3)
     if kind == "startup" and rng.random() < 0.5:
         words.append(f"mode={rng.choice(('background', 'foreground'))}")
     before = [one for one in names[:number] if kind != "startup" or KINDS.get(one) != "triggered"]
@@ -243,7 +249,8 @@ class History:
                 f"supctl start {name}{wait}",
                 f"supctl stop {name}{wait}",
                 f"supctl restart {name}{wait}",
-                f"supctl run {key.partition(':')[0]}" + rng.choice(("", " --wait")),
+                f"supctl run {key.partition(':')[0]}" + rng.choice(("", " --wait", " --in 3s", " --id same")),
+                f"supctl {rng.choice(('cancel', 'retry'))} import:1/{rng.randint(1, 9)}@e",
                 f"supctl freeze {scope}" + rng.choice(("", "", " --for 3s")),
                 f"supctl thaw {scope}",
                 "supctl thaw",

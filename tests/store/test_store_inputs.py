@@ -18,7 +18,7 @@ def memory(content: bytes, *, sealed: bool = True) -> int:
 
 
 def test_it_keeps_the_content(tmp_path: Path) -> None:
-    path = inputs.keep(memory(b"abc"), str(tmp_path), "job/manual/1")
+    path = inputs.store(memory(b"abc"), str(tmp_path), "job/manual/1")
     assert Path(path).read_bytes() == b"abc"
     assert (tmp_path / "inputs").stat().st_mode & 0o777 == 0o700
 
@@ -36,25 +36,27 @@ def test_what_could_block_or_change_is_refused(tmp_path: Path, kind: str) -> Non
     else:
         fd = os.eventfd(0)
     with pytest.raises(OSError, match="sealed memory file"):
-        inputs.keep(fd, str(tmp_path), "job/manual/1")
+        inputs.store(fd, str(tmp_path), "job/manual/1")
     assert not (tmp_path / "inputs").exists()
 
 
 def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "LARGEST", 2)
     with pytest.raises(OSError, match="has 3 bytes; allowed: up to 2"):
-        inputs.keep(memory(b"abc"), str(tmp_path), "a")
+        inputs.store(memory(b"abc"), str(tmp_path), "a")
     monkeypatch.setattr(inputs, "LARGEST", 3)
     monkeypatch.setattr(inputs, "RESERVE", 1 << 62)
     with pytest.raises(OSError, match="must stay free"):
-        inputs.keep(memory(b"abc"), str(tmp_path), "a")
+        inputs.store(memory(b"abc"), str(tmp_path), "a")
 
 
 def test_sweep_keeps_what_is_needed_and_the_newest_that_are_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inputs, "OVER", 5)
-    paths = {name: inputs.keep(memory(b"abc"), str(tmp_path), name) for name in ("needed", "new", "old", "lost", "way")}
+    paths = {
+        name: inputs.store(memory(b"abc"), str(tmp_path), name) for name in ("needed", "new", "old", "lost", "way")
+    }
     os.utime(paths["lost"], (1000, 1000))
     os.utime(paths["way"], (9999, 9999))
     inputs.sweep(str(tmp_path), [paths["needed"]], [paths["new"], paths["old"], "/gone"], 10_000.0)
@@ -65,7 +67,7 @@ def test_timekeeper_also_removes_what_is_left_when_no_firing_with_an_input_has_e
     store, _ = firings.open_to_write(str(tmp_path / "firings.db"), firings.Firings)
     keeper = Timekeeper(store, "boot", "vm", lambda *_: None)
     keeper.sweep(str(tmp_path), 10_000.0)
-    left = inputs.keep(memory(b"abc"), str(tmp_path), "left")
+    left = inputs.store(memory(b"abc"), str(tmp_path), "left")
     os.utime(left, (10_000, 10_000))
     keeper.sweep(str(tmp_path), 10_000.0 + inputs.UNKNOWN - 1)
     assert os.path.exists(left)

@@ -1,4 +1,4 @@
-"""Follow processes that are no children of ours: notice their end at once, by a pidfd (pidfd_open(2))."""
+"""Watch processes that are no children of ours: notice their end at once, by a pidfd (pidfd_open(2))."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import errno
 import os
 
 from supervisor.host import lookup, procfs
-from supervisor.host.interface import Gone, Occurrence
+from supervisor.host.interface import Occurrence, ProcessEnded
 from supervisor.host.loop import Loop
 
 
-class Followed:
-    """The processes that are followed, by name."""
+class WatchedProcesses:
+    """The processes that are watched, by name."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
@@ -21,7 +21,7 @@ class Followed:
         """Follow a process.
 
         Args:
-            name: its name in `Gone`.
+            name: its name in `ProcessEnded`.
             pid: the process.
             birth: the same, so that another process with this pid is not taken for it.
             pidfd: a descriptor of it, which is closed here; -1: one is opened.
@@ -54,4 +54,4 @@ class Followed:
 
     def _ended(self, name: str) -> list[Occurrence]:
         self.remove(name)
-        return [Gone(name)]
+        return [ProcessEnded(name)]
