@@ -17,7 +17,6 @@ from supervisor.core.gate import may_line_up, will_start
 from supervisor.core.report import short_reason
 from supervisor.core.states import State
 from supervisor.host import clock
-from supervisor.registry.timekeeper import HELPER
 from supervisor.shell import offloaded
 
 if TYPE_CHECKING:
@@ -201,6 +200,7 @@ class ByHand:
 
     def observe(self) -> None:
         """Answer the clients whose firing has come to what they wait for."""
+        self._runs.answer_without_timekeeper()
         for follow in list(self._follows):
             if follow in self._follows:
                 self._check(follow)
@@ -250,7 +250,7 @@ class ByHand:
         """Answer the client, or tell it what the firing waits for."""
         runs, going = self._runs, self._context.fleet.shutdown
         over = runs.ended(follow.id)
-        if over and "run" not in over and not going and self._has_timekeeper():
+        if over and "run" not in over and not going and self._runs.has_timekeeper():
             follow.progress(follow.task, "waiting", "@timekeeper writes down that it is skipped")
         elif over and not follow.taken_back:
             self._end(follow)
@@ -271,11 +271,6 @@ class ByHand:
             self._check_waiting(follow, waiting)
         else:
             self._lost(follow)
-
-    def _has_timekeeper(self) -> bool:
-        """Return whether @timekeeper is there or comes back; without a triggered task, nobody needs it."""
-        helper = self._context.fleet.instances.get(HELPER.key)
-        return helper is not None and not helper.retired
 
     def _check_run(self, follow: Follow, i: Instance) -> None:
         """Check a firing that has an instance."""

@@ -195,6 +195,7 @@ class FiringRuns:
             then(None)
             return
         self._finds.setdefault(identity, []).append(then)
+        self.has_changed = True
         self._send("find", [identity])
 
     def forget_find(self, identity: str, then: Then) -> None:
@@ -210,7 +211,22 @@ class FiringRuns:
         self._asked += 1
         question = [self._asked, tasks, since]
         self._failed[self._asked] = question, then
+        self.has_changed = True
         self._send("failed", [question])
+
+    def has_timekeeper(self) -> bool:
+        """Return whether @timekeeper is there or comes back; without a triggered task, nobody needs it."""
+        helper = self._context.fleet.instances.get(HELPER.key)
+        return helper is not None and not helper.retired
+
+    def answer_without_timekeeper(self) -> None:
+        """Answer the questions that nobody is there to answer: without a triggered task, nothing is known."""
+        if (self._finds or self._failed) and not self.has_timekeeper():
+            for identity in list(self._finds):
+                for then in self._finds.pop(identity, ()):
+                    then(None)
+            for number in list(self._failed):
+                self._failed.pop(number)[1]([])
 
     def clock_set(self) -> None:
         """The clock was set: each moment at which a firing is due has moved."""

@@ -411,7 +411,8 @@ class Scenario:
         assert self.parent
         for client in self.parent.ending.goodbye:
             client.answer({"name": "vm-7"})
-        errand = ("freeze", "thaw", "reload", "pool")  # what a disk is still at is not waited for; the line of a pool
+        # What a disk or @timekeeper is still at is not waited for; the line of a pool.
+        errand = ("freeze", "thaw", "reload", "pool", "cancel", "retry")
         waiting = [client.asked for client in self.clients if not (client.done or client.lost or client.verb in errand)]
         assert not waiting, f"the supervisor ends without an answer to {waiting}"
         self.ended = self.parent.context.fleet.shutdown.exit_code if self.parent.context.fleet.shutdown else 0
