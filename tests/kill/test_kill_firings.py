@@ -174,6 +174,45 @@ def test_both_die_at_random(lab: Lab, seed: int) -> None:
     check(lab)
 
 
+RETRIED = """
+[task.tick]
+command = ["sh", "-c", "echo $SUPERVISOR_DUE/$SUPERVISOR_ATTEMPT >> {dir}/ran; sleep 0.1; exit 1"]
+schedule = "*/2 * * * * *"
+overlap = "queue"
+catch_up = "all"
+retry = { attempts = 3, backoff = { initial = "200ms", jitter = 0 } }
+"""
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_each_attempt_is_one_run_whatever_dies(lab: Lab, seed: int) -> None:
+    """Each run fails. So each firing that is over has had three runs, number 1, 2 and 3."""
+    chance, file = random.Random(seed), lab.dir / "ran"
+    lab.start(RETRIED.replace("{dir}", str(lab.dir)))
+
+    def lines() -> list[str]:
+        return file.read_text().split() if file.exists() else []
+
+    for _ in range(5):
+        before = len(lines())
+        wait_for(lambda before=before: len(lines()) > before, "it fires")
+        signal.sigtimedwait([], chance.random() * 0.8)
+        if chance.random() < 0.5 and (pid := lab.helper("timekeeper")):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        else:
+            lab.hang_up()
+            lab.end(signal.SIGKILL)
+            lab.start()
+    wait_for(lambda: len(over(lab)) >= 4, "some firings are over")
+    ended = stopped(lab)
+    assert len(lines()) == len(set(lines())), f"doubled: {sorted(lines())}"
+    attempts: dict[int, list[str]] = {}
+    for due, number in (line.split("/") for line in sorted(lines())):
+        attempts.setdefault(round(datetime.fromisoformat(due).timestamp()), []).append(number)
+    assert {due: attempts[due] for due in ended} == {due: ["1", "2", "3"] for due in ended}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_both_die_at_random_while_the_disk_is_full_now_and_then(lab: Lab, seed: int) -> None:
