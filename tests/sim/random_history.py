@@ -78,6 +78,8 @@ def task(rng: Random, names: list[str], number: int) -> str:
     words.append(f"initial={rng.choice((0, 0.1, 0.1, 2))}")
     words += [word for chance, word in _extras(rng) if rng.random() < chance]
     words.append(f"command=v{rng.randint(1, 2)}")
+    if any(word.startswith("retry=") for word in words):  # the config has one of the two ways
+        words = [word for word in words if not word.startswith(("restart=", "give_up="))]
     return " ".join(words)
 
 
