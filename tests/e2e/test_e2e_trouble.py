@@ -222,7 +222,7 @@ def test_a_full_runtime_directory(lab: Lab) -> None:
         pid = lab.tasks()["one"]["pid"]
         lab.end(signal.SIGKILL)
         lab.start()
-        assert lab.tasks()["one"]["pid"] == pid
+        assert lab.tasks()["one"]["pid"] == pid, lab.stderr
         lab.end()
     finally:
         lab.hang_up()

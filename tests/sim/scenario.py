@@ -254,6 +254,8 @@ class Scenario:
             case ["power", "fails", *where]:
                 self._died()
                 self.world.lose_power(on_disk=where == ["on_disk"])
+                for client in self.clients:
+                    client.pid = 0  # a process of this boot may get its number
             case ["pids", "come", "round"]:
                 self.world.come_round()
             case _:
