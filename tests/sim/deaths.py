@@ -7,8 +7,8 @@ from sim.scenario import Scenario
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "1000"))
 
-EACH = 1 if SEEDS >= 1000 else 2 if SEEDS >= 200 else 10
-"""Of the steps at which something may die, or be damaged, each one is tried; in `.ci/run` each second one, and in the
+EACH = 1 if SEEDS >= 1000 else 3 if SEEDS >= 200 else 10
+"""Of the steps at which something may die, or be damaged, each one is tried; in `.ci/run` each third one, and in the
 fast tests each tenth one."""
 
 

@@ -24,7 +24,7 @@ from supervisor.core.events import Status
 from supervisor.triggers.schedule import Schedule
 
 FIRST = int(os.environ.get("SIMULATION_FIRST", "1"))
-YEARS = int(os.environ.get("SIMULATION_YEARS", "1" if SEEDS >= 200 else "0"))
+YEARS = int(os.environ.get("SIMULATION_YEARS", "1" if SEEDS >= 1000 else "0"))
 
 TASKS = 300
 INCIDENTS = 150
