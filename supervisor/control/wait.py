@@ -44,6 +44,43 @@ class Asker(Protocol):
         """Return the descriptor that came with the request, once; -1 for none. The caller closes it."""
 
 
+class Forwarding:
+    """The base of a stand-in for a client: an `Asker` that passes on everything but `answer` and `fail`."""
+
+    def __init__(self, client: Asker) -> None:
+        self.by = client.by
+        self._client = client
+
+    @property
+    def on_close(self) -> Callable[[], None] | None:
+        """See `Asker`."""
+        return self._client.on_close
+
+    @on_close.setter
+    def on_close(self, called: Callable[[], None] | None) -> None:
+        self._client.on_close = called
+
+    def who(self) -> dict[str, Any]:
+        """See `Asker`."""
+        return self._client.who()
+
+    def pidfd(self) -> int:
+        """See `Asker`."""
+        return self._client.pidfd()
+
+    def progress(self, value: object) -> None:
+        """See `Asker`."""
+        self._client.progress(value)
+
+    def send(self, line: bytes) -> None:
+        """See `Asker`."""
+        self._client.send(line)
+
+    def descriptor(self) -> int:
+        """See `Asker`."""
+        return self._client.descriptor()
+
+
 Result = dict[str, Any]
 """The result for one instance: name, outcome, ok, text, run."""
 

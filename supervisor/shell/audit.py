@@ -21,24 +21,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from supervisor.control.wait import Asker, Forwarding
 from supervisor.core.exits import REFUSED, exit_of
 from supervisor.core.text import visible
 
 if TYPE_CHECKING:
-    from supervisor.control.wait import Asker
     from supervisor.shell.context import Context
 
 LONGEST = 400
 """Characters of the arguments that are shown: a client may send 256 KiB of them."""
 
 
-class AuditedAct:
+class AuditedAct(Forwarding):
     """Pass the answers of a verb to the client, and record the outcome."""
 
     def __init__(self, context: Context, client: Asker, verb: str, arguments: dict[str, Any]) -> None:
-        self.by = client.by
+        super().__init__(client)
         self._context = context
-        self._client = client
         self._who = client.who()
         self._verb = verb
         self._arguments = arguments
@@ -46,15 +45,11 @@ class AuditedAct:
         self._over = False
         self._on_close: Callable[[], None] | None = None
 
-    def who(self) -> dict[str, Any]:
+    def who(self) -> dict[str, Any]:  # type: ignore[explicit-override]
         """See `Asker`."""
         return self._who
 
-    def pidfd(self) -> int:
-        """See `Asker`."""
-        return self._client.pidfd()
-
-    @property
+    @property  # type: ignore[explicit-override]
     def on_close(self) -> Callable[[], None] | None:
         """See `Asker`."""
         return self._on_close
@@ -78,18 +73,6 @@ class AuditedAct:
         """See `Asker`."""
         self._record(f"refused: {text}", exit_code)
         self._client.fail(text, exit_code)
-
-    def progress(self, value: object) -> None:
-        """See `Asker`."""
-        self._client.progress(value)
-
-    def descriptor(self) -> int:
-        """See `Asker`."""
-        return self._client.descriptor()
-
-    def send(self, line: bytes) -> None:
-        """See `Asker`."""
-        self._client.send(line)
 
     def under_way(self) -> None:
         """Record the request as "asked" if the verb has returned without an outcome."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from supervisor.control.refusal import RefusedError
-from supervisor.control.wait import Asker, Result
+from supervisor.control.wait import Asker, Forwarding, Result
 from supervisor.core.exits import OK, REFUSED, UNKNOWN, exit_of
 from supervisor.core.firing import BY_HAND, Firing, Input
 from supervisor.core.gate import may_line_up, will_start
@@ -316,30 +316,12 @@ def _ignore(_done: Done) -> None:
     """Ignore how an errand ended. @timekeeper removes a file that is left."""
 
 
-class AsTicket:
+class AsTicket(Forwarding):
     """Answer a client that follows a firing by its id, in the form of a ticket (`verbs.ticket`)."""
 
     def __init__(self, client: Asker, identity: str) -> None:
-        self.by = client.by
-        self._client = client
+        super().__init__(client)
         self._id = identity
-
-    @property
-    def on_close(self) -> Any:  # noqa: ANN401
-        """See `Asker`."""
-        return self._client.on_close
-
-    @on_close.setter
-    def on_close(self, called: Any) -> None:  # noqa: ANN401
-        self._client.on_close = called
-
-    def who(self) -> dict[str, Any]:
-        """See `Asker`."""
-        return self._client.who()
-
-    def pidfd(self) -> int:
-        """See `Asker`."""
-        return self._client.pidfd()
 
     def answer(self, value: object) -> None:
         """See `Asker`."""
@@ -348,18 +330,6 @@ class AsTicket:
     def fail(self, text: str, exit_code: int = REFUSED) -> None:
         """See `Asker`."""
         self._send({"exit": exit_code, "error": text})
-
-    def progress(self, value: object) -> None:
-        """See `Asker`."""
-        self._client.progress(value)
-
-    def descriptor(self) -> int:
-        """See `Asker`."""
-        return self._client.descriptor()
-
-    def send(self, line: bytes) -> None:
-        """See `Asker`."""
-        self._client.send(line)
 
     def _send(self, outcome: dict[str, Any]) -> None:
         state = "done" if outcome["exit"] == OK else "failed"

@@ -379,11 +379,11 @@ class FiringRuns:
     def _skip(self, skip: Skip) -> None:
         """Let a firing end without a run.
 
-        The journal has it before the history has it or a client is told: it does not run after a death of this
-        supervisor. Missed firings may be thousands, and no client waits for them. So the journal has only the first of
-        them, up to `IN_JOURNAL`. The others wait until the commit as before: after a death, the history may have their
-        due times twice. Only the first of a row has an event and a line of the log; the event of the next run has
-        their number.
+        The journal has it before the history has it, and before a client is answered: it does not run after a death of
+        this supervisor. Its event may come earlier. Missed firings may be thousands, and no client waits for them. So
+        the journal has only the first of them, up to `IN_JOURNAL`. The others wait until the commit: after a death, the
+        history may have their due times twice. Only the first of a row has an event and a line of the log. The event of
+        the next run has their number.
         """
         context, firing, reason = self._context, skip.firing, skip.reason
         ended = self._over_with(firing.id, reason, ran=skip.begun, missed=skip.missed)
